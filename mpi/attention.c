@@ -1,0 +1,207 @@
+#include "mpi/attention.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "mpi/machine.h"
+#include "src/memory.h"
+#include "src/problem.h"
+
+static void say(const precis_options *options, const char *text)
+{
+  if (options->message != NULL)
+    options->message(options->context, text);
+}
+
+int precis_attention_end(precis_attention *attention, int status, precis_message *why)
+{
+  status = precis_world_agree(&attention->world, status, why);
+  if (status != PRECIS_SUCCESS)
+    say(&attention->options, why->text);
+  return status;
+}
+
+/* What must be equal on all ranks. Fields one by one: padding bytes of a structure may differ. */
+static int check_same(precis_world *world, const precis_problem *p, const precis_options *o, precis_message *why)
+{
+  double values[] = {p->heads,          p->kv_heads,      p->dim, p->value_dim, p->causal != 0, p->scale, (double)o->move,
+                     (double)o->tile_rows, o->tol, o->degree};
+  int status = precis_world_same(world, values, sizeof values);
+  return status == PRECIS_ERR_MISMATCH
+             ? precis_message_set(why, status, "ranks were given different problems or options")
+             : status;
+}
+
+static int default_threads(void)
+{
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+static int set_up_engine(precis_attention *a)
+{
+  const precis_problem *p = &a->problem;
+  int64_t fast = a->options.fast_memory_bytes;
+  if (fast == 0) {
+    precis_machine machine;
+    int status = precis_machine_find(&a->world, &machine);
+    if (status != PRECIS_SUCCESS)
+      return status;
+    fast = machine.cache.fast_bytes;
+  }
+  a->fast_memory = a->fast_memory_least = fast;
+  if (MPI_Allreduce(MPI_IN_PLACE, &a->fast_memory_least, 1, MPI_INT64_T, MPI_MIN, a->world.comm))
+    return PRECIS_ERR_MPI;
+  a->engine.threads = a->options.threads > 0 ? a->options.threads : default_threads();
+  a->engine.shape = precis_tile_plan(p->dim, p->value_dim, fast / a->engine.threads);
+  a->engine.scale = p->scale * 1.44269504088896340736;
+  a->engine.scratch = precis_memory_array(precis_engine_scratch(&a->engine), sizeof(float));
+  a->keys = (precis_keys){.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
+  return a->engine.scratch ? precis_survey_create(&a->keys, &a->survey) : PRECIS_ERR_MEMORY;
+}
+
+static void release(precis_attention *a)
+{
+  precis_survey_free(&a->survey);
+  precis_keys_free(&a->keys);
+  free(a->engine.scratch);
+  precis_world_free(&a->world);
+  free(a);
+}
+
+/* Checks what the ranks were given, on ranks alike. */
+static int check_problem(precis_world *world, precis_problem *problem, const precis_options *options,
+                         precis_message *why)
+{
+  int status = precis_problem_settle(problem, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_options_check(options, why);
+  status = precis_world_agree(world, status, why);
+  return status == PRECIS_SUCCESS ? check_same(world, problem, options, why) : status;
+}
+
+int precis_create(MPI_Comm comm, const precis_problem *problem, const precis_options *options,
+                  precis_attention **attention)
+{
+  const precis_options none = {0};
+  precis_message why = {""};
+  precis_world world;
+  options = options ? options : &none;
+  int status = precis_world_create(comm, &world);
+  if (status != PRECIS_SUCCESS) {
+    say(options, precis_strerror(status));
+    return status;
+  }
+  precis_problem settled = problem ? *problem : (precis_problem){0};
+  if (problem == NULL || attention == NULL)
+    status = precis_message_set(&why, PRECIS_ERR_ARGUMENT, "problem and attention must not be NULL");
+  precis_attention *a = calloc(1, sizeof *a);
+  if (status == PRECIS_SUCCESS && a == NULL)
+    status = PRECIS_ERR_MEMORY;
+  status = precis_world_agree(&world, status, &why);
+  if (status == PRECIS_SUCCESS)
+    status = check_problem(&world, &settled, options, &why);
+  if (status != PRECIS_SUCCESS) {
+    say(options, why.text);
+    free(a);
+    precis_world_free(&world);
+    return status;
+  }
+  *a = (precis_attention){.world = world, .problem = settled, .options = *options};
+  status = precis_attention_end(a, set_up_engine(a), &why);
+  if (status != PRECIS_SUCCESS) {
+    release(a);
+    return status;
+  }
+  *attention = a;
+  return PRECIS_SUCCESS;
+}
+
+static int check_finite(const char *name, int64_t rows, int64_t row, const float *x, precis_message *why)
+{
+  int64_t bad = precis_survey_nonfinite(rows, row, x);
+  if (bad < 0)
+    return PRECIS_SUCCESS;
+  return precis_message_set(why, PRECIS_ERR_NONFINITE, "%s holds a value that is not finite in local row %" PRId64,
+                            name, bad);
+}
+
+static int check_bias(int64_t rows, const float *bias, precis_message *why)
+{
+  for (int64_t j = 0; j < rows && bias != NULL; j++)
+    if (isnan(bias[j]) || bias[j] == INFINITY)
+      return precis_message_set(why, PRECIS_ERR_NONFINITE,
+                                "bias is %g in local row %" PRId64 ", must be finite or -infinity", bias[j], j);
+  return PRECIS_SUCCESS;
+}
+
+static int check_rows(const precis_attention *a, int64_t rows, const float *k, const float *v, const float *bias,
+                      precis_message *why)
+{
+  const precis_problem *p = &a->problem;
+  if (rows < 0)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "rows is %" PRId64 ", must not be negative", rows);
+  if (rows > 0 && (k == NULL || v == NULL))
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "k and v must not be NULL where there are rows");
+  int status = check_finite("k", rows, (int64_t)p->kv_heads * p->dim, k, why);
+  if (status == PRECIS_SUCCESS)
+    status = check_finite("v", rows, (int64_t)p->kv_heads * p->value_dim, v, why);
+  return status == PRECIS_SUCCESS ? check_bias(rows, bias, why) : status;
+}
+
+/* Where this rank's rows begin, how many there are, and whether there are biases: on all ranks with rows or on none. */
+static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t *before, int64_t *total, int *any_bias,
+                      precis_message *why)
+{
+  int64_t mine[3] = {rows, rows > 0 && with_bias, rows > 0 && !with_bias}, sum[3];
+  *before = 0;
+  if (MPI_Exscan(&rows, before, 1, MPI_INT64_T, MPI_SUM, a->world.comm) ||
+      MPI_Allreduce(mine, sum, 3, MPI_INT64_T, MPI_SUM, a->world.comm))
+    return PRECIS_ERR_MPI;
+  *total = sum[0];
+  *any_bias = sum[1] > 0;
+  if (sum[1] > 0 && sum[2] > 0)
+    return precis_message_set(why, PRECIS_ERR_MISMATCH, "some ranks gave a bias with their rows, others none");
+  return PRECIS_SUCCESS;
+}
+
+int precis_append(precis_attention *attention, int64_t rows, const float *k, const float *v, const float *bias)
+{
+  precis_attention *a = attention;
+  precis_message why = {""};
+  int64_t before = 0, total = 0;
+  int any_bias = 0;
+  if (a == NULL)
+    return PRECIS_ERR_ARGUMENT;
+  int status = precis_attention_end(a, check_rows(a, rows, k, v, bias, &why), &why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = place_rows(a, rows, bias != NULL, &before, &total, &any_bias, &why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_keys_reserve(&a->keys, rows, a->with_bias || any_bias);
+  status = precis_attention_end(a, status, &why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_keys_add(&a->keys, a->appended + before, rows, k, v, bias);
+  a->appended += total;
+  a->with_bias |= any_bias;
+  return PRECIS_SUCCESS;
+}
+
+int precis_destroy(precis_attention **attention)
+{
+  if (attention == NULL || *attention == NULL)
+    return PRECIS_SUCCESS;
+  release(*attention);
+  *attention = NULL;
+  return PRECIS_SUCCESS;
+}

@@ -1,0 +1,29 @@
+/* attention.h - what a handle holds */
+#ifndef PRECIS_MPI_ATTENTION_H
+#define PRECIS_MPI_ATTENTION_H
+
+#include "mpi/survey.h"
+#include "mpi/world.h"
+#include "src/jobs.h"
+#include "src/keys.h"
+#include "src/message.h"
+#include "src/precis.h"
+
+struct precis_attention {
+  precis_world world;
+  precis_problem problem; /* settled */
+  precis_options options;
+  precis_engine engine;
+  int64_t fast_memory;       /* of this rank ... */
+  int64_t fast_memory_least; /* of any rank */
+  precis_keys keys;
+  precis_survey survey;
+  int64_t appended;      /* keys of all ranks */
+  int64_t surveyed;      /* of them, those in the survey */
+  int with_bias;         /* some key of some rank has had a bias */
+};
+
+/* Agrees on status; if it is an error, gives its text to options.message. */
+int precis_attention_end(precis_attention *attention, int status, precis_message *why);
+
+#endif

@@ -1,0 +1,203 @@
+#include "mpi/files.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/header.h"
+#include "src/precis.h"
+
+/* Bytes read at once: enough for any disk, little enough that the values are still in the cache
+ * when they are converted and checked. */
+static const int64_t TURN_BYTES = 4 << 20;
+
+/* What rank 0 learns from the header. */
+typedef struct finding {
+  precis_tensor tensor;
+  int64_t file_bytes;
+  int found;
+} finding;
+
+static int find(precis_world *world, const char *path, const char *name, int optional, finding *all,
+                precis_message *why)
+{
+  finding mine = {.found = 1};
+  int status = PRECIS_SUCCESS;
+  if (world->rank == 0)
+    status = precis_header_read(path, name, optional ? &mine.found : NULL, &mine.tensor,
+                                &mine.file_bytes, why);
+  status = precis_world_agree(world, status, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  int failed = MPI_Bcast(&mine, (int)sizeof mine, MPI_BYTE, 0, world->comm);
+  *all = mine;
+  return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+}
+
+/* Opens the file on this rank. It must be the one that rank 0 has seen: paths may lead elsewhere on
+ * other machines. */
+static int open_here(precis_world *world, const char *path, int64_t expected, MPI_File *file,
+                     precis_message *why)
+{
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length;
+  MPI_Offset bytes = -1;
+  /* MPI promises not to change the path, but not everywhere in its prototype. */
+  int error = MPI_File_open(MPI_COMM_SELF, (char *)(uintptr_t)path, MPI_MODE_RDONLY, MPI_INFO_NULL,
+                            file);
+  if (error != MPI_SUCCESS) {
+    *file = MPI_FILE_NULL;
+    MPI_Error_string(error, text, &length);
+    return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read on rank %d: %s", path,
+                              world->rank, text);
+  }
+  MPI_File_set_errhandler(*file, MPI_ERRORS_RETURN);
+  if (MPI_File_get_size(*file, &bytes) == MPI_SUCCESS && (int64_t)bytes == expected)
+    return PRECIS_SUCCESS;
+  MPI_File_close(file);
+  return precis_message_set(why, PRECIS_ERR_IO,
+                            "%s: has %" PRId64 " bytes on rank %d, %" PRId64 " on rank 0", path,
+                            (int64_t)bytes, world->rank, expected);
+}
+
+int precis_file_open(precis_world *world, const char *path, const char *name, int *found,
+                     precis_file_array *array, precis_message *why)
+{
+  finding f;
+  int status = find(world, path, name, found != NULL, &f, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (!f.found) {
+    *found = 0;
+    return PRECIS_SUCCESS;
+  }
+  precis_file_array made = {
+      .tensor = f.tensor, .path = strdup(path), .name = strdup(name), .file = MPI_FILE_NULL};
+  if (made.path == NULL || made.name == NULL)
+    status = precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory", path);
+  else
+    status = open_here(world, path, f.file_bytes, &made.file, why);
+  status = precis_world_agree(world, status, why);
+  if (status != PRECIS_SUCCESS) {
+    if (made.file != MPI_FILE_NULL)
+      MPI_File_close(&made.file);
+    free(made.path);
+    free(made.name);
+    return status;
+  }
+  *array = made;
+  if (found != NULL)
+    *found = 1;
+  return PRECIS_SUCCESS;
+}
+
+/* Some MPI libraries report a failed read as a short one, so the count decides. */
+static int read_bytes(const precis_file_array *array, int64_t offset, int64_t bytes, void *to,
+                      precis_message *why)
+{
+  MPI_Status read;
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int count = 0, length,
+      error = MPI_File_read_at(array->file, (MPI_Offset)offset, to, (int)bytes, MPI_BYTE, &read);
+  if (error == MPI_SUCCESS)
+    MPI_Get_count(&read, MPI_BYTE, &count);
+  if (count == bytes)
+    return PRECIS_SUCCESS;
+  if (error != MPI_SUCCESS)
+    MPI_Error_string(error, text, &length);
+  return precis_message_set(
+      why, PRECIS_ERR_IO,
+      "%s: cannot read %" PRId64 " bytes of \"%.80s\" at offset %" PRId64 ": %s", array->path,
+      bytes, array->name, offset, text[0] ? text : "the file became shorter, or its disk failed");
+}
+
+/* The first value that has no place here, or count. A finite F64 that became -infinity masks
+ * nothing. */
+static int64_t find_bad(precis_dtype dtype, const void *raw, const float *x, int64_t count,
+                        int may_mask)
+{
+  int look = may_mask && dtype == PRECIS_F64;
+  int64_t at = precis_f32_nonfinite(x, count, may_mask && !look);
+  for (; look && at < count; at++) {
+    double value;
+    memcpy(&value, (const char *)raw + at * (int64_t)sizeof value, sizeof value);
+    if (!isfinite(x[at]) && value != -INFINITY)
+      break;
+  }
+  return at;
+}
+
+/* raw: x in the type of the file. element: of x[0] in the array. */
+static int check_finite(const precis_file_array *array, int64_t element, const void *raw,
+                        const float *x, int64_t count, int may_mask, precis_message *why)
+{
+  int64_t at = find_bad(array->tensor.dtype, raw, x, count, may_mask);
+  if (at == count)
+    return PRECIS_SUCCESS;
+  int64_t row = (element + at) / precis_tensor_row_elements(&array->tensor);
+  double value = (double)x[at];
+  if (array->tensor.dtype == PRECIS_F64)
+    memcpy(&value, (const char *)raw + at * (int64_t)sizeof value, sizeof value);
+  if (isfinite(value))
+    return precis_message_set(why, PRECIS_ERR_NONFINITE,
+                              "%s: row %" PRId64
+                              " of \"%.80s\" holds %.17g, which is beyond the range of float32",
+                              array->path, row, array->name, value);
+  return precis_message_set(why, PRECIS_ERR_NONFINITE, "%s: row %" PRId64 " of \"%.80s\" holds %s",
+                            array->path, row, array->name,
+                            isnan(value) ? "nan"
+                            : value < 0  ? "-inf"
+                                         : "inf");
+}
+
+static int read_here(precis_world *world, const precis_file_array *array, int64_t first,
+                     int64_t rows, int may_mask, float *out, precis_message *why)
+{
+  const precis_tensor *t = &array->tensor;
+  int64_t size = precis_dtype_size(t->dtype), width = precis_tensor_row_elements(t);
+  if (first < 0 || rows < 0 || rows > t->shape[0] || first > t->shape[0] - rows)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "%s: \"%.80s\" has %" PRId64 " rows; %" PRId64 " from row %" PRId64
+                              " on were asked for",
+                              array->path, array->name, t->shape[0], rows, first);
+  int64_t count = rows * width,
+          most = (world->piece_bytes < TURN_BYTES ? world->piece_bytes : TURN_BYTES) / size;
+  most = most < 1 ? 1 : most;
+  void *buffer = NULL;
+  if (t->dtype != PRECIS_F32 && count > 0) {
+    buffer = malloc((size_t)((count < most ? count : most) * size));
+    if (buffer == NULL)
+      return precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory for reading",
+                                array->path);
+  }
+  int status = PRECIS_SUCCESS;
+  for (int64_t done = 0; done < count && status == PRECIS_SUCCESS;) {
+    int64_t part = count - done < most ? count - done : most, element = first * width + done;
+    void *raw = buffer != NULL ? buffer : out + done;
+    status = read_bytes(array, t->offset + element * size, part * size, raw, why);
+    if (status == PRECIS_SUCCESS) {
+      precis_dtype_to_f32(t->dtype, raw, part, out + done);
+      status = check_finite(array, element, raw, out + done, part, may_mask, why);
+    }
+    done += part;
+  }
+  free(buffer);
+  return status;
+}
+
+int precis_file_read(precis_world *world, precis_file_array *array, int64_t first, int64_t rows,
+                     int may_mask, float *out, precis_message *why)
+{
+  return precis_world_agree(world, read_here(world, array, first, rows, may_mask, out, why), why);
+}
+
+void precis_file_close(precis_file_array *array)
+{
+  if (array->path == NULL)
+    return;
+  MPI_File_close(&array->file);
+  free(array->path);
+  free(array->name);
+  *array = (precis_file_array){.file = MPI_FILE_NULL};
+}

@@ -1,0 +1,80 @@
+/* files.h - arrays in .npy and .safetensors files, read and written by all ranks together
+ *
+ * Every call that takes a world or a writer is collective, and returns the same code and the same
+ * message on all ranks. All ranks give the same arguments, except for ranges of rows and their
+ * data. Outputs are set on success only, but for the rows of a failed read, which are undefined.
+ *
+ * Reading is in files.c, writing in writer.c. Each rank opens the file for itself (MPI_COMM_SELF)
+ * and moves its rows with independent MPI-IO: the rows of a rank are one stretch of the file, so
+ * collective MPI-IO would have nothing to gather; ranks may need different numbers of pieces, none
+ * included; and one rank that cannot open or read keeps no other waiting. */
+#ifndef PRECIS_MPI_FILES_H
+#define PRECIS_MPI_FILES_H
+
+#include <stdint.h>
+
+#include "mpi/world.h"
+#include "src/message.h"
+#include "src/tensor.h"
+
+/* An array in a file that is open for reading. */
+typedef struct precis_file_array {
+  precis_tensor tensor;
+  char *path;    /* owned; NULL: not open */
+  char *name;    /* tensor name for messages: "q", "k", ...; owned */
+  MPI_File file; /* of this rank alone */
+} precis_file_array;
+
+/* Opens one array. `name` selects the tensor in a .safetensors file; in a .npy file it only serves
+ * messages. The format is told by the file's first bytes, not by its ending. Errors: IO (cannot be
+ * read, differs from rank to rank), FORMAT (truncated, corrupt, huge header, unsupported dtype,
+ * Fortran order, big-endian, data shorter or longer than the header says), MEMORY. A tensor that a
+ * .safetensors file does not have: FORMAT, or success with *found = 0 and *array as it was if found
+ * is not NULL. */
+int precis_file_open(precis_world *world, const char *path, const char *name, int *found,
+                     precis_file_array *array, precis_message *why);
+
+/* Reads rows [first, first + rows) of this rank (ranges may differ, overlap, be empty) as float32
+ * into out (rows x elements of a row). Converts from the file's type through a bounded buffer; long
+ * reads are cut up. NONFINITE if a value is NaN or infinite, or an F64 beyond the range of float32
+ * (naming file, tensor, the first such row of that rank, and value) unless `may_mask`, which allows
+ * -infinity as such (a bias). Other errors: ARGUMENT (rows that the array does not have), IO,
+ * MEMORY. */
+int precis_file_read(precis_world *world, precis_file_array *array, int64_t first, int64_t rows,
+                     int may_mask, float *out, precis_message *why);
+
+/* Not collective. Nothing happens if it is not open. */
+void precis_file_close(precis_file_array *array);
+
+/* An array to write. All float32. */
+typedef struct precis_output {
+  const char *name; /* tensor name in a .safetensors file */
+  int axes;
+  int64_t shape[PRECIS_TENSOR_AXES]; /* of the whole array */
+} precis_output;
+
+/* Writing: create aside (src/draft.h), write every row of every array once, by whichever rank has
+ * it, then commit (sync, rename) or discard. The format follows the ending: .npy (exactly one
+ * array) or .safetensors, anything else is ARGUMENT. A full disk, an unwritable directory etc. give
+ * IO with the system's words. Space is reserved up front so that a full disk is found early. After
+ * a failure of any call the aside file is gone. */
+typedef struct precis_writer precis_writer;
+int precis_writer_create(precis_world *world, const char *path, const precis_output *arrays,
+                         int count, precis_writer **writer, precis_message *why);
+
+/* Writes rows [first, first + rows) of this rank (none allowed) of one array. After a failure only
+ * commit and discard are left to call. */
+int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
+                       const float *data, precis_message *why);
+
+/* Frees *writer and sets it to NULL, also on failure. INTERNAL if rows are missing. */
+int precis_writer_commit(precis_writer **writer, precis_message *why);
+
+/* Removes the aside file, frees *writer and sets it to NULL. NULL in, nothing done. */
+void precis_writer_discard(precis_writer **writer);
+
+/* The path of the aside file, for whoever must remove it when the job is ended by force. Not
+ * collective; lives as long as the writer. */
+const char *precis_writer_aside(const precis_writer *writer);
+
+#endif

@@ -1,0 +1,183 @@
+#include "mpi/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/layout.h"
+#include "src/memory.h"
+
+/* Work is balanced by moving rows when the busiest rank has this times the mean. */
+static const double UNEVEN = 1.1;
+
+/* Moving a key to another rank costs about what this many queries cost to attend to it (a gigabyte a second against a hundred
+ * gigaflops); below, the queries move leaves keys where they are. */
+enum { QUERIES_WORTH_A_DEAL = 256, SAMPLES = 4096 };
+
+static int allocate(precis_attend_plan *plan, int ranks)
+{
+  plan->start = precis_memory_array(ranks + 1, sizeof *plan->start);
+  plan->first_position = precis_memory_array(ranks, sizeof *plan->first_position);
+  plan->key_rows = precis_memory_array(ranks, sizeof *plan->key_rows);
+  plan->cuts = precis_memory_array(ranks + 1, sizeof *plan->cuts);
+  return plan->start && plan->first_position && plan->key_rows && plan->cuts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+/* Every rank's rows and positions to every rank. */
+static int gather(precis_attention *a, int64_t rows, int explicit_positions, int64_t first_position,
+                  precis_attend_plan *plan)
+{
+  int ranks = a->world.ranks;
+  if (MPI_Allgather(&rows, 1, MPI_INT64_T, plan->start + 1, 1, MPI_INT64_T, a->world.comm) ||
+      MPI_Allgather(&first_position, 1, MPI_INT64_T, plan->first_position, 1, MPI_INT64_T, a->world.comm) ||
+      MPI_Allgather(&a->keys.rows, 1, MPI_INT64_T, plan->key_rows, 1, MPI_INT64_T, a->world.comm))
+    return PRECIS_ERR_MPI;
+  plan->start[0] = 0;
+  for (int r = 0; r < ranks; r++)
+    plan->start[r + 1] += plan->start[r];
+  for (int r = 0; r < ranks && !explicit_positions; r++)
+    plan->first_position[r] = plan->start[r] + a->appended - plan->start[ranks];
+  plan->map = (precis_query_map){.ranks = ranks, .causal = a->problem.causal, .keys = a->appended,
+                                 .start = plan->start, .first_position = plan->first_position};
+  return PRECIS_SUCCESS;
+}
+
+static int uneven(double most, double sum, int ranks)
+{
+  return ranks > 1 && most * ranks > UNEVEN * sum;
+}
+
+/* The busiest rank's pairs, if every rank keeps its queries and sees all keys. */
+static int queries_uneven(const precis_attend_plan *plan)
+{
+  double most = 0, sum = 0;
+  for (int r = 0; r < plan->map.ranks; r++) {
+    double pairs = precis_visible_pairs(&plan->map, plan->start[r], plan->start[r + 1]);
+    most = pairs > most ? pairs : most;
+    sum += pairs;
+  }
+  return uneven(most, sum, plan->map.ranks);
+}
+
+/* Pairs of this rank's keys with all queries, from a sample of the keys. */
+static double key_pairs(const precis_keys *keys, const precis_query_map *map)
+{
+  int64_t step = keys->rows / SAMPLES + 1, count = 0;
+  double pairs = 0;
+  for (int64_t j = 0; j < keys->rows; j += step, count++)
+    pairs += (double)precis_visible_by(map, keys->position[j]);
+  return count > 0 ? pairs / (double)count * (double)keys->rows : 0;
+}
+
+static int64_t leaving(const precis_keys *keys, const precis_layout *layout, int me)
+{
+  int64_t rows = 0, local;
+  for (int64_t j = 0; j < keys->rows;) {
+    int rank;
+    int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local), end = keys->position[j] + reach;
+    for (; j < keys->rows && keys->position[j] < end; j++)
+      rows += rank != me;
+  }
+  return rows;
+}
+
+static int64_t queries_leaving(const precis_attend_plan *plan, const precis_layout *layout)
+{
+  int64_t rows = 0, local;
+  for (int r = 0; r < plan->map.ranks; r++)
+    for (int64_t i = plan->start[r]; i < plan->start[r + 1];) {
+      int rank;
+      int64_t reach = precis_layout_find(layout, i, &rank, &local), left = plan->start[r + 1] - i;
+      reach = reach < left ? reach : left;
+      rows += rank != r ? reach : 0;
+      i += reach;
+    }
+  return rows;
+}
+
+/* Parcels of about 16 MB: large enough to compute on, small beside the data. */
+static int64_t choose_tile_rows(const precis_attention *a)
+{
+  int64_t row = precis_cost_key_row(&a->problem, a->with_bias), rows = ((int64_t)1 << 24) / row;
+  if (a->options.tile_rows > 0)
+    return a->options.tile_rows;
+  return rows < 512 ? 512 : rows > 8192 ? 8192 : rows;
+}
+
+int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows)
+{
+  enum { FEWER_QUERIES = 8, MOST = 1 << 16 };
+  int64_t pairs = map->keys / map->ranks / tile_rows + 1;
+  if (precis_visible_queries(map) != map->keys && pairs < FEWER_QUERIES)
+    pairs = FEWER_QUERIES;
+  return (int)(pairs < MOST ? pairs : MOST);
+}
+
+/* Decides on balance and fills the rest of the cost input. */
+static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_input *cost)
+{
+  int ranks = a->world.ranks, causal = a->problem.causal;
+  int64_t queries = precis_visible_queries(&plan->map);
+  int pairs = precis_plan_pairs_of_rounds(&plan->map, plan->tile_rows);
+  precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
+  precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
+  double mine = causal && queries >= QUERIES_WORTH_A_DEAL ? key_pairs(&a->keys, &plan->map) : 0;
+  double sum[2] = {mine, causal ? (double)leaving(&a->keys, &dealt_keys, a->world.rank) : 0}, most = mine;
+  if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
+      MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
+    return PRECIS_ERR_MPI;
+  plan->deal_queries = queries_uneven(plan);
+  plan->deal_keys = plan->deal_queries && causal;
+  plan->deal_keys_for_queries = uneven(most, sum[0], ranks);
+  cost->queries_dealt = plan->deal_queries ? queries_leaving(plan, &dealt_queries) : 0;
+  cost->keys_dealt = plan->deal_keys ? (int64_t)sum[1] : 0;
+  cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? (int64_t)sum[1] : 0;
+  return PRECIS_SUCCESS;
+}
+
+static void choose(precis_attention *a, precis_attend_plan *plan, const precis_cost_input *cost)
+{
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
+    plan->bytes[move] = precis_cost_bytes(cost, move);
+  plan->bytes[PRECIS_MOVE_SUMMARIES] = -1;
+  int wish = a->options.move != PRECIS_MOVE_AUTO && a->options.move != PRECIS_MOVE_SUMMARIES;
+  plan->move = wish ? a->options.move : precis_cost_choose(plan->bytes);
+  const char *reason = wish ? "asked for"
+                       : a->world.ranks == 1               ? "one rank, nothing travels"
+                                                           : "fewest bytes on the wire";
+  snprintf(plan->why, sizeof plan->why, "%s: %s (tiles %.4g, heads %.4g, queries %.4g bytes)",
+           precis_move_name(plan->move), reason, (double)plan->bytes[PRECIS_MOVE_TILES],
+           (double)plan->bytes[PRECIS_MOVE_HEADS], (double)plan->bytes[PRECIS_MOVE_QUERIES]);
+}
+
+int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_positions, int64_t first_position,
+                            precis_attend_plan *plan)
+{
+  const precis_problem *p = &a->problem;
+  *plan = (precis_attend_plan){0};
+  int status = precis_world_agree(&a->world, allocate(plan, a->world.ranks), NULL);
+  if (status == PRECIS_SUCCESS)
+    status = gather(a, rows, explicit_positions, first_position, plan);
+  if (status == PRECIS_SUCCESS) {
+    plan->kind = (precis_parcel_kind){.heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim,
+                                      .with_bias = a->with_bias, .with_positions = p->causal};
+    plan->tile_rows = choose_tile_rows(a);
+    precis_split_heads(&plan->map, p->heads, plan->cuts);
+    precis_cost_input cost = {.problem = p, .map = &plan->map, .key_rows = plan->key_rows, .cuts = plan->cuts,
+                              .kind = plan->kind};
+    status = balance(a, plan, &cost);
+    if (status == PRECIS_SUCCESS)
+      choose(a, plan, &cost);
+  }
+  if (status != PRECIS_SUCCESS)
+    precis_attend_plan_free(plan);
+  return status;
+}
+
+void precis_attend_plan_free(precis_attend_plan *plan)
+{
+  free(plan->start);
+  free(plan->first_position);
+  free(plan->key_rows);
+  free(plan->cuts);
+  *plan = (precis_attend_plan){0};
+}

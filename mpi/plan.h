@@ -1,0 +1,31 @@
+/* plan.h - which move, decided alike on all ranks from what one small exchange tells */
+#ifndef PRECIS_MPI_PLAN_H
+#define PRECIS_MPI_PLAN_H
+
+#include "mpi/attention.h"
+#include "src/cost.h"
+#include "src/split.h"
+#include "src/visible.h"
+
+typedef struct precis_attend_plan {
+  precis_query_map map;
+  int64_t *start, *first_position, *key_rows; /* what map and key_rows point to; owned */
+  precis_cut *cuts;                           /* owned */
+  precis_parcel_kind kind;
+  int64_t tile_rows;
+  int deal_queries, deal_keys, deal_keys_for_queries;
+  int64_t bytes[PRECIS_MOVES]; /* predicted, by move */
+  precis_move move;
+  char why[200];
+} precis_attend_plan;
+
+/* Collective. rows, first_position: of this rank's queries (first_position is used if explicit_positions). Errors: MEMORY, MPI. */
+int precis_attend_plan_make(precis_attention *attention, int64_t rows, int explicit_positions, int64_t first_position,
+                            precis_attend_plan *plan);
+/* Pairs of rounds for a dealing: one for each parcel, so that every parcel holds as many late as early rows. Where there are fewer
+ * queries than keys, their rounds do not match and more of them even out the difference. */
+int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows);
+
+void precis_attend_plan_free(precis_attend_plan *plan);
+
+#endif

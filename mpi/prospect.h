@@ -1,0 +1,31 @@
+/* prospect.h - whether summaries keep the promise, with which degrees, and at what price */
+#ifndef PRECIS_MPI_PROSPECT_H
+#define PRECIS_MPI_PROSPECT_H
+
+#include "mpi/attention.h"
+#include "mpi/plan.h"
+#include "mpi/summaries.h"
+
+/* What is asked for. */
+typedef struct precis_wish {
+  double tol;           /* > 0 */
+  int degree;           /* 0: any */
+  int force;            /* summaries even if exact is cheaper */
+  double exact_seconds; /* predicted, of the cheapest exact move */
+} precis_wish;
+
+typedef struct precis_prospect {
+  precis_summaries plan; /* release with precis_prospect_free() */
+  int use;               /* summaries are to run */
+  double seconds;        /* predicted, with repair */
+  double exact_seconds;  /* of the wish, for comparison */
+  double failing;        /* predicted share of rows to repair */
+  char why[128];
+} precis_prospect;
+
+/* Collective. Surveys the queries, samples, fits; equal on all ranks. Errors: MEMORY, MPI, INTERNAL. */
+int precis_prospect_make(precis_attention *attention, const precis_query_map *map, int64_t rows, const float *q,
+                         const precis_wish *wish, precis_prospect *prospect);
+void precis_prospect_free(precis_prospect *prospect);
+
+#endif

@@ -1,0 +1,44 @@
+/* summaries.h - the summaries move: what was found out and decided before it runs, and what it leaves to repair */
+#ifndef PRECIS_MPI_SUMMARIES_H
+#define PRECIS_MPI_SUMMARIES_H
+
+#include <stdint.h>
+
+#include "mpi/task.h"
+#include "src/bulk.h"
+#include "src/choose.h"
+#include "src/polynomial.h"
+
+/* Equal on all ranks. */
+typedef struct precis_summaries {
+  int degree, envelope_degree;
+  int64_t features, count_features; /* with values; with counts only */
+  double seconds;                   /* predicted */
+  double *q_center;                 /* kv_heads x dim */
+  double *key_radius;               /* kv_heads: max |k - center|; borrowed */
+  double *query_radius;             /* kv_heads: max |q - q_center| */
+  double *log_scale;                /* kv_heads: largest log w */
+  precis_polynomial *fit;           /* kv_heads */
+  double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
+} precis_summaries;
+
+/* A (query row, head) whose certificate is over the tolerance. */
+typedef struct precis_failed_row {
+  int64_t row;
+  int head;
+} precis_failed_row;
+
+typedef struct precis_summary_result {
+  precis_failed_row *failed; /* of this rank's rows; owned */
+  int64_t failures;
+  double error, lse_error; /* largest certificates of the other rows of this rank */
+} precis_summary_result;
+
+/* Collective. All queries against all keys through summaries: results to task->out and task->lse, certificates against tol. Errors: MEMORY,
+ * MPI. */
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result);
+
+/* Bytes that all ranks send for it. */
+int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks);
+
+#endif

@@ -1,0 +1,104 @@
+#include "mpi/survey.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/memory.h"
+#include "src/precis.h"
+
+/* The centres move when a mean has left them by this part of the radius. */
+static const double DRIFT = 0.125;
+
+int precis_survey_create(const precis_keys *keys, precis_survey *survey)
+{
+  int64_t sums = precis_survey_sums_size(keys), extremes = precis_survey_extremes_size(keys);
+  int64_t larger = sums > extremes ? sums : extremes;
+  *survey = (precis_survey){0};
+  survey->sums = precis_memory_array(sums, sizeof(double));
+  survey->center = precis_memory_array(sums, sizeof(double));
+  survey->extremes = precis_memory_array(extremes, sizeof(double));
+  survey->scratch = precis_memory_array(larger, sizeof(double));
+  if (!survey->sums || !survey->center || !survey->extremes || !survey->scratch) {
+    precis_survey_free(survey);
+    return PRECIS_ERR_MEMORY;
+  }
+  for (int64_t i = 0; i < sums; i++)
+    survey->sums[i] = survey->center[i] = 0;
+  precis_survey_extremes_clear(keys, survey->extremes);
+  return PRECIS_SUCCESS;
+}
+
+void precis_survey_free(precis_survey *survey)
+{
+  free(survey->sums);
+  free(survey->center);
+  free(survey->extremes);
+  free(survey->scratch);
+  *survey = (precis_survey){0};
+}
+
+static int add_sums(precis_world *world, const precis_keys *keys, precis_survey *survey)
+{
+  int64_t size = precis_survey_sums_size(keys);
+  memset(survey->scratch, 0, (size_t)size * sizeof *survey->scratch);
+  precis_survey_sums(keys, survey->seen, survey->scratch);
+  if (MPI_Allreduce(MPI_IN_PLACE, survey->scratch, (int)size, MPI_DOUBLE, MPI_SUM, world->comm))
+    return PRECIS_ERR_MPI;
+  for (int64_t i = 0; i < size; i++)
+    survey->sums[i] += survey->scratch[i];
+  return PRECIS_SUCCESS;
+}
+
+static int raise_extremes(precis_world *world, const precis_keys *keys, precis_survey *survey, int64_t first)
+{
+  int64_t size = precis_survey_extremes_size(keys);
+  precis_survey_extremes(keys, first, survey->center, survey->extremes);
+  if (MPI_Allreduce(MPI_IN_PLACE, survey->extremes, (int)size, MPI_DOUBLE, MPI_MAX, world->comm))
+    return PRECIS_ERR_MPI;
+  return PRECIS_SUCCESS;
+}
+
+/* The mean of some key head, or of some value column, is far from the centre for the spread that it should have. */
+static int drifted(const precis_keys *keys, const precis_survey *survey)
+{
+  precis_extremes extremes = precis_survey_extremes_view(keys, survey->extremes);
+  const double *mean = survey->sums, *center = survey->center;
+  double count = survey->sums[precis_survey_sums_size(keys) - 1];
+  for (int g = 0; g < keys->kv_heads; g++) {
+    double square = 0;
+    for (int c = 0; c < keys->dim; c++, mean++, center++)
+      square += (*mean / count - *center) * (*mean / count - *center);
+    if (sqrt(square) > DRIFT * extremes.radius[g])
+      return 1;
+  }
+  for (int64_t c = 0; c < (int64_t)keys->kv_heads * keys->value_dim; c++, mean++, center++) {
+    double range = extremes.value_most[c] + extremes.value_least[c];
+    double center_outside = fabs(*mean / count - *center);
+    if (center_outside > DRIFT * range)
+      return 1;
+  }
+  return 0;
+}
+
+int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey)
+{
+  int64_t size = precis_survey_sums_size(keys);
+  int status = add_sums(world, keys, survey);
+  double count = survey->sums[size - 1];
+  int move = count > 0 && count >= 2 * survey->counted;
+  if (status == PRECIS_SUCCESS && !move) {
+    status = raise_extremes(world, keys, survey, survey->seen);
+    move = count > 0 && drifted(keys, survey);
+  }
+  if (status == PRECIS_SUCCESS && move) {
+    for (int64_t i = 0; i < size - 1; i++)
+      survey->center[i] = survey->sums[i] / count;
+    survey->counted = count;
+    precis_survey_extremes_clear(keys, survey->extremes);
+    status = raise_extremes(world, keys, survey, 0);
+  }
+  if (status == PRECIS_SUCCESS)
+    survey->seen = keys->rows;
+  return status;
+}

@@ -1,0 +1,38 @@
+/* survey.h - centres and extremes of the keys of all ranks, kept up to date as keys arrive */
+#ifndef PRECIS_MPI_SURVEY_H
+#define PRECIS_MPI_SURVEY_H
+
+#include <stdint.h>
+
+#include "mpi/world.h"
+#include "src/keys.h"
+#include "src/survey.h"
+
+typedef struct precis_survey {
+  int64_t seen;      /* rows of this rank that are in the figures below */
+  double *sums;      /* of all ranks: see precis_survey_sums() */
+  double *center;    /* kv_heads x dim of the keys, then kv_heads x value_dim of the values */
+  double counted;    /* unmasked keys, in all, when the centres were last moved */
+  double *extremes;  /* of all ranks, see precis_survey_extremes() */
+  double *scratch;
+} precis_survey;
+
+/* Errors: MEMORY. */
+int precis_survey_create(const precis_keys *keys, precis_survey *survey);
+void precis_survey_free(precis_survey *survey);
+
+/* Collective. Takes in the rows added since the last call: one pass over them and two small reductions, unless the keys have
+ * doubled or drifted, when the centres move to the means and all rows are passed over again. Errors: MPI. */
+int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey);
+
+static inline const double *precis_survey_k_center(const precis_survey *survey)
+{
+  return survey->center;
+}
+
+static inline const double *precis_survey_v_center(const precis_keys *keys, const precis_survey *survey)
+{
+  return survey->center + (int64_t)keys->kv_heads * keys->dim;
+}
+
+#endif

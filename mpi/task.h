@@ -1,0 +1,62 @@
+/* task.h - one precis_attend() under way: what every move needs to know, and what it must produce */
+#ifndef PRECIS_MPI_TASK_H
+#define PRECIS_MPI_TASK_H
+
+#include <stdint.h>
+
+#include "mpi/world.h"
+#include "src/jobs.h"
+#include "src/keys.h"
+#include "src/parcel.h"
+#include "src/precis.h"
+#include "src/split.h"
+
+enum { PRECIS_TASK_FLIGHTS = 2 };
+
+typedef struct precis_task {
+  precis_world *world;
+  const precis_problem *problem;
+  precis_engine engine;
+  const precis_keys *keys;
+  const double *k_center, *v_center;
+  precis_parcel_kind kind; /* of a parcel of all key/value heads */
+  int64_t tile_rows;       /* most keys in a parcel */
+  int64_t fast_memory_bytes;
+
+  const precis_query_map *map;
+  const int64_t *key_rows; /* of each rank */
+  const precis_cut *cuts;  /* shares of the heads move */
+  int deal_queries, deal_keys;
+
+  int64_t rows; /* this rank's queries */
+  const float *q;
+  float *out, *lse; /* results in the caller's order: rows x heads x value_dim, rows x heads */
+
+  precis_transfer flight[PRECIS_TASK_FLIGHTS]; /* messages that the engine's poll keeps moving */
+  int poll_status;
+  double pairs;
+  double seconds_summarise, seconds_apply, seconds_exact, seconds_wait;
+  void (*progress)(void *context, double share);
+  void *progress_context;
+} precis_task;
+
+/* The moves. Collective; all allocate and agree on it before they send. Errors: MEMORY, MPI, RANGE (this rank's alone: the caller
+ * agrees on the result). */
+int precis_ring_run(precis_task *task);
+int precis_heads_run(precis_task *task);
+int precis_queries_run(precis_task *task);
+
+/* Runs jobs with the messages in flight kept moving, counts pairs and seconds. */
+void precis_task_compute(precis_task *task, const precis_job *jobs, int count);
+
+/* Waits for the messages in flight, counts seconds. */
+int precis_task_wait(precis_task *task);
+
+/* Tells the caller that `done` of `steps` steps are done. */
+void precis_task_progress(precis_task *task, int64_t done, int64_t steps);
+
+/* Parcels that a share of rows is cut into, and the rows of parcel `number`. */
+int64_t precis_task_parcels(const precis_task *task, int64_t rows);
+int64_t precis_task_parcel_rows(const precis_task *task, int64_t rows, int64_t number);
+
+#endif

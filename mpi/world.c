@@ -1,0 +1,143 @@
+#include "mpi/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/precis.h"
+
+/* Numbers the nodes in the order of their lowest ranks. */
+static int find_nodes(precis_world *world)
+{
+  MPI_Comm local;
+  if (MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &local))
+    return PRECIS_ERR_MPI;
+  int leader = world->rank;
+  int failed = MPI_Bcast(&leader, 1, MPI_INT, 0, local);
+  failed |= MPI_Comm_free(&local);
+  failed |= MPI_Allgather(&leader, 1, MPI_INT, world->node, 1, MPI_INT, world->comm);
+  if (failed)
+    return PRECIS_ERR_MPI;
+  world->nodes = 0;
+  for (int r = 0; r < world->ranks; r++)
+    world->node[r] = world->node[r] == r ? world->nodes++ : world->node[world->node[r]];
+  return PRECIS_SUCCESS;
+}
+
+int precis_world_create(MPI_Comm comm, precis_world *world)
+{
+  precis_world made = {.comm = MPI_COMM_NULL, .piece_bytes = PRECIS_PIECE_BYTES};
+  if (MPI_Comm_dup(comm, &made.comm))
+    return PRECIS_ERR_MPI;
+  MPI_Comm_set_errhandler(made.comm, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(made.comm, &made.rank);
+  MPI_Comm_size(made.comm, &made.ranks);
+  made.node = malloc((size_t)made.ranks * sizeof *made.node);
+  int status = precis_world_agree(&made, made.node ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status == PRECIS_SUCCESS)
+    status = find_nodes(&made);
+  if (status != PRECIS_SUCCESS) {
+    precis_world_free(&made);
+    return status;
+  }
+  *world = made;
+  return PRECIS_SUCCESS;
+}
+
+void precis_world_free(precis_world *world)
+{
+  free(world->node);
+  world->node = NULL;
+  if (world->comm != MPI_COMM_NULL)
+    MPI_Comm_free(&world->comm);
+}
+
+int precis_world_agree(precis_world *world, int status, precis_message *message)
+{
+  struct {
+    int status, rank;
+  } mine = {status, world->rank}, worst;
+  /* MINLOC takes the lowest rank among equals. */
+  if (MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, world->comm))
+    return PRECIS_ERR_MPI;
+  if (worst.status == PRECIS_SUCCESS || message == NULL)
+    return worst.status;
+  if (message->text[0] == '\0' || status == PRECIS_SUCCESS)
+    precis_message_set(message, status, "%s", precis_strerror(worst.status));
+  if (MPI_Bcast(message->text, sizeof message->text, MPI_CHAR, worst.rank, world->comm))
+    return PRECIS_ERR_MPI;
+  return worst.status;
+}
+
+int precis_world_same(precis_world *world, const void *bytes, size_t size)
+{
+  unsigned char root[256];
+  if (size > sizeof root)
+    return PRECIS_ERR_INTERNAL;
+  memcpy(root, bytes, size);
+  if (MPI_Bcast(root, (int)size, MPI_BYTE, 0, world->comm))
+    return PRECIS_ERR_MPI;
+  int status = memcmp(root, bytes, size) ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS;
+  return precis_world_agree(world, status, NULL);
+}
+
+/* Pieces of one message arrive in order, as they share source, tag and communicator. */
+static int start(precis_world *world, char *data, int64_t bytes, int peer, int tag, int sending,
+                 precis_transfer *transfer)
+{
+  int64_t piece = world->piece_bytes, pieces = bytes / piece + (bytes % piece != 0);
+  transfer->count = 0;
+  if (pieces > PRECIS_TRANSFER_PIECES)
+    return PRECIS_ERR_ARGUMENT;
+  for (int64_t i = 0; i < pieces; i++) {
+    int64_t left = bytes - i * piece;
+    int count = (int)(left < piece ? left : piece);
+    char *at = data + i * piece;
+    int failed = sending ? MPI_Isend(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i])
+                         : MPI_Irecv(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i]);
+    if (failed)
+      return PRECIS_ERR_MPI;
+    transfer->count++;
+  }
+  return PRECIS_SUCCESS;
+}
+
+int precis_world_send(precis_world *world, const void *data, int64_t bytes, int to, int tag,
+                      precis_transfer *transfer)
+{
+  int status = start(world, (char *)(uintptr_t)data, bytes, to, tag, 1, transfer);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (world->node[to] == world->node[world->rank])
+    world->traffic.node_bytes += bytes;
+  else
+    world->traffic.network_bytes += bytes;
+  world->traffic.messages += transfer->count;
+  return PRECIS_SUCCESS;
+}
+
+int precis_world_receive(precis_world *world, void *data, int64_t bytes, int from, int tag,
+                         precis_transfer *transfer)
+{
+  return start(world, data, bytes, from, tag, 0, transfer);
+}
+
+int precis_transfer_test(precis_transfer *transfer, int *done)
+{
+  *done = 1;
+  if (transfer->count == 0)
+    return PRECIS_SUCCESS;
+  if (MPI_Testall(transfer->count, transfer->requests, done, MPI_STATUSES_IGNORE))
+    return PRECIS_ERR_MPI;
+  if (*done)
+    transfer->count = 0;
+  return PRECIS_SUCCESS;
+}
+
+int precis_transfer_wait(precis_transfer *transfer)
+{
+  if (transfer->count == 0)
+    return PRECIS_SUCCESS;
+  int failed = MPI_Waitall(transfer->count, transfer->requests, MPI_STATUSES_IGNORE);
+  transfer->count = 0;
+  return failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
+}

@@ -1,0 +1,63 @@
+/* world.h - the ranks of one job: a private communicator, counted messages, agreement on errors
+ *
+ * All point-to-point traffic of the moves goes through here, so that bytes are counted where they are sent. */
+#ifndef PRECIS_MPI_WORLD_H
+#define PRECIS_MPI_WORLD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mpi.h>
+
+#include "src/message.h"
+
+/* The largest piece of a message in bytes; longer ones are cut up. MPI counts are int. */
+#define PRECIS_PIECE_BYTES ((int64_t)1 << 30)
+
+typedef struct precis_traffic {
+  int64_t network_bytes; /* sent to ranks on other nodes */
+  int64_t node_bytes;    /* sent to ranks on this node */
+  int64_t messages;
+} precis_traffic;
+
+typedef struct precis_world {
+  MPI_Comm comm; /* a duplicate with MPI_ERRORS_RETURN */
+  int rank, ranks;
+  int nodes;
+  int *node;              /* node[r] numbers the node of rank r from 0 */
+  int64_t piece_bytes;    /* PRECIS_PIECE_BYTES; smaller in tests */
+  precis_traffic traffic; /* counted since creation, by this rank */
+} precis_world;
+
+/* Collective. On failure nothing is left to free. */
+int precis_world_create(MPI_Comm comm, precis_world *world);
+/* Collective. */
+void precis_world_free(precis_world *world);
+
+/* Collective. Returns the code of the lowest rank among those with the most negative status, 0 when all ranks
+ * succeeded. message (NULL on no rank or on all) then holds that rank's text on every rank, or
+ * precis_strerror() of the code when that rank left it empty. */
+int precis_world_agree(precis_world *world, int status, precis_message *message);
+
+/* Collective. MISMATCH unless the bytes are equal on all ranks. */
+int precis_world_same(precis_world *world, const void *bytes, size_t size);
+
+/* A message in flight, possibly in several pieces. Zero-initialise; done when count is 0. No allocation: a rank that failed
+ * here alone would leave its peer waiting. */
+enum { PRECIS_TRANSFER_PIECES = 64 };
+typedef struct precis_transfer {
+  MPI_Request requests[PRECIS_TRANSFER_PIECES];
+  int count;
+} precis_transfer;
+
+/* Start sending or receiving `bytes` bytes (0 allowed: no message at all, on both sides). Both ranks must name the same number, at
+ * most PRECIS_TRANSFER_PIECES pieces (64 GiB), else both get ARGUMENT. Errors: ARGUMENT, MPI. */
+int precis_world_send(precis_world *world, const void *data, int64_t bytes, int to, int tag,
+                      precis_transfer *transfer);
+int precis_world_receive(precis_world *world, void *data, int64_t bytes, int from, int tag,
+                         precis_transfer *transfer);
+/* Drives progress; sets *done. */
+int precis_transfer_test(precis_transfer *transfer, int *done);
+int precis_transfer_wait(precis_transfer *transfer);
+
+#endif

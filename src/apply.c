@@ -1,0 +1,213 @@
+#include "src/apply.h"
+
+#include <string.h>
+
+#define PRECIS_WITHOUT_MPI
+#include "src/precis.h"
+#include "src/scratch.h"
+
+enum { FEATURES_LEAST = 16, FEATURES_MOST = 1 << 20, GROUPS_MOST = 256 };
+
+static int64_t clamp(int64_t value, int64_t least, int64_t most)
+{
+  return value < least ? least : value > most ? most : value;
+}
+
+static int64_t parts(int64_t whole, int64_t part)
+{
+  return (whole + part - 1) / part;
+}
+
+int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes, precis_apply_shape *shape)
+{
+  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 ||
+      degree > PRECIS_FEATURES_DEGREE_MAX || precis_features_count(dim, degree) < 0)
+    return PRECIS_ERR_ARGUMENT;
+  const precis_feature_kernel *kernel = precis_feature_kernel_choose();
+  int64_t half = fast_memory_bytes / (int64_t)sizeof(float) / 2;
+  int group = precis_feature_kernel_group(kernel, value_dim);
+  *shape = (precis_apply_shape){
+      .dim = dim,
+      .value_dim = value_dim,
+      .degree = degree,
+      .query_block = group * clamp(half / (dim + value_dim + 4) / group, 1, GROUPS_MOST),
+      .tile_features = clamp(half / (value_dim + 1), FEATURES_LEAST, FEATURES_MOST),
+      .kernel = kernel,
+  };
+  return PRECIS_SUCCESS;
+}
+
+double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
+{
+  double each = shape->dim + 2.0 * (shape->value_dim + 3);
+  return (double)queries * each * (double)parts(features, shape->tile_features) +
+         (double)features * (shape->value_dim + 1);
+}
+
+double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
+{
+  double passes = (double)parts(queries, shape->query_block);
+  return (double)queries * (shape->dim + shape->value_dim) + passes * (double)features * (shape->value_dim + 1);
+}
+
+/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, value_dim + 1 sums, den, env. */
+typedef struct resident {
+  float *factor, *sums, *den, *env;
+} resident;
+
+typedef struct workspace {
+  int group;
+  int64_t resident_floats;
+  float *resident; /* query_block / group times */
+  float *prefix, *rows;
+  float *packed; /* tile_features x (value_dim + 1) */
+  void *recipe;
+} workspace;
+
+static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace *w)
+{
+  precis_scratch s = {.memory = memory};
+  w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
+  w->resident_floats = (int64_t)w->group * (1 + shape->dim + shape->value_dim + 1 + 2);
+  w->resident = precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
+  w->prefix = precis_scratch_take(&s, (int64_t)w->group * (1 + PRECIS_CHUNK_PREFIXES), sizeof(float));
+  w->rows = precis_scratch_take(&s, (int64_t)w->group * PRECIS_CHUNK_FEATURES, sizeof(float));
+  w->packed = precis_scratch_take(&s, shape->tile_features * (shape->value_dim + 1), sizeof(float));
+  w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, shape->tile_features), 1);
+  return s.used;
+}
+
+int64_t precis_apply_scratch(const precis_apply_shape *shape)
+{
+  workspace w;
+  return lay_out(shape, NULL, &w);
+}
+
+static resident resident_at(const precis_apply_shape *shape, const workspace *w, int64_t i)
+{
+  resident r = {.factor = w->resident + i * w->resident_floats};
+  r.sums = r.factor + (int64_t)w->group * (1 + shape->dim);
+  r.den = r.sums + (int64_t)w->group * (shape->value_dim + 1);
+  r.env = r.den + w->group;
+  return r;
+}
+
+static void load(const precis_apply_shape *shape, const workspace *w, const precis_query_rows *queries, int64_t first,
+                 int64_t rows, resident r)
+{
+  for (int t = 0; t < w->group; t++)
+    r.factor[t] = 1;
+  precis_features_load(shape->dim, rows, w->group, queries->q + first * queries->q_stride, queries->q_stride,
+                       w->group, r.factor + w->group);
+  memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 3) * sizeof *r.sums);
+}
+
+static void store(const precis_apply_shape *shape, const workspace *w, const precis_query_rows *queries, int64_t first,
+                  int64_t rows, resident r)
+{
+  if (shape->value_dim > 0)
+    precis_features_unload(shape->value_dim, rows, r.sums, w->group, queries->num_stride,
+                           queries->num + first * queries->num_stride);
+  for (int64_t t = 0; t < rows; t++) {
+    queries->den[first + t] += r.den[t];
+    queries->env[first + t] += r.env[t];
+  }
+}
+
+/* A chunk of S with its coefficients multiplied in, in the panels that the kernel wants. Counts, the last column, go without a_p. */
+static void pack(const precis_apply_shape *shape, double a, const precis_feature_chunk *chunk,
+                 const precis_summary_tile *tile, float *packed)
+{
+  int dv = shape->value_dim, columns = dv + 1, panels = precis_packed_panels(shape->kernel, columns);
+  int64_t row = chunk->first - tile->first;
+  for (int p = 0; p < panels; p++) {
+    int from = precis_packed_panel_first(shape->kernel, columns, p);
+    int to = precis_packed_panel_first(shape->kernel, columns, p + 1);
+    int end = to < dv ? to : dv;
+    for (int f = 0; f < chunk->features; f++) {
+      float scale = (float)(a * (double)chunk->orders[f]);
+      const float *values = tile->values + (row + f) * dv;
+      for (int c = from; c < end; c++)
+        *packed++ = scale * values[c];
+      if (to == columns)
+        *packed++ = chunk->orders[f] * tile->counts[row + f];
+    }
+  }
+}
+
+/* One chunk against one group. */
+static void meet(const precis_apply_shape *shape, const workspace *w, const precis_apply_coefficients *coefficients,
+                 const precis_feature_chunk *chunk, const float *packed, int64_t rows, resident r)
+{
+  precis_query_group group = {.tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
+  shape->kernel->apply(chunk, &group, shape->value_dim + 1, packed, r.sums);
+  float *counts = r.sums + (int64_t)shape->value_dim * w->group;
+  float a = (float)coefficients->a[chunk->degree], e = (float)coefficients->e[chunk->degree];
+  for (int t = 0; t < w->group; t++) {
+    r.den[t] += a * counts[t];
+    r.env[t] += e * counts[t];
+    counts[t] = 0;
+  }
+}
+
+static workspace start(const precis_apply_shape *shape, void *scratch)
+{
+  workspace w;
+  lay_out(shape, scratch, &w);
+  for (int t = 0; t < w.group; t++)
+    w.prefix[t] = 1;
+  return w;
+}
+
+void precis_apply_tile(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
+                       const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch)
+{
+  workspace w = start(shape, scratch);
+  int columns = shape->value_dim + 1;
+  resident r = resident_at(shape, &w, 0);
+  for (int64_t done = 0; queries->rows > 0 && done < tile->features; done += shape->tile_features) {
+    int64_t features = clamp(tile->features - done, 0, shape->tile_features);
+    precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + done, features, w.recipe);
+    float *packed = w.packed;
+    for (int64_t i = 0; i < recipe.chunks; packed += (int64_t)recipe.chunk[i++].features * columns)
+      pack(shape, coefficients->a[recipe.chunk[i].degree], &recipe.chunk[i], tile, packed);
+    for (int64_t first = 0; first < queries->rows; first += w.group) {
+      int64_t rows = clamp(queries->rows - first, 0, w.group);
+      load(shape, &w, queries, first, rows, r);
+      packed = w.packed;
+      for (int64_t i = 0; i < recipe.chunks; packed += (int64_t)recipe.chunk[i++].features * columns)
+        meet(shape, &w, coefficients, &recipe.chunk[i], packed, rows, r);
+      store(shape, &w, queries, first, rows, r);
+    }
+  }
+}
+
+/* A block of queries that stay against all features. */
+static void stream(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
+                   const precis_summary_tile *tile, int64_t rows, const workspace *w)
+{
+  for (int64_t done = 0; done < tile->features; done += shape->tile_features) {
+    int64_t features = clamp(tile->features - done, 0, shape->tile_features);
+    precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + done, features, w->recipe);
+    for (int64_t i = 0; i < recipe.chunks; i++) {
+      pack(shape, coefficients->a[recipe.chunk[i].degree], &recipe.chunk[i], tile, w->packed);
+      for (int64_t g = 0; g * w->group < rows; g++)
+        meet(shape, w, coefficients, &recipe.chunk[i], w->packed, clamp(rows - g * w->group, 0, w->group),
+             resident_at(shape, w, g));
+    }
+  }
+}
+
+void precis_apply_whole(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
+                        const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch)
+{
+  workspace w = start(shape, scratch);
+  for (int64_t block = 0; block < queries->rows; block += shape->query_block) {
+    int64_t rows = clamp(queries->rows - block, 0, shape->query_block);
+    for (int64_t g = 0; g * w.group < rows; g++)
+      load(shape, &w, queries, block + g * w.group, clamp(rows - g * w.group, 0, w.group), resident_at(shape, &w, g));
+    stream(shape, coefficients, tile, rows, &w);
+    for (int64_t g = 0; g * w.group < rows; g++)
+      store(shape, &w, queries, block + g * w.group, clamp(rows - g * w.group, 0, w.group), resident_at(shape, &w, g));
+  }
+}

@@ -1,0 +1,127 @@
+#include "src/choose.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/features.h"
+
+enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
+
+precis_rates precis_rates_nominal(int threads)
+{
+  return (precis_rates){.tile_flops = 80e9 * threads, .summary_flops = 80e9 * threads, .link_bytes = 2e9};
+}
+
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, double pairs,
+                                   double bytes)
+{
+  double flops = 2.0 * (problem->dim + problem->value_dim) * pairs;
+  return flops / ranks / rates->tile_flops + bytes / ranks / rates->link_bytes;
+}
+
+/* Every key of a key/value head and every query of a head meets all features. */
+static double seconds_of(const precis_problem *p, const precis_rates *rates, int ranks, int64_t queries, int64_t keys,
+                         const precis_candidate *c)
+{
+  double words = (double)c->features * (p->value_dim + 1) + (double)c->count_features;
+  double rows = (double)keys * p->kv_heads + (double)queries * p->heads;
+  double flops = 2 * words * rows;
+  double bytes = 8.0 * (ranks - 1) * words * p->kv_heads;
+  return flops / ranks / rates->summary_flops + bytes / ranks / rates->link_bytes;
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+  double x = ((const precis_candidate *)a)->seconds, y = ((const precis_candidate *)b)->seconds;
+  return (x > y) - (x < y);
+}
+
+int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
+                             int64_t keys, int degree, int most, precis_candidate *candidates)
+{
+  precis_candidate all[DEGREE_MOST * PRECIS_DEGREE_MAX];
+  int count = 0;
+  for (int g = degree > 0 ? degree : 1; g <= (degree > 0 ? degree : DEGREE_MOST); g++)
+    for (int e = g; e <= g + 4 && e <= PRECIS_DEGREE_MAX; e++) {
+      int64_t features = precis_features_count(problem->dim, g), with = precis_features_count(problem->dim, e);
+      if (features < 0 || with < 0 || (e > g && e % 2 != 0) || count == DEGREE_MOST * PRECIS_DEGREE_MAX)
+        continue;
+      all[count] = (precis_candidate){g, e, features, with - features, 0};
+      all[count].seconds = seconds_of(problem, rates, ranks, queries, keys, &all[count]);
+      count++;
+    }
+  qsort(all, (size_t)count, sizeof *all, by_seconds);
+  count = count < most ? count : most;
+  for (int i = 0; i < count; i++)
+    candidates[i] = all[i];
+  return count;
+}
+
+void precis_sample_add(double *row, double w, double y)
+{
+  double power = w;
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= y)
+    row[m] += power;
+  row[PRECIS_DEGREE_MAX + 1] += w * exp(y);
+}
+
+static const double *row_of(const precis_head_sample *s, int row)
+{
+  return s->moments + (int64_t)row * PRECIS_SAMPLE_MOMENTS;
+}
+
+/* The rows of largest second moment, by repeated search: there are few of either. */
+static int longest(const precis_head_sample *s, int *rows)
+{
+  double limit = INFINITY;
+  int count = 0;
+  for (; count < LONGEST_ROWS; count++) {
+    double best = -1;
+    for (int row = 0; row < s->rows; row++) {
+      const double *moments = row_of(s, row);
+      double spread = moments[0] > 0 ? moments[2] / moments[0] : -1;
+      if (spread < limit && spread > best) {
+        best = spread;
+        rows[count] = row;
+      }
+    }
+    if (best < 0)
+      break;
+    limit = best;
+  }
+  return count;
+}
+
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit)
+{
+  double moments[PRECIS_DEGREE_MAX + 1] = {0};
+  int rows[LONGEST_ROWS], count = longest(sample, rows);
+  for (int i = 0; i < count; i++) {
+    const double *row = row_of(sample, rows[i]);
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+      moments[m] += row[m] / row[PRECIS_DEGREE_MAX + 1];
+  }
+  if (count == 0) /* an empty sample: any moments will do */
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+      moments[m] = m % 2 == 0 ? pow(sample->bound / 4, m) : 0;
+  return precis_polynomial_fit(degree, envelope_degree, fmax(sample->bound, 1e-20), moments, fit);
+}
+
+double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding, double tol)
+{
+  /* An output in the middle of the values is half the range from either end; most are near it. */
+  const double reach = 0.6;
+  int failing = 0, rows = 0;
+  for (int i = 0; i < sample->rows; i++) {
+    const double *row = row_of(sample, i);
+    double mass = rounding * row[0], total = 0;
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
+      mass += fit->e[m] * row[m];
+      total += fit->a[m] * row[m];
+    }
+    double t = mass / total;
+    rows += row[0] > 0;
+    failing += row[0] > 0 && !(total > 0 && t < 1 && t / (1 - t) * reach <= tol);
+  }
+  return rows > 0 ? (double)failing / rows : 0;
+}

@@ -1,0 +1,56 @@
+/* choose.h - the cheapest degrees that keep the promise, judged on sampled rows */
+#ifndef PRECIS_SRC_CHOOSE_H
+#define PRECIS_SRC_CHOOSE_H
+
+#include <stdint.h>
+
+#include "src/polynomial.h"
+#include "src/precis.h"
+
+enum {
+  PRECIS_SAMPLE_KEYS = 512,
+  PRECIS_SAMPLE_QUERIES = 128,
+  PRECIS_SAMPLE_MOMENTS = PRECIS_DEGREE_MAX + 2 /* numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j e^y */
+};
+
+/* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers, proofs never depend on it. */
+typedef struct precis_head_sample {
+  int rows;
+  const double *moments; /* rows x PRECIS_SAMPLE_MOMENTS */
+  double bound;          /* B, of all rows, not only of the sampled ones */
+} precis_head_sample;
+
+/* Adds one pair to a row's moments: a key of weight w and the score y without its separable parts. */
+void precis_sample_add(double *row, double w, double y);
+
+/* A pair of degrees with what it costs: flops of all ranks, and words of one summary. */
+typedef struct precis_candidate {
+  int degree, envelope_degree;
+  int64_t features, count_features; /* with values; beyond them, with counts only */
+  double seconds;                   /* predicted, repair apart */
+} precis_candidate;
+
+/* Rates of one rank and its link, for predictions. Nominal until measured. */
+typedef struct precis_rates {
+  double tile_flops, summary_flops; /* a second */
+  double link_bytes;                /* a second */
+} precis_rates;
+
+precis_rates precis_rates_nominal(int threads);
+
+/* Seconds of the exact move with the given pairs (query, visible key; over heads) and bytes on the wire of all ranks. */
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, double pairs,
+                                   double bytes);
+
+/* Candidates for a problem in the order of their predicted seconds, at most `most`; degree > 0 allows that one alone. Returns their number. */
+int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
+                             int64_t keys, int degree, int most, precis_candidate *candidates);
+
+/* Fits one head, for the moments of the longest sampled rows. Errors: those of precis_polynomial_fit(). */
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit);
+
+/* The share of sampled rows whose certificate would exceed tol. */
+double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding,
+                             double tol);
+
+#endif

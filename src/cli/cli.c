@@ -1,0 +1,50 @@
+#include "src/cli/cli.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "src/memory.h"
+
+int precis_cli_agree(precis_cli *cli, int status)
+{
+  return precis_world_agree(&cli->world, status, &cli->why);
+}
+
+double precis_cli_phase(precis_cli *cli, const char *phase)
+{
+  precis_watchdog_phase(&cli->watchdog, phase);
+  return MPI_Wtime();
+}
+
+int precis_cli_prints(const precis_cli *cli)
+{
+  return cli->world.rank == 0 && !cli->settings.quiet;
+}
+
+int precis_cli_floats(precis_cli *cli, const char *what, int64_t rows, int64_t row_elements,
+                      float **array)
+{
+  int64_t count;
+  int status = PRECIS_SUCCESS;
+  float *made = NULL;
+  if (!__builtin_mul_overflow(rows, row_elements, &count))
+    made = precis_memory_array(count, sizeof *made);
+  if (made == NULL)
+    status = precis_message_set(&cli->why, PRECIS_ERR_MEMORY,
+                                "out of memory: rank %d needs %" PRId64 " x %" PRId64
+                                " x 4 bytes for %s",
+                                cli->world.rank, rows, row_elements, what);
+  status = precis_cli_agree(cli, status);
+  if (status == PRECIS_SUCCESS)
+    *array = made;
+  else
+    free(made);
+  return status;
+}
+
+double precis_cli_largest(precis_cli *cli, double value)
+{
+  double largest = value;
+  MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, cli->world.comm);
+  return largest;
+}

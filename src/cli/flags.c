@@ -1,0 +1,150 @@
+#include "src/cli/flags.h"
+
+#include <string.h>
+
+#include "src/problem.h"
+
+#define AT(member) offsetof(precis_settings, member)
+
+enum {
+  GEN = PRECIS_VERB_GEN,
+  RUN = PRECIS_VERB_RUN,
+  CHECK = PRECIS_VERB_CHECK,
+  TOPO = PRECIS_VERB_TOPO,
+  BENCH = PRECIS_VERB_BENCH,
+  ALL = GEN | RUN | CHECK | TOPO | BENCH
+};
+
+/* Up to 2^48 tokens: products with rows of up to 2^28 numbers are checked where they are made. */
+#define TOKENS_MOST 0x1p48
+
+#define FLAG PRECIS_RULE_FLAG
+#define TEXT PRECIS_RULE_TEXT
+#define SIZE PRECIS_RULE_SIZE
+#define NUMBER PRECIS_RULE_NUMBER
+#define WORD PRECIS_RULE_WORD
+#define LATER PRECIS_RULE_LATER
+
+/* In the order in which help shows them. */
+const precis_flag precis_flags[] = {
+    {"--tokens", "N", GEN, SIZE, AT(tokens), 1, TOKENS_MOST, 0, 0,
+     "keys and values, and queries unless --queries"},
+    {"--queries", "NQ", GEN, SIZE, AT(queries), 1, TOKENS_MOST, 0, 0, "queries (default: N)"},
+    {"--heads", "H", GEN, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
+    {"--kv-heads", "G", GEN, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
+     "key/value heads; G divides H (default: H)"},
+    {"--dim", "D", GEN, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
+     "numbers in a query or key of one head, at most 256"},
+    {"--value-dim", "DV", GEN, SIZE, AT(value_dim), 1, PRECIS_DIM_MAX, 0, 0,
+     "numbers in a value of one head (default: D)"},
+    {"--kind", "KIND", GEN, WORD, AT(kind), 0, 0, "gauss|unit|offset|sinks", 0,
+     "gauss: all normal; unit: queries and keys of equal length; offset: gauss with a large common "
+     "mean on keys and values; sinks: gauss, but the first 4 keys attract much of the weight"},
+    {"--spread", "S", GEN, NUMBER, AT(spread), 0, 1e6, 0, 0,
+     "scales the queries so that scores have about this standard deviation (default: 1)"},
+    {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
+    {"-o", "FILE", GEN, TEXT, AT(out), 0, 0, 0, 0,
+     "the .safetensors file to write: tensors q, k, v"},
+
+    {"--input", "FILE", RUN | CHECK, TEXT, AT(input), 0, 0, 0, 0,
+     ".safetensors file with q (queries, heads, d), k (keys, kv heads, d), v (keys, kv heads, dv) "
+     "and optionally bias (keys), of type F32, F16, BF16 or F64"},
+    {"--q", "FILE", RUN | CHECK, TEXT, AT(q), 0, 0, 0, 0,
+     "queries in a .npy file, instead of --input"},
+    {"--k", "FILE", RUN | CHECK, TEXT, AT(k), 0, 0, 0, 0, "keys in a .npy file"},
+    {"--v", "FILE", RUN | CHECK, TEXT, AT(v), 0, 0, 0, 0, "values in a .npy file"},
+    {"--bias", "FILE", RUN | CHECK, TEXT, AT(bias), 0, 0, 0, 0,
+     "one number a key in a .npy file, added to its scores; -inf masks the key"},
+    {"--out", "FILE", RUN, TEXT, AT(out), 0, 0, 0, 0,
+     "write the outputs: .npy (queries, heads, dv), or .safetensors with tensors out and lse"},
+    {"--out", "FILE", CHECK, TEXT, AT(out), 0, 0, 0, 0,
+     "the outputs to check, .npy or .safetensors (tensor out)"},
+    {"--lse", "FILE", RUN, TEXT, AT(lse), 0, 0, 0, 0,
+     "write the log-sum-exp of the scores, natural log: .npy (queries, heads)"},
+    {"--rows", "R", CHECK, SIZE, AT(rows), 1, TOKENS_MOST, 0, 0,
+     "how many rows of --out to check (default: 64)"},
+    {"--causal", NULL, RUN | CHECK, FLAG, AT(causal), 0, 0, 0, 0,
+     "a query sees the keys up to its own position; the last query stands at the last key"},
+    {"--first-position", "N", RUN | CHECK, SIZE, AT(first_position), 0, TOKENS_MOST, 0, 0,
+     "with --causal: the queries stand at positions N, N + 1, ... instead"},
+    {"--scale", "S", RUN | CHECK, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
+     "of the products of queries and keys (default: 1/sqrt(d))"},
+    {"--tol", "T", RUN, NUMBER, AT(tol), 0, 1e30, 0, 0,
+     "the error allowed, in units of each column's value range (default: 0). Attention is exact in "
+     "this version, up to the rounding that the report promises, and meets any T"},
+    {"--tol", "T", CHECK, NUMBER, AT(tol), 0, 1e30, 0, 0,
+     "exit with status 3 if the relative difference exceeds T"},
+    {"--exact", NULL, RUN, FLAG, AT(exact), 0, 0, 0, 0, "the same as --tol 0"},
+    {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound", "sampled",
+     "bound: the error is proved (default)"},
+    {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries", "summaries",
+     "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
+     "heads), queries (and partial results back), or auto, the fewest bytes (default)"},
+    {"--degree", "G", RUN, LATER, 0, 0, 0, 0, 0, 0},
+    {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
+     "measure the error of so many rows against double precision"},
+    {"--threads", "N", RUN, SIZE, AT(threads), 1, 4096, 0, 0,
+     "a rank computes with (default: OpenMP's choice)"},
+    {"--fast-memory", "BYTES", RUN | BENCH, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,
+     "of cache that a rank owns (default: asked of the machine)"},
+    {"--memory-limit", "BYTES", RUN, LATER, 0, 0, 0, 0, 0, 0},
+    {"--repeats", "N", BENCH, SIZE, AT(repeats), 1, 10000, 0, 0,
+     "of each measurement; medians are shown (default: 5)"},
+    {"--calibrate", NULL, TOPO, LATER, 0, 0, 0, 0, 0, 0},
+    {"-o", "FILE", TOPO, LATER, 0, 0, 0, 0, 0, 0},
+    {"--timeout", "SECONDS", ALL, NUMBER, AT(timeout), 0.001, 1e9, 0, 0,
+     "give up, with status 1, if the whole run takes longer"},
+    {"--json", "FILE|-", RUN | TOPO | BENCH, TEXT, AT(json), 0, 0, 0, 0,
+     "write the report as JSON to a file, or to standard output (-) in place of the text"},
+    {"--quiet", NULL, GEN | RUN | CHECK, FLAG, AT(quiet), 0, 0, 0, 0,
+     "no report on standard output, no progress"},
+    {"--help", NULL, ALL, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
+    {0}};
+
+const precis_command precis_commands[] = {
+    {"run", PRECIS_VERB_RUN, 0,
+     "precis run --input FILE.safetensors | --q F.npy --k F.npy --v F.npy [--bias F.npy] [options]",
+     "attend: read queries, keys and values, write outputs",
+     "Computes softmax attention, out = softmax(scale q k^T + bias) v, head by head, over rows that "
+     "are split evenly over all ranks. Heads of q may share heads of k and v, in equal groups."},
+    {"gen", PRECIS_VERB_GEN, 0,
+     "precis gen --tokens N --heads H --dim D --kind KIND -o FILE.safetensors [options]",
+     "make a file of random queries, keys and values",
+     "The file is the same for any number of ranks."},
+    {"check", PRECIS_VERB_CHECK, 2,
+     "precis check A B [--tol T]\n"
+     "       precis check --input FILE.safetensors --out FILE [options]",
+     "compare two outputs, or an output with double precision",
+     "The first form compares two arrays of one shape (.npy, or .safetensors with a tensor out). The "
+     "relative difference is |a - b| over the range (largest minus smallest) of B's column, one "
+     "column for each element of a row; of a column of equal numbers, over their size. The second "
+     "form attends again in double precision for some rows, always the first and the last. Its "
+     "relative difference is |out - reference| over the range of the column of values."},
+    {"topo", PRECIS_VERB_TOPO, 0, "precis topo [--json FILE|-]",
+     "show the machine that each rank sees",
+     "One line a rank: host, processing units, cores, threads, fast memory. Warns of ranks that get "
+     "in each other's way."},
+    {"bench", PRECIS_VERB_BENCH, 1, "precis bench kernels [options]", "measure the kernels",
+     "Exact attention of one rank's tile on one thread, at several head dimensions, beside what "
+     "cblas_sgemm reaches on 2048 x 2048 matrices in the same run. Repetitions of both alternate. "
+     "Rates count 4 d flops for each query and key; exponentials are not counted."},
+    {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", ""},
+    {"plan", 0, 0, 0, 0, 0},
+    {"serve", 0, 0, 0, 0, 0},
+    {0}};
+
+const precis_command *precis_command_find(const char *name)
+{
+  for (const precis_command *c = precis_commands; c->name != NULL; c++)
+    if (strcmp(c->name, name) == 0)
+      return c;
+  return NULL;
+}
+
+const precis_command *precis_command_of(precis_verb verb)
+{
+  for (const precis_command *c = precis_commands; c->name != NULL; c++)
+    if (c->verb == verb)
+      return c;
+  return NULL;
+}

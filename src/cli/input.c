@@ -1,0 +1,132 @@
+#include "src/cli/input.h"
+
+#include "src/cli/label.h"
+#include "src/problem.h"
+
+static int check_options(precis_cli *cli)
+{
+  const precis_settings *s = &cli->settings;
+  int single = s->q != NULL || s->k != NULL || s->v != NULL || s->bias != NULL;
+  if (s->input != NULL && single)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--input and --%s exclude each other",
+                              s->q   ? "q"
+                              : s->k ? "k"
+                              : s->v ? "v"
+                                     : "bias");
+  if (s->input == NULL && !single)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--input is missing (or --q, --k and --v)");
+  if (s->input == NULL && (s->q == NULL || s->k == NULL || s->v == NULL))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--%s is missing: --q, --k and --v go together",
+                              s->q == NULL   ? "q"
+                              : s->k == NULL ? "k"
+                                             : "v");
+  if (s->first_position >= 0 && !s->causal)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--first-position needs --causal");
+  return PRECIS_SUCCESS;
+}
+
+/* found NULL: the array must be there. */
+static int open_array(precis_cli *cli, const char *path, const char *name, int axes, int *found,
+                      precis_file_array *array)
+{
+  const char *source = path ? path : cli->settings.input;
+  int status = precis_file_open(&cli->world, source, name, found, array, &cli->why);
+  if (status != PRECIS_SUCCESS || (found != NULL && !*found))
+    return status;
+  if (array->tensor.axes != axes)
+    return precis_message_set(
+        &cli->why, PRECIS_ERR_ARGUMENT, "%s: %s has %d axes, must have %d: %s", source, name,
+        array->tensor.axes, axes, axes == 1 ? "(keys)" : "(tokens, heads, dim)");
+  return PRECIS_SUCCESS;
+}
+
+static int open_arrays(precis_cli *cli, precis_input *input)
+{
+  const precis_settings *s = &cli->settings;
+  int status = open_array(cli, s->q, "q", 3, NULL, &input->q);
+  if (status == PRECIS_SUCCESS)
+    status = open_array(cli, s->k, "k", 3, NULL, &input->k);
+  if (status == PRECIS_SUCCESS)
+    status = open_array(cli, s->v, "v", 3, NULL, &input->v);
+  if (status != PRECIS_SUCCESS || (s->input == NULL && s->bias == NULL))
+    return status;
+  input->has_bias = 1;
+  return open_array(cli, s->bias, "bias", 1, s->bias ? NULL : &input->has_bias, &input->bias);
+}
+
+static int mismatch(precis_cli *cli, const precis_file_array *a, const precis_file_array *b,
+                    const char *rule)
+{
+  precis_label first = precis_label_of(a), second = precis_label_of(b);
+  return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s does not fit %s: %s", first.text,
+                            second.text, rule);
+}
+
+static int check_shapes(precis_cli *cli, const precis_input *in)
+{
+  const int64_t *q = in->q.tensor.shape, *k = in->k.tensor.shape, *v = in->v.tensor.shape;
+  if (q[2] != k[2])
+    return mismatch(cli, &in->q, &in->k, "the last axes differ");
+  if (k[0] != v[0])
+    return mismatch(cli, &in->k, &in->v, "the numbers of tokens differ");
+  if (k[1] != v[1])
+    return mismatch(cli, &in->k, &in->v, "the numbers of heads differ");
+  if (k[1] < 1 || q[1] % k[1] != 0)
+    return mismatch(cli, &in->q, &in->k, "heads of q must be a multiple of heads of k");
+  if (in->has_bias && in->bias.tensor.shape[0] != k[0])
+    return mismatch(cli, &in->bias, &in->k, "a bias is one number for each key");
+  const precis_file_array *all[] = {&in->q, &in->k, &in->v};
+  for (int i = 0; i < 3; i++) {
+    const int64_t *shape = all[i]->tensor.shape;
+    if (shape[0] >= 1 && shape[1] >= 1 && shape[1] <= PRECIS_HEADS_MAX && shape[2] >= 1 &&
+        shape[2] <= PRECIS_DIM_MAX)
+      continue;
+    precis_label bad = precis_label_of(all[i]);
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "%s: tokens and heads must be at least 1, the last axis from 1 to %d",
+                              bad.text, PRECIS_DIM_MAX);
+  }
+  return PRECIS_SUCCESS;
+}
+
+int precis_input_open(precis_cli *cli, precis_input *input)
+{
+  const precis_settings *s = &cli->settings;
+  int status = check_options(cli);
+  if (status == PRECIS_SUCCESS)
+    status = open_arrays(cli, input);
+  if (status == PRECIS_SUCCESS)
+    status = check_shapes(cli, input);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  input->queries = input->q.tensor.shape[0];
+  input->keys = input->k.tensor.shape[0];
+  input->first_position = s->first_position >= 0 ? s->first_position : input->keys - input->queries;
+  input->problem = (precis_problem){.heads = (int)input->q.tensor.shape[1],
+                                    .kv_heads = (int)input->k.tensor.shape[1],
+                                    .dim = (int)input->q.tensor.shape[2],
+                                    .value_dim = (int)input->v.tensor.shape[2],
+                                    .causal = s->causal,
+                                    .scale = s->scale};
+  return precis_problem_settle(&input->problem, &cli->why);
+}
+
+void precis_input_close(precis_input *input)
+{
+  precis_file_array *all[] = {&input->q, &input->k, &input->v, &input->bias};
+  for (int i = 0; i < 4; i++)
+    precis_file_close(all[i]);
+}
+
+int precis_input_read_keys(precis_cli *cli, precis_input *input, int64_t first, int64_t rows,
+                           float *k, float *v, float *bias)
+{
+  int status = precis_file_read(&cli->world, &input->k, first, rows, 0, k, &cli->why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_file_read(&cli->world, &input->v, first, rows, 0, v, &cli->why);
+  if (status == PRECIS_SUCCESS && input->has_bias)
+    status = precis_file_read(&cli->world, &input->bias, first, rows, 1, bias, &cli->why);
+  return status;
+}

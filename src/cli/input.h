@@ -1,0 +1,29 @@
+/* input.h - the arrays q, k, v and bias that a command line names, opened and found to fit each
+ * other */
+#ifndef PRECIS_CLI_INPUT_H
+#define PRECIS_CLI_INPUT_H
+
+#include "mpi/files.h"
+#include "src/cli/cli.h"
+
+typedef struct precis_input {
+  precis_file_array q, k, v, bias;
+  int has_bias;
+  precis_problem problem; /* settled */
+  int64_t queries, keys;
+  int64_t first_position; /* of query 0 */
+} precis_input;
+
+/* Collective, into a zeroed *input. Reads --input or --q --k --v --bias, --causal, --scale,
+ * --first-position. Errors: ARGUMENT (options that do not go together, shapes that do not fit),
+ * IO, FORMAT, MEMORY. */
+int precis_input_open(precis_cli *cli, precis_input *input);
+
+/* Also after a failed open. */
+void precis_input_close(precis_input *input);
+
+/* Collective: rows [first, first + rows) of this rank. bias may be NULL if there is none. */
+int precis_input_read_keys(precis_cli *cli, precis_input *input, int64_t first, int64_t rows,
+                           float *k, float *v, float *bias);
+
+#endif

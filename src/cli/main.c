@@ -1,0 +1,116 @@
+/* main.c - the program precis: one way in, one way out
+ *
+ * Every rank parses the same command line, commands return the same status on every rank, rank 0
+ * speaks for all. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/cli.h"
+
+static int exit_status(int status)
+{
+  switch (status) {
+  case PRECIS_SUCCESS:
+    return 0;
+  case PRECIS_ERR_ARGUMENT:
+  case PRECIS_ERR_NONFINITE:
+  case PRECIS_ERR_RANGE:
+  case PRECIS_ERR_MISMATCH:
+  case PRECIS_ERR_FORMAT:
+    return 2;
+  case PRECIS_ERR_TOLERANCE:
+    return 3;
+  default:
+    return 1;
+  }
+}
+
+static int show_help(precis_cli *cli)
+{
+  FILE *stream = cli->settings.no_command ? stderr : stdout;
+  if (cli->world.rank == 0)
+    precis_settings_help(cli->settings.help_on, stream);
+  return PRECIS_SUCCESS;
+}
+
+static int show_version(precis_cli *cli)
+{
+  if (cli->world.rank == 0)
+    printf("precis %s\n", precis_version());
+  return PRECIS_SUCCESS;
+}
+
+static int dispatch(precis_cli *cli)
+{
+  switch (cli->settings.verb) {
+  case PRECIS_VERB_HELP:
+    return show_help(cli);
+  case PRECIS_VERB_VERSION:
+    return show_version(cli);
+  case PRECIS_VERB_GEN:
+    return precis_command_gen(cli);
+  case PRECIS_VERB_RUN:
+    return precis_command_run(cli);
+  case PRECIS_VERB_CHECK:
+    return precis_command_check(cli);
+  case PRECIS_VERB_TOPO:
+    return precis_command_topo(cli);
+  case PRECIS_VERB_BENCH:
+    return precis_command_bench(cli);
+  }
+  return PRECIS_ERR_INTERNAL;
+}
+
+/* A report that could not be written must not look like success. */
+static int flush_output(precis_cli *cli)
+{
+  int status = PRECIS_SUCCESS;
+  errno = 0;
+  if (fflush(stdout) != 0 || ferror(stdout))
+    status = precis_message_set(&cli->why, PRECIS_ERR_IO, "standard output: cannot be written: %s",
+                                strerror(errno ? errno : EIO));
+  return precis_cli_agree(cli, status);
+}
+
+static int work(precis_cli *cli, int argc, char **argv)
+{
+  int status = precis_settings_parse(argc, argv, &cli->settings, &cli->why);
+  status = precis_cli_agree(cli, status);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  int error = precis_watchdog_start(&cli->watchdog, cli->settings.timeout, cli->world.rank,
+                                    cli->world.ranks);
+  if (error != 0)
+    status = precis_message_set(&cli->why, PRECIS_ERR_MEMORY, "no thread for --timeout: %s",
+                                strerror(error));
+  status = precis_cli_agree(cli, status);
+  if (status == PRECIS_SUCCESS)
+    status = dispatch(cli);
+  if (status == PRECIS_SUCCESS)
+    status = flush_output(cli);
+  precis_watchdog_stop(&cli->watchdog);
+  return status;
+}
+
+int main(int argc, char **argv)
+{
+  int provided;
+  if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+    fputs("precis: MPI could not be started\n", stderr);
+    return 1;
+  }
+  precis_cli cli = {.started = MPI_Wtime()};
+  int status = precis_world_create(MPI_COMM_WORLD, &cli.world);
+  int have_world = status == PRECIS_SUCCESS;
+  if (have_world && provided < MPI_THREAD_FUNNELED)
+    status = precis_message_set(&cli.why, PRECIS_ERR_MPI, "this MPI does not allow threads");
+  if (status == PRECIS_SUCCESS)
+    status = work(&cli, argc, argv);
+  if (status != PRECIS_SUCCESS && (!have_world || cli.world.rank == 0))
+    fprintf(stderr, "precis: %s\n", cli.why.text[0] ? cli.why.text : precis_strerror(status));
+  if (have_world)
+    precis_world_free(&cli.world);
+  MPI_Finalize();
+  return cli.settings.no_command ? 2 : exit_status(status);
+}

@@ -1,0 +1,102 @@
+#include "src/cli/outputs.h"
+
+#include <string.h>
+
+#include "src/cli/json.h"
+
+static int ends_in(const char *text, const char *ending)
+{
+  size_t length = strlen(text), tail = strlen(ending);
+  return length >= tail && strcmp(text + length - tail, ending) == 0;
+}
+
+/* A file must not be written over another that is read or written. */
+static int check_names(precis_cli *cli)
+{
+  const precis_settings *s = &cli->settings;
+  const struct {
+    const char *flag, *path;
+    int written;
+  } names[] = {{"--out", s->out, 1},     {"--lse", s->lse, 1},  {"--json", s->json, 1},
+               {"--input", s->input, 0}, {"--q", s->q, 0},      {"--k", s->k, 0},
+               {"--v", s->v, 0},         {"--bias", s->bias, 0}};
+  const int count = (int)(sizeof names / sizeof *names);
+  for (int i = 0; i < count; i++)
+    for (int j = i + 1; names[i].written && names[i].path != NULL && j < count; j++)
+      if (names[j].path != NULL && strcmp(names[i].path, names[j].path) == 0)
+        return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                                  "%s and %s name the same file, '%s'", names[i].flag,
+                                  names[j].flag, names[i].path);
+  if (s->lse != NULL && !ends_in(s->lse, ".npy"))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--lse is '%s', must end in .npy",
+                              s->lse);
+  return PRECIS_SUCCESS;
+}
+
+static int open_json(precis_cli *cli, precis_outputs *outputs)
+{
+  int status = cli->world.rank == 0 ? precis_json_open(cli, &outputs->json) : PRECIS_SUCCESS;
+  return precis_cli_agree(cli, status);
+}
+
+static int open_writer(precis_cli *cli, const char *path, const precis_output *arrays, int count,
+                       precis_writer **writer)
+{
+  int status = precis_writer_create(&cli->world, path, arrays, count, writer, &cli->why);
+  if (status == PRECIS_SUCCESS)
+    precis_watchdog_guard(&cli->watchdog, precis_writer_aside(*writer));
+  return status;
+}
+
+int precis_outputs_open(precis_cli *cli, const precis_input *input, precis_outputs *outputs)
+{
+  const precis_settings *s = &cli->settings;
+  const precis_problem *p = &input->problem;
+  precis_output arrays[] = {{"out", 3, {input->queries, p->heads, p->value_dim}},
+                            {"lse", 2, {input->queries, p->heads}}};
+  int status = check_names(cli);
+  if (status == PRECIS_SUCCESS)
+    status = open_json(cli, outputs);
+  if (status == PRECIS_SUCCESS && s->out != NULL) {
+    outputs->out_has_lse = ends_in(s->out, ".safetensors");
+    status = open_writer(cli, s->out, arrays, outputs->out_has_lse ? 2 : 1, &outputs->out);
+  }
+  if (status == PRECIS_SUCCESS && s->lse != NULL)
+    status = open_writer(cli, s->lse, &arrays[1], 1, &outputs->lse);
+  return status;
+}
+
+int precis_outputs_want_lse(const precis_outputs *outputs)
+{
+  return outputs->lse != NULL || outputs->out_has_lse;
+}
+
+int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first, int64_t rows,
+                         const float *out, const float *lse)
+{
+  int status = PRECIS_SUCCESS;
+  if (outputs->out != NULL)
+    status = precis_writer_rows(outputs->out, 0, first, rows, out, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->out_has_lse)
+    status = precis_writer_rows(outputs->out, 1, first, rows, lse, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->lse != NULL)
+    status = precis_writer_rows(outputs->lse, 0, first, rows, lse, &cli->why);
+  return status;
+}
+
+int precis_outputs_commit(precis_cli *cli, precis_outputs *outputs)
+{
+  int status = PRECIS_SUCCESS;
+  if (outputs->out != NULL)
+    status = precis_writer_commit(&outputs->out, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->lse != NULL)
+    status = precis_writer_commit(&outputs->lse, &cli->why);
+  return status;
+}
+
+void precis_outputs_discard(precis_outputs *outputs)
+{
+  precis_writer_discard(&outputs->out);
+  precis_writer_discard(&outputs->lse);
+  precis_draft_discard(&outputs->json);
+}

@@ -1,0 +1,78 @@
+/* report_text.c - the report for people */
+#include <inttypes.h>
+
+#include "src/cli/report.h"
+
+double precis_report_gflops(const precis_run_report *r)
+{
+  double flops = 2. * (r->problem.dim + r->problem.value_dim) * (double)r->attend.pairs;
+  return r->attend.seconds_total > 0 ? flops / r->attend.seconds_total * 1e-9 : 0;
+}
+
+double precis_report_tokens_per_second(const precis_run_report *r)
+{
+  return r->attend.seconds_total > 0 ? (double)r->attend.queries / r->attend.seconds_total : 0;
+}
+
+typedef struct quantity {
+  char text[32];
+} quantity;
+
+static quantity bytes(int64_t count)
+{
+  static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = (double)count;
+  int unit = 0;
+  for (; value >= 1024 && unit < 6; unit++)
+    value /= 1024;
+  quantity made;
+  snprintf(made.text, sizeof made.text, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+  return made;
+}
+
+static const char *plural(int64_t count)
+{
+  return count == 1 ? "" : "s";
+}
+
+static void print_problem(const precis_run_report *r, FILE *stream)
+{
+  const precis_problem *p = &r->problem;
+  fprintf(stream, "problem    %" PRId64 " quer%s, %" PRId64 " key%s, %d head%s", r->attend.queries,
+          r->attend.queries == 1 ? "y" : "ies", r->attend.keys, plural(r->attend.keys), p->heads,
+          plural(p->heads));
+  if (p->kv_heads != p->heads)
+    fprintf(stream, " sharing %d of keys and values", p->kv_heads);
+  fprintf(stream, ", d %d", p->dim);
+  if (p->value_dim != p->dim)
+    fprintf(stream, ", values %d", p->value_dim);
+  fprintf(stream, ", scale %.4g%s\n", p->scale, p->causal ? ", causal" : "");
+}
+
+void precis_report_print(const precis_run_report *r, FILE *stream)
+{
+  const precis_report *a = &r->attend;
+  print_problem(r, stream);
+  fprintf(stream, "machine    %d rank%s on %d node%s, %d thread%s each, fast memory %s, %s\n",
+          a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
+          bytes(a->fast_memory_bytes).text, r->cpu);
+  fprintf(stream, "move       %s\n", a->why);
+  fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",
+          bytes(a->network_bytes).text, bytes(a->node_bytes).text, a->messages,
+          plural(a->messages));
+  fprintf(stream, "promise    error at most %.2g of each column's value range\n", a->promise);
+  if (r->measured.rows > 0)
+    fprintf(stream,
+            "measured   error %.2g of the value range, %.2g relative, over %" PRId64
+            " row%s against double precision\n",
+            r->measured.max_error, r->measured.relative_error, r->measured.rows,
+            plural(r->measured.rows));
+  fprintf(stream, "seconds    read %.3f, survey %.3f, exact %.3f, wait %.3f, ", r->seconds_read,
+          a->seconds_survey, a->seconds_exact, a->seconds_wait);
+  if (r->measured.rows > 0)
+    fprintf(stream, "verify %.3f, ", r->seconds_verify);
+  fprintf(stream, "write %.3f, total %.3f\n", r->seconds_write, r->seconds_total);
+  fprintf(stream, "rate       %.1f GFLOP/s, %.0f queries a second\n", precis_report_gflops(r),
+          precis_report_tokens_per_second(r));
+  fprintf(stream, "memory     %s at most on any rank\n", bytes(r->peak_bytes).text);
+}

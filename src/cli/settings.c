@@ -1,0 +1,227 @@
+#include "src/cli/settings.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "src/cli/flags.h"
+#include "src/size.h"
+
+enum { FLAGS_MOST = 64, FIRST_CODE = 256 };
+
+static int not_in_this_version(const char *what, const char *value, precis_message *why)
+{
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s%s%s is not in this version (%s)", what,
+                            value ? " " : "", value ? value : "", precis_version());
+}
+
+/* The index of text among words separated by |, or -1. */
+static int find_word(const char *words, const char *text)
+{
+  size_t length = strlen(text);
+  for (int index = 0; words != NULL; index++) {
+    if (strcspn(words, "|") == length && strncmp(words, text, length) == 0)
+      return index;
+    words = strchr(words, '|');
+    words = words ? words + 1 : NULL;
+  }
+  return -1;
+}
+
+static int take_word(const precis_flag *flag, const char *name, const char *text, int *value,
+                     precis_message *why)
+{
+  int index = find_word(flag->words, text);
+  if (index < 0 && find_word(flag->later, text) >= 0)
+    return not_in_this_version(name, text, why);
+  if (index < 0)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is '%s', must be one of %s", name, text,
+                              flag->words);
+  *value = index;
+  return PRECIS_SUCCESS;
+}
+
+static int take_factor(const precis_flag *flag, const char *text, double *value,
+                       precis_message *why)
+{
+  double number;
+  int status = precis_number_parse(flag->name, text, flag->least, flag->most, &number, why);
+  if (status == PRECIS_SUCCESS && number == 0)
+    status = precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is 0, must not be", flag->name);
+  if (status == PRECIS_SUCCESS)
+    *value = number;
+  return status;
+}
+
+static int take(const precis_flag *flag, const char *text, precis_settings *settings,
+                precis_message *why)
+{
+  const char *name = flag->name;
+  void *place = (char *)settings + flag->offset;
+  switch (flag->rule) {
+  case PRECIS_RULE_FLAG:
+    *(int *)place = 1;
+    return PRECIS_SUCCESS;
+  case PRECIS_RULE_TEXT:
+    if (*text == '\0')
+      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is empty, must name a file", name);
+    *(const char **)place = text;
+    return PRECIS_SUCCESS;
+  case PRECIS_RULE_SIZE:
+    return precis_size_parse(name, text, (int64_t)flag->least, (int64_t)flag->most, place, why);
+  case PRECIS_RULE_NUMBER:
+    return precis_number_parse(name, text, flag->least, flag->most, place, why);
+  case PRECIS_RULE_FACTOR:
+    return take_factor(flag, text, place, why);
+  case PRECIS_RULE_WORD:
+    return take_word(flag, name, text, place, why);
+  case PRECIS_RULE_LATER:
+    return not_in_this_version(name, NULL, why);
+  case PRECIS_RULE_HELP:
+    settings->help_on = settings->verb;
+    settings->verb = PRECIS_VERB_HELP;
+    return PRECIS_SUCCESS;
+  }
+  return PRECIS_ERR_INTERNAL;
+}
+
+/* The flags of one command in the form getopt_long() takes. */
+typedef struct getopt_table {
+  struct option options[FLAGS_MOST + 1];
+  char letters[2 * FLAGS_MOST + 3];
+} getopt_table;
+
+static getopt_table make_table(precis_verb verb)
+{
+  getopt_table table = {.letters = ":h"};
+  int count = 0;
+  for (int i = 0; precis_flags[i].name != NULL && count < FLAGS_MOST; i++) {
+    const precis_flag *flag = &precis_flags[i];
+    if (!(flag->verbs & verb))
+      continue;
+    if (flag->name[1] != '-')
+      strcat(strcat(table.letters, flag->name + 1), flag->value ? ":" : "");
+    else
+      table.options[count++] = (struct option){.name = flag->name + 2,
+                                               .has_arg = flag->value ? required_argument
+                                                                      : no_argument,
+                                               .val = FIRST_CODE + i};
+  }
+  return table;
+}
+
+/* The flag that getopt_long() found. One-letter flags come as their letter. */
+static const precis_flag *flag_of(int code, precis_verb verb)
+{
+  if (code >= FIRST_CODE)
+    return &precis_flags[code - FIRST_CODE];
+  const char name[] = {'-', (char)code, '\0'};
+  for (const precis_flag *flag = precis_flags; flag->name != NULL; flag++)
+    if ((flag->verbs & verb) && strcmp(flag->name, code == 'h' ? "--help" : name) == 0)
+      return flag;
+  return NULL;
+}
+
+static int bad_option(int code, char **argv, precis_message *why)
+{
+  const char *text = argv[optind > 1 ? optind - 1 : 1];
+  if (code == ':')
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "option '%s' needs a value", text);
+  if (optopt >= FIRST_CODE)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "option '%s' takes no value", text);
+  if (optopt != 0)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '-%c'", optopt);
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '%s'", text);
+}
+
+static int take_operands(int argc, char **argv, const precis_command *command,
+                         precis_settings *settings, precis_message *why)
+{
+  for (; optind < argc; optind++) {
+    if (settings->operand_count == command->operands_most)
+      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "precis %s does not take '%s'",
+                                command->name, argv[optind]);
+    settings->operands[settings->operand_count++] = argv[optind];
+  }
+  return PRECIS_SUCCESS;
+}
+
+/* argv[0] is the command. */
+static int parse_flags(int argc, char **argv, const precis_command *command,
+                       precis_settings *settings, precis_message *why)
+{
+  getopt_table table = make_table(command->verb);
+  uint64_t seen = 0;
+  opterr = 0;
+  optind = 1;
+  for (int code; (code = getopt_long(argc, argv, table.letters, table.options, NULL)) != -1;) {
+    if (code == '?' || code == ':')
+      return bad_option(code, argv, why);
+    const precis_flag *flag = flag_of(code, command->verb);
+    uint64_t bit = UINT64_C(1) << (flag - precis_flags);
+    if (seen & bit)
+      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is given twice", flag->name);
+    seen |= bit;
+    int status = take(flag, optarg, settings, why);
+    if (status != PRECIS_SUCCESS || settings->verb == PRECIS_VERB_HELP)
+      return status;
+  }
+  return take_operands(argc, argv, command, settings, why);
+}
+
+/* precis, precis --help, precis --version, precis help [command]. Returns 1 if it was one of them.
+ */
+static int parse_general(int argc, char **argv, precis_settings *settings)
+{
+  const char *word = argc > 1 ? argv[1] : "";
+  settings->no_command = argc < 2;
+  settings->verb = PRECIS_VERB_HELP;
+  if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+    settings->verb = PRECIS_VERB_VERSION;
+  else if (argc >= 2 && strcmp(word, "--help") != 0 && strcmp(word, "-h") != 0)
+    return 0;
+  return 1;
+}
+
+static int unknown_command(const char *name, precis_message *why)
+{
+  if (*name == '-')
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '%s'; see precis --help",
+                              name);
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown command '%s'; see precis --help",
+                            name);
+}
+
+static int parse_help(int argc, char **argv, precis_settings *settings, precis_message *why)
+{
+  settings->verb = PRECIS_VERB_HELP;
+  if (argc < 3)
+    return PRECIS_SUCCESS;
+  const precis_command *command = precis_command_find(argv[2]);
+  if (command == NULL)
+    return unknown_command(argv[2], why);
+  if (command->verb == 0)
+    return not_in_this_version(command->name, NULL, why);
+  settings->help_on = command->verb;
+  return PRECIS_SUCCESS;
+}
+
+int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why)
+{
+  precis_settings parsed = {.tol = -1, .first_position = -1, .kind = -1, .spread = 1};
+  int status = PRECIS_SUCCESS;
+  if (!parse_general(argc, argv, &parsed)) {
+    const precis_command *command = precis_command_find(argv[1]);
+    if (command == NULL)
+      return unknown_command(argv[1], why);
+    if (command->verb == 0)
+      return not_in_this_version(command->name, NULL, why);
+    parsed.verb = command->verb;
+    if (command->verb == PRECIS_VERB_HELP)
+      status = parse_help(argc, argv, &parsed, why);
+    else
+      status = parse_flags(argc - 1, argv + 1, command, &parsed, why);
+  }
+  if (status == PRECIS_SUCCESS)
+    *settings = parsed;
+  return status;
+}

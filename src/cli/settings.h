@@ -1,0 +1,61 @@
+/* settings.h - the command line, taken apart and checked
+ *
+ * One table (flags.c) names every flag, who takes it, its range and its explanation; parsing
+ * and help both read it. */
+#ifndef PRECIS_CLI_SETTINGS_H
+#define PRECIS_CLI_SETTINGS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "src/generate.h"
+#include "src/message.h"
+#include "src/precis.h"
+
+/* Bits, so that a flag can belong to several. */
+typedef enum precis_verb {
+  PRECIS_VERB_HELP = 1,
+  PRECIS_VERB_VERSION = 2,
+  PRECIS_VERB_GEN = 4,
+  PRECIS_VERB_RUN = 8,
+  PRECIS_VERB_CHECK = 16,
+  PRECIS_VERB_TOPO = 32,
+  PRECIS_VERB_BENCH = 64
+} precis_verb;
+
+enum { PRECIS_OPERANDS = 2 };
+
+/* What was not given is 0, NULL, or as said. Strings belong to argv. */
+typedef struct precis_settings {
+  precis_verb verb;
+  precis_verb help_on; /* with PRECIS_VERB_HELP: the command to explain, 0 for the program */
+  int no_command;      /* help because nothing was asked for */
+  const char *operands[PRECIS_OPERANDS];
+  int operand_count;
+
+  const char *input, *q, *k, *v, *bias; /* files to read */
+  const char *out, *lse, *json;         /* files to write */
+  int causal, exact, quiet, guarantee;
+  double scale;
+  double tol;             /* -1: not given */
+  int64_t first_position; /* -1: not given */
+  int move;               /* precis_move */
+  int64_t verify, rows;   /* rows to sample */
+  int64_t threads, fast_memory;
+  double timeout; /* seconds, 0: none */
+
+  int64_t tokens, queries, heads, kv_heads, dim, value_dim;
+  int kind; /* precis_kind, -1: not given */
+  double spread;
+  int64_t seed;
+
+  int64_t repeats;
+} precis_settings;
+
+/* Errors: ARGUMENT, with the option and its value in words. */
+int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why);
+
+/* Help on a command, or on the program (0). */
+void precis_settings_help(precis_verb verb, FILE *stream);
+
+#endif

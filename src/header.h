@@ -1,0 +1,18 @@
+/* header.h - finds an array in a .npy or .safetensors file
+ *
+ * Reads no more of the file than its header. The format is told by the first bytes, not by the
+ * name. */
+#ifndef PRECIS_SRC_HEADER_H
+#define PRECIS_SRC_HEADER_H
+
+#include <stdint.h>
+
+#include "src/message.h"
+#include "src/tensor.h"
+
+/* `name` selects the tensor in a .safetensors file. If it has none of that name: *found = 0, or
+ * FORMAT if found is NULL. Errors: IO, FORMAT, MEMORY. */
+int precis_header_read(const char *path, const char *name, int *found, precis_tensor *tensor,
+                       int64_t *file_bytes, precis_message *why);
+
+#endif

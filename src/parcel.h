@@ -1,0 +1,35 @@
+/* parcel.h - a block of keys and values made ready to travel and to be attended to
+ *
+ * One contiguous buffer, head-major, centred, masked rows zeroed:
+ *   positions  rows int64                 (if with_positions)
+ *   k          heads x rows x dim float
+ *   v          heads x rows x value_dim float
+ *   bias       rows float, in units of log 2    (if with_bias) */
+#ifndef PRECIS_SRC_PARCEL_H
+#define PRECIS_SRC_PARCEL_H
+
+#include <stdint.h>
+
+#include "src/keys.h"
+#include "src/tile.h"
+
+typedef struct precis_parcel_kind {
+  int first_head, heads; /* of the key/value heads */
+  int dim, value_dim;
+  int with_bias, with_positions;
+} precis_parcel_kind;
+
+int64_t precis_parcel_bytes(const precis_parcel_kind *kind, int64_t rows);
+
+/* Packs rows [first, first + rows). k_center: kv_heads x dim, v_center: kv_heads x value_dim, of all heads. Runs on
+ * `threads` OpenMP threads. */
+void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first, int64_t rows,
+                        const double *k_center, const double *v_center, int threads, void *buffer);
+
+/* The tile of key/value head `head` (0: first_head). */
+precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer, int head);
+
+/* rows ascending positions, or NULL. */
+const int64_t *precis_parcel_positions(const precis_parcel_kind *kind, const void *buffer);
+
+#endif

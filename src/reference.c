@@ -1,0 +1,103 @@
+#include "src/reference.h"
+
+#include <math.h>
+
+#include "src/problem.h"
+
+static double score(const precis_problem *problem, int head, const float *q,
+                    const precis_reference_keys *keys, int64_t j)
+{
+  int kv_head = precis_problem_kv_head(problem, head);
+  const float *k = keys->k + (j * problem->kv_heads + kv_head) * problem->dim;
+  double product = 0;
+  for (int i = 0; i < problem->dim; i++)
+    product += (double)q[i] * (double)k[i];
+  return problem->scale * product + (keys->bias ? (double)keys->bias[j] : 0);
+}
+
+static const float *value(const precis_problem *problem, int head,
+                          const precis_reference_keys *keys, int64_t j)
+{
+  return keys->v +
+         (j * problem->kv_heads + precis_problem_kv_head(problem, head)) * problem->value_dim;
+}
+
+void precis_reference_attend(const precis_problem *problem, int head, const float *q,
+                             const precis_reference_keys *keys, double *out, double *lse)
+{
+  double m = -INFINITY, l = 0;
+  for (int64_t j = 0; j < keys->count; j++)
+    m = fmax(m, score(problem, head, q, keys, j));
+  for (int c = 0; c < problem->value_dim; c++)
+    out[c] = 0;
+  *lse = -INFINITY;
+  if (m == -INFINITY)
+    return;
+  for (int64_t j = 0; j < keys->count; j++) {
+    double weight = exp(score(problem, head, q, keys, j) - m);
+    const float *v = value(problem, head, keys, j);
+    l += weight;
+    for (int c = 0; c < problem->value_dim; c++)
+      out[c] += weight * (double)v[c];
+  }
+  for (int c = 0; c < problem->value_dim; c++)
+    out[c] /= l;
+  *lse = m + log(l);
+}
+
+void precis_reference_clear(int value_dim, precis_reference_partial *partial)
+{
+  partial->m = -INFINITY;
+  partial->l = 0;
+  for (int c = 0; c < value_dim; c++)
+    partial->o[c] = 0;
+}
+
+void precis_reference_rescale(int value_dim, double m, precis_reference_partial *partial)
+{
+  if (m == partial->m) /* also both -infinity, whose difference is no number */
+    return;
+  double factor = exp(partial->m - m);
+  partial->m = m;
+  partial->l *= factor;
+  for (int c = 0; c < value_dim; c++)
+    partial->o[c] *= factor;
+}
+
+void precis_reference_add(const precis_problem *problem, int head, const float *q,
+                          const precis_reference_keys *keys, precis_reference_partial *partial)
+{
+  for (int64_t j = 0; j < keys->count; j++) {
+    double x = score(problem, head, q, keys, j);
+    if (x == -INFINITY)
+      continue;
+    if (x > partial->m)
+      precis_reference_rescale(problem->value_dim, x, partial);
+    double weight = exp(x - partial->m);
+    const float *v = value(problem, head, keys, j);
+    partial->l += weight;
+    for (int c = 0; c < problem->value_dim; c++)
+      partial->o[c] += weight * (double)v[c];
+  }
+}
+
+void precis_reference_merge(int value_dim, const precis_reference_partial *from,
+                            precis_reference_partial *into)
+{
+  if (from->m == -INFINITY)
+    return;
+  precis_reference_rescale(value_dim, fmax(from->m, into->m), into);
+  double factor = exp(from->m - into->m);
+  into->l += factor * from->l;
+  for (int c = 0; c < value_dim; c++)
+    into->o[c] += factor * from->o[c];
+}
+
+void precis_reference_finish(int value_dim, const precis_reference_partial *partial, double *out,
+                             double *lse)
+{
+  int nothing = partial->l == 0;
+  for (int c = 0; c < value_dim; c++)
+    out[c] = nothing ? 0 : partial->o[c] / partial->l;
+  *lse = nothing ? -INFINITY : partial->m + log(partial->l);
+}

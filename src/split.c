@@ -1,0 +1,32 @@
+#include "src/split.h"
+
+void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts)
+{
+  int64_t queries = precis_visible_queries(map);
+  precis_query_map rows = *map;
+  double head_pairs = precis_visible_pairs(map, 0, queries);
+  if (head_pairs == 0) { /* nothing to compute: share the rows */
+    rows.causal = 0;
+    rows.keys = 1;
+    head_pairs = (double)queries;
+  }
+  for (int r = 0; r <= map->ranks; r++) {
+    double place = (double)heads / map->ranks * r;
+    int head = (int)place;
+    int64_t query = head < heads ? precis_visible_split(&rows, (place - head) * head_pairs) : 0;
+    cuts[r] = (precis_cut){head, query};
+  }
+  cuts[map->ranks] = (precis_cut){heads, 0};
+}
+
+int precis_split_pieces(const precis_cut *from)
+{
+  return from[1].head - from[0].head + (from[1].query > 0);
+}
+
+precis_piece precis_split_piece(const precis_cut *from, int64_t queries, int i)
+{
+  precis_piece piece = {.head = from[0].head + i, .first = i == 0 ? from[0].query : 0};
+  piece.end = piece.head == from[1].head ? from[1].query : queries;
+  return piece;
+}

@@ -1,0 +1,128 @@
+#include "src/survey.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "src/clones.h"
+
+int64_t precis_survey_sums_size(const precis_keys *keys)
+{
+  return (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) + 1;
+}
+
+PRECIS_CLONES
+static void add_row(double *restrict sums, const float *restrict x, int64_t n)
+{
+  for (int64_t c = 0; c < n; c++)
+    sums[c] += x[c];
+}
+
+void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
+{
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  for (int64_t j = first; j < keys->rows; j++) {
+    if (precis_keys_masked(keys, j))
+      continue;
+    add_row(sums, keys->k + j * k_row, k_row);
+    add_row(sums + k_row, keys->v + j * v_row, v_row);
+    sums[k_row + v_row] += 1;
+  }
+}
+
+int64_t precis_survey_extremes_size(const precis_keys *keys)
+{
+  return (int64_t)keys->kv_heads * (1 + 2 * keys->value_dim) + 1;
+}
+
+precis_extremes precis_survey_extremes_view(const precis_keys *keys, double *array)
+{
+  int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
+  precis_extremes view = {.radius = array, .value_most = array + keys->kv_heads};
+  view.value_least = view.value_most + columns;
+  view.bias_most = view.value_least + columns;
+  return view;
+}
+
+void precis_survey_extremes_clear(const precis_keys *keys, double *array)
+{
+  int64_t size = precis_survey_extremes_size(keys);
+  for (int64_t i = 0; i < size; i++)
+    array[i] = i < keys->kv_heads || i == size - 1 ? 0 : -INFINITY;
+}
+
+PRECIS_CLONES
+static double squared_distance(const float *restrict x, const double *restrict center, int n)
+{
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int c = 0; c < n; c++)
+    sum += (x[c] - center[c]) * (x[c] - center[c]);
+  return sum;
+}
+
+PRECIS_CLONES
+static void raise_values(const precis_extremes *view, const float *restrict v, int64_t n)
+{
+  double *restrict most = view->value_most, *restrict least = view->value_least;
+  for (int64_t c = 0; c < n; c++) {
+    most[c] = v[c] > most[c] ? v[c] : most[c];
+    least[c] = -v[c] > least[c] ? -v[c] : least[c];
+  }
+}
+
+void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center, double *array)
+{
+  precis_extremes view = precis_survey_extremes_view(keys, array);
+  int64_t v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  for (int64_t j = first; j < keys->rows; j++) {
+    if (precis_keys_masked(keys, j))
+      continue;
+    for (int g = 0; g < keys->kv_heads; g++) {
+      int64_t at = (int64_t)g * keys->dim;
+      double square = squared_distance(keys->k + j * keys->kv_heads * keys->dim + at, center + at, keys->dim);
+      double distance = sqrt(square) * (1 + 1e-12); /* not below the true one, whatever the rounding */
+      view.radius[g] = distance > view.radius[g] ? distance : view.radius[g];
+    }
+    raise_values(&view, keys->v + j * v_row, v_row);
+    if (keys->bias != NULL && fabs(keys->bias[j]) > *view.bias_most)
+      *view.bias_most = fabs(keys->bias[j]);
+  }
+}
+
+PRECIS_CLONES
+static double squared_norm(const float *x, int n)
+{
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int c = 0; c < n; c++)
+    sum += (double)x[c] * x[c];
+  return sum;
+}
+
+double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, int64_t *row, int *head)
+{
+  double most = 0;
+  for (int64_t i = 0; i < rows; i++)
+    for (int h = 0; h < heads; h++) {
+      double square = squared_norm(q + (i * heads + h) * dim, dim);
+      if (!isfinite(square)) { /* no square of a float32 overflows a double */
+        *row = i;
+        *head = h;
+        return -1;
+      }
+      most = square > most ? square : most;
+    }
+  return sqrt(most) * (1 + 1e-12);
+}
+
+int64_t precis_survey_nonfinite(int64_t rows, int64_t row_elements, const float *x)
+{
+  for (int64_t i = 0; i < rows; i++) {
+    int bad = 0;
+    for (int64_t c = 0; c < row_elements; c++)
+      bad |= !isfinite(x[i * row_elements + c]);
+    if (bad)
+      return i;
+  }
+  return -1;
+}

@@ -1,0 +1,303 @@
+#!/bin/sh
+# cli.sh - the program precis from the outside: round trips, and every kind of bad input
+#
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# After each failing command: the exit status is right, exactly one line says why, and the folder is as it was.
+
+precis=${PRECIS-${top_builddir-.}/precis}
+case $precis in /*) ;; *) precis=$PWD/$precis ;; esac
+if [ ! -x "$precis" ]; then
+  echo "cli.sh: no program $precis: build it first" >&2
+  exit 1
+fi
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+mkdir work && cd work || exit 1
+failures=0
+limit=${TEST_TIMEOUT-60}
+# Open MPI waits this long after a rank fails, although all ranks have ended by themselves.
+export OMPI_MCA_odls_base_sigkill_timeout="${OMPI_MCA_odls_base_sigkill_timeout-0}"
+
+# on RANKS ARGUMENTS...: runs precis; sets $status; leaves ../out and ../err. 0 ranks: without a launcher.
+on()
+{
+  ranks=$1
+  shift
+  launcher=
+  [ "$ranks" -eq 0 ] || [ -z "${MPIEXEC-}" ] || launcher="$MPIEXEC ${MPIEXEC_FLAGS-} -n $ranks"
+  # shellcheck disable=SC2086
+  timeout -k 5 "$limit" $launcher "$precis" "$@" </dev/null >../out 2>../err
+  status=$?
+}
+
+complain()
+{
+  echo "cli.sh: FAILED: $*" >&2
+  sed 's/^/    /' ../out ../err >&2
+  failures=$((failures + 1))
+}
+
+# works RANKS ARGUMENTS...: must succeed.
+works()
+{
+  on "$@"
+  [ "$status" -eq 0 ] || complain "exit status $status: precis $*"
+}
+
+# fails STATUS TEXT RANKS ARGUMENTS...: must fail with STATUS, one line that contains TEXT, and leave nothing behind.
+fails()
+{
+  expected=$1
+  text=$2
+  shift 2
+  before=$(find . | sort)
+  on "$@"
+  [ "$status" -eq "$expected" ] || complain "exit status $status, not $expected: precis $*"
+  [ "$(grep -c '^precis: ' ../err)" -eq 1 ] || complain "not exactly one line of message: precis $*"
+  grep '^precis: ' ../err | grep -qF -e "$text" || complain "the message does not say '$text': precis $*"
+  [ "$(find . | sort)" = "$before" ] || complain "something was left behind: precis $*"
+}
+
+# says TEXT: the last output contains it.
+says()
+{
+  grep -qF -e "$1" ../out || complain "the output does not say '$1'"
+}
+
+# npy FILE DTYPE SHAPE [ORDER]: a header; data goes behind it.
+npy()
+{
+  printf '\223NUMPY\001\000v\000%-117s\n' \
+    "{'descr': '$2', 'fortran_order': ${4-False}, 'shape': ($3), }" >"$1"
+}
+
+# zeros FILE SHAPE COUNT: an array of float32 zeros.
+zeros()
+{
+  npy "$1" '<f4' "$2"
+  head -c $((4 * $3)) /dev/zero >>"$1"
+}
+
+echo "cli.sh: help and versions"
+works 0 --version
+says "precis "
+works 0 --help
+says "usage: precis"
+for command in run gen check topo bench; do
+  works 0 $command --help
+  says "--timeout"
+  for flag in --degree --memory-limit --calibrate; do
+    ! grep -qe "$flag" ../out || complain "help on $command shows $flag"
+  done
+done
+on 0
+{ [ "$status" -eq 2 ] && grep -q '^usage: precis' ../err && [ ! -s ../out ]; } || complain "precis without arguments"
+works 2 help run
+[ "$(grep -c '^usage: ' ../out)" -eq 1 ] || complain "help under two ranks is shown more than once"
+
+echo "cli.sh: generated files are the same for any number of ranks"
+for kind in gauss unit offset sinks; do
+  for ranks in 1 2 3; do
+    works $ranks gen --tokens 61 --queries 20 --heads 4 --kv-heads 2 --dim 6 --value-dim 3 --kind $kind --spread 1.5 \
+      --seed 7 -o $kind.$ranks.safetensors
+  done
+  cmp $kind.1.safetensors $kind.2.safetensors || complain "$kind: two ranks differ from one"
+  cmp $kind.1.safetensors $kind.3.safetensors || complain "$kind: three ranks differ from one"
+done
+works 0 gen --tokens 61 --queries 20 --heads 4 --kv-heads 2 --dim 6 --value-dim 3 --kind gauss --seed 8 \
+  -o other.safetensors
+! cmp -s other.safetensors gauss.1.safetensors || complain "the seed plays no part"
+works 0 gen --tokens 0.3k --heads 2 --dim 8 --kind gauss -o in.safetensors
+mv gauss.1.safetensors few.safetensors
+mv sinks.1.safetensors sinks.safetensors
+rm -f ./*.[123].safetensors other.safetensors
+
+echo "cli.sh: run and check"
+for move in tiles heads queries; do
+  for ranks in 1 3; do
+    works "$ranks" run --input in.safetensors --out out.$move."$ranks".npy --lse lse.npy --causal --move $move --verify 20 \
+      --json report.json
+    says "measured"
+    grep -q "\"move\": \"$move\"" report.json || complain "the report does not name the move $move"
+    grep -q '"max_error":' report.json || complain "no measured error in the report"
+    works "$ranks" check --input in.safetensors --out out.$move."$ranks".npy --causal --tol 5e-6 --rows 300
+    works "$ranks" check out.$move."$ranks".npy out.tiles.1.npy --tol 1e-5
+  done
+done
+works 2 run --input in.safetensors --out out.safetensors --json -
+says '"tokens_per_second":'
+! grep -q '"measured"' ../out || complain "an error was reported but not measured"
+works 2 run --input in.safetensors --out out.safetensors --quiet --exact --guarantee bound --move auto
+[ ! -s ../out ] || complain "--quiet says something"
+works 1 check --input in.safetensors --out out.safetensors --tol 5e-6
+fails 3 "exceeds --tol" 2 check --input in.safetensors --out out.safetensors --causal --tol 5e-6
+fails 3 "exceeds --tol" 2 check out.safetensors out.tiles.1.npy --tol 5e-6
+works 0 check out.safetensors out.tiles.1.npy
+says "largest difference"
+fails 3 "exceeds --tol" 2 run --input in.safetensors --out new.npy --tol 1e-12 --verify 10
+works 0 check lse.npy lse.npy --tol 0
+
+echo "cli.sh: positions"
+works 2 run --input few.safetensors --out a.npy --causal
+works 3 run --input few.safetensors --out b.npy --causal --first-position 41
+works 0 check a.npy b.npy --tol 1e-5
+works 2 run --input few.safetensors --out b.npy --causal --first-position 3
+fails 3 "exceeds --tol" 0 check a.npy b.npy --tol 1e-3
+works 2 check --input few.safetensors --out b.npy --causal --first-position 3 --tol 5e-6
+works 3 run --input sinks.safetensors --verify 20 --tol 5e-6 --scale 0.3
+
+echo "cli.sh: .npy input"
+zeros q.npy "4, 2, 3" 24
+zeros k.npy "5, 1, 3" 15
+zeros v.npy "5, 1, 2" 10
+npy bias.npy '<f4' "5,"
+printf '\000\000\200\377\000\000\200\377\000\000\200\377\000\000\200\377\000\000\200\377' >>bias.npy # -inf
+works 2 run --q q.npy --k k.npy --v v.npy --out a.npy --lse lse.npy --verify 4
+works 2 run --q q.npy --k k.npy --v v.npy --bias bias.npy --out b.npy --lse lse.npy --verify 4
+works 0 check a.npy b.npy --tol 0
+npy q16.npy '<f2' "4, 2, 3"
+head -c 48 /dev/zero >>q16.npy
+works 0 run --q q16.npy --k k.npy --v v.npy --out b.npy
+works 0 check a.npy b.npy --tol 0
+
+echo "cli.sh: bad options"
+fails 2 "unknown option '--nope'" 2 run --nope
+fails 2 "unknown option '-x'" 0 run -x
+fails 2 "unknown command 'fly'" 2 fly
+fails 2 "does not take 'more'" 0 run more
+fails 2 "needs a value" 0 run --out
+fails 2 "takes no value" 0 run --causal=1
+fails 2 "--tokens is 0" 2 gen --tokens 0 --heads 1 --dim 4 --kind gauss -o new.safetensors
+fails 2 "--dim is -4" 0 gen --tokens 8 --heads 1 --dim -4 --kind gauss -o new.safetensors
+fails 2 "--dim is 257" 0 gen --tokens 8 --heads 1 --dim 257 --kind gauss -o new.safetensors
+fails 2 "--tokens is '12q'" 0 gen --tokens 12q --heads 1 --dim 4 --kind gauss -o new.safetensors
+fails 2 "kv_heads is 3" 0 gen --tokens 8 --heads 4 --kv-heads 3 --dim 4 --kind gauss -o new.safetensors
+fails 2 "--kind is 'odd'" 0 gen --tokens 8 --heads 1 --dim 4 --kind odd -o new.safetensors
+fails 2 "--kind is missing" 0 gen --tokens 8 --heads 1 --dim 4 -o new.safetensors
+fails 2 "must end in .safetensors" 0 gen --tokens 8 --heads 1 --dim 4 --kind gauss -o new.npy
+fails 2 "--seed is given twice" 0 gen --seed 1 --seed 2
+fails 2 "--verify is 0" 0 run --input in.safetensors --verify 0
+fails 2 "--tol is -1" 0 run --input in.safetensors --tol -1
+fails 2 "--scale is 0" 0 run --input in.safetensors --scale 0
+fails 2 "--scale is 'inf'" 0 run --input in.safetensors --scale inf
+fails 2 "--fast-memory is 3" 0 run --input in.safetensors --fast-memory 3
+fails 2 "--exact and --tol" 0 run --input in.safetensors --exact --tol 1e-3
+fails 2 "--input and --k" 0 run --input in.safetensors --k k.npy
+fails 2 "--v is missing" 0 run --q q.npy --k k.npy
+fails 2 "--input is missing" 0 run --out new.npy
+fails 2 "--first-position needs --causal" 0 run --input in.safetensors --first-position 3
+fails 2 "name the same file" 0 run --input in.safetensors --out in.safetensors
+fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --lse new.npy
+fails 2 "new.txt" 2 run --input in.safetensors --out new.txt
+fails 2 "exclude each other" 0 run --input in.safetensors --quiet --json -
+fails 2 "exclude each other" 0 check a.npy b.npy --causal
+fails 2 "compares two files" 0 check a.npy
+fails 2 "not in this version" 2 run --input in.safetensors --move summaries
+fails 2 "not in this version" 0 run --input in.safetensors --degree 3
+fails 2 "not in this version" 0 run --input in.safetensors --guarantee sampled
+fails 2 "not in this version" 0 run --input in.safetensors --memory-limit 1G
+fails 2 "not in this version" 0 plan --ranks 8
+fails 2 "not in this version" 0 serve
+fails 2 "not in this version" 0 bench moves
+fails 2 "not in this version" 0 topo --calibrate
+
+echo "cli.sh: bad files"
+fails 1 "none.safetensors" 2 run --input none.safetensors --out new.npy
+head -c 2000 in.safetensors >cut.safetensors
+fails 2 "cut.safetensors" 3 run --input cut.safetensors --out new.npy
+head -c 5 in.safetensors >cut.safetensors
+fails 2 "cut.safetensors" 0 run --input cut.safetensors --out new.npy
+: >empty.safetensors
+fails 2 "empty.safetensors" 2 run --input empty.safetensors --out new.npy
+{ printf '\020\000\000\000\000\000\000\000{"q": nonsense!}'; head -c 100 /dev/zero; } >odd.safetensors
+fails 2 "odd.safetensors" 2 run --input odd.safetensors --out new.npy
+{ printf '\377\377\377\377\377\377\377\177'; head -c 100 /dev/zero; } >huge.safetensors
+fails 2 "huge.safetensors" 2 run --input huge.safetensors --out new.npy
+head -c 300 k.npy | head -c 150 >cut.npy
+fails 2 "cut.npy" 2 run --q q.npy --k cut.npy --v v.npy --out new.npy
+npy int.npy '<i4' "5, 1, 3"
+head -c 60 /dev/zero >>int.npy
+fails 2 "int.npy" 2 run --q q.npy --k int.npy --v v.npy --out new.npy
+npy fortran.npy '<f4' "5, 1, 3" True
+head -c 60 /dev/zero >>fortran.npy
+fails 2 "fortran.npy" 0 run --q q.npy --k fortran.npy --v v.npy --out new.npy
+zeros bad.npy "5, 1, 4" 20
+fails 2 "bad.npy: k (5, 1, 4)" 2 run --q q.npy --k bad.npy --v v.npy --out new.npy
+zeros bad.npy "6, 1, 3" 18
+fails 2 "the numbers of tokens differ" 2 run --q q.npy --k bad.npy --v v.npy --out new.npy
+zeros bad.npy "4, 3, 3" 36
+fails 2 "multiple of heads" 0 run --q q.npy --k bad.npy --v bad.npy --out new.npy
+zeros bad.npy "5, 3" 15
+fails 2 "has 2 axes" 0 run --q q.npy --k bad.npy --v v.npy --out new.npy
+zeros bad.npy "0, 1, 3" 0
+fails 2 "at least 1" 2 run --q q.npy --k bad.npy --v bad.npy --out new.npy
+zeros bad.npy "4," 4
+fails 2 "one number for each key" 2 run --q q.npy --k k.npy --v v.npy --bias bad.npy --out new.npy
+fails 2 "differ" 2 check a.npy lse.npy
+fails 2 "does not fit" 2 check --input in.safetensors --out a.npy
+npy nan.npy '<f4' "5, 1, 3"
+{ head -c 52 /dev/zero; printf '\000\000\300\177\000\000\000\000'; } >>nan.npy # NaN in the last row
+fails 2 "nan.npy" 3 run --q q.npy --k nan.npy --v v.npy --out new.npy
+npy inf.npy '<f4' "5,"
+{ head -c 16 /dev/zero; printf '\000\000\200\177'; } >>inf.npy # +inf
+fails 2 "inf.npy" 2 run --q q.npy --k k.npy --v v.npy --bias inf.npy --out new.npy
+
+echo "cli.sh: output that cannot be written"
+mkdir taken.npy
+fails 1 "none/new.npy" 2 run --input in.safetensors --out none/new.npy
+fails 1 "taken.npy" 2 run --input in.safetensors --out taken.npy
+fails 1 "none/report.json" 2 run --input in.safetensors --out new.npy --json none/report.json
+fails 1 "none/new.safetensors" 3 gen --tokens 8 --heads 1 --dim 4 --kind gauss -o none/new.safetensors
+cp a.npy kept.npy
+fails 2 "nan.npy" 2 run --q nan.npy --k k.npy --v v.npy --out kept.npy
+cmp -s a.npy kept.npy || complain "a failed run changed the file that was there"
+if [ -w /dev/full ]; then
+  timeout -k 5 "$limit" "$precis" --version </dev/null >/dev/full 2>../err
+  [ $? -eq 1 ] || complain "a full standard output goes unnoticed"
+fi
+# A small file system that is gone with the shell that mounts it; a limit on file sizes where that is not allowed.
+mkdir small
+if [ "$(id -u)" = 0 ] && unshare -m sh -c 'mount -t tmpfs -o size=64k none small' 2>/dev/null; then
+  cat >full.sh <<'END'
+mount -t tmpfs -o size=64k none small || exit 99
+"$@"
+status=$?
+[ -z "$(ls -A small)" ] || echo "precis: left behind: $(ls -A small)" >&2
+exit $status
+END
+  real=$precis
+  precis=unshare
+  launch=${MPIEXEC-}
+  MPIEXEC=
+  # shellcheck disable=SC2086
+  fails 1 "small/new.safetensors" 0 -m sh full.sh ${launch:+$launch ${MPIEXEC_FLAGS-} -n 2} "$real" \
+    gen --tokens 8k --heads 1 --dim 64 --kind gauss -o small/new.safetensors
+  precis=$real
+  MPIEXEC=$launch
+else
+  echo "cli.sh: no full disk: a temporary file system cannot be mounted here"
+fi
+
+echo "cli.sh: not enough memory"
+# 4 TiB that take no space on disk, where the system does not promise what it cannot give.
+if [ "$(cat /proc/sys/vm/overcommit_memory 2>/dev/null)" != 1 ] && npy big.npy '<f4' "4294967296, 1, 256" &&
+  truncate -s $((4294967296 * 1024 + 128)) big.npy 2>/dev/null; then
+  ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}allocator_may_return_null=1"
+  export ASAN_OPTIONS
+  zeros wide.npy "4, 1, 256" 1024
+  fails 1 "out of memory" 2 run --q wide.npy --k big.npy --v big.npy --out new.npy
+  rm big.npy
+else
+  echo "cli.sh: no test of large files here"
+fi
+
+echo "cli.sh: time runs out"
+fails 1 "--timeout" 2 gen --tokens 200k --heads 8 --dim 128 --kind sinks --timeout 0.2 -o new.safetensors
+
+if [ "$failures" -gt 0 ]; then
+  echo "cli.sh: $failures checks failed" >&2
+  exit 1
+fi
+echo "cli.sh: all good"

@@ -1,0 +1,185 @@
+/* What callers meet: errors that reach every rank, outputs that stay untouched, calls repeated in any order. */
+#include "tests/mpi_assert.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/precis.h"
+#include "tests/attention_case.h"
+
+static int rank, ranks;
+
+typedef struct words {
+  int calls;
+  char text[512];
+} words;
+
+static void keep(void *context, const char *text)
+{
+  words *w = context;
+  w->calls++;
+  strncpy(w->text, text, sizeof w->text - 1);
+}
+
+static precis_attention *make(const precis_problem *problem, words *w)
+{
+  precis_attention *attention = NULL;
+  precis_options options = {.threads = 1, .message = keep, .context = w};
+  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, problem, &options, &attention) == PRECIS_SUCCESS);
+  return attention;
+}
+
+/* A field out of range on the last rank alone. */
+static void bad_problem(void **state)
+{
+  (void)state;
+  const precis_problem bad[] = {
+      {.heads = 0, .dim = 4},
+      {.heads = -1, .dim = 4},
+      {.heads = 4, .kv_heads = 3, .dim = 4},
+      {.heads = 4, .kv_heads = 8, .dim = 4},
+      {.heads = 4, .dim = 0},
+      {.heads = 4, .dim = 257},
+      {.heads = 4, .dim = 4, .value_dim = -1},
+      {.heads = 4, .dim = 4, .scale = NAN},
+  };
+  const precis_problem good = {.heads = 4, .dim = 4};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    words w = {0};
+    precis_options options = {.message = keep, .context = &w};
+    precis_attention *attention = NULL;
+    int status = precis_create(MPI_COMM_WORLD, rank == ranks - 1 ? &bad[i] : &good, &options, &attention);
+    assert_all(MPI_COMM_WORLD, status == PRECIS_ERR_ARGUMENT && attention == NULL);
+    assert_all(MPI_COMM_WORLD, w.calls == 1 && strstr(w.text, " is ") != NULL);
+  }
+  precis_options options = {.move = (precis_move)77};
+  precis_attention *attention = NULL;
+  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, &good, &options, &attention) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, NULL, NULL, &attention) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, &good, NULL, NULL) == PRECIS_ERR_ARGUMENT);
+}
+
+static void different_problems(void **state)
+{
+  (void)state;
+  precis_problem problem = {.heads = 4, .dim = rank == ranks - 1 ? 8 : 4};
+  precis_attention *attention = NULL;
+  int status = precis_create(MPI_COMM_WORLD, &problem, NULL, &attention);
+  assert_all(MPI_COMM_WORLD, status == (ranks > 1 ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
+  precis_destroy(&attention);
+}
+
+/* After each failure the handle works on, with what it held before. */
+static void bad_rows(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 2, .dim = 2};
+  words w = {0};
+  precis_attention *attention = make(&problem, &w);
+  float good[] = {1, 2, 3, 4}, bad[] = {1, 2, NAN, 4}, zero = 0, nan_bias = NAN, plus = INFINITY;
+  int last = rank == ranks - 1;
+  assert_all(MPI_COMM_WORLD, precis_append(attention, last ? -1 : 1, good, good, NULL) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, last ? NULL : good, good, NULL) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, last ? bad : good, good, NULL) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, strstr(w.text, "k holds") != NULL);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, last ? bad : good, NULL) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? &nan_bias : &zero) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? &plus : &zero) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? NULL : &zero) ==
+                                 (ranks > 1 ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, NULL) == PRECIS_SUCCESS);
+
+  float out[] = {7, 7, 7, 7}, lse[] = {7, 7};
+  precis_report report = {.ranks = -7};
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, last ? -1 : 1, good, out, lse, &report) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, last ? NULL : out, lse, &report) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, last ? bad : good, out, lse, &report) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, out[0] == 7 && out[3] == 7 && lse[0] == 7 && report.ranks == -7);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, out, NULL, NULL) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, out[0] == 1 && out[3] == 4);
+  precis_destroy(&attention);
+  assert_all(MPI_COMM_WORLD, attention == NULL && precis_destroy(&attention) == PRECIS_SUCCESS);
+}
+
+/* Scores that float32 cannot hold are refused, not computed wrong; huge but equal ones are fine. */
+static void range(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 1, .dim = 2, .scale = 1};
+  words w = {0};
+  precis_attention *attention = make(&problem, &w);
+  float k[] = {1e25f, -1e25f, -1e25f, 1e25f}, v[] = {1, 2, 3, 4}, q[] = {1e20f, 1e20f}, out[] = {7, 7};
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 2, k, v, NULL) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, q, out, NULL, NULL) == PRECIS_ERR_RANGE);
+  assert_all(MPI_COMM_WORLD, out[0] == 7 && strstr(w.text, "float32") != NULL);
+  precis_destroy(&attention);
+
+  attention = make(&problem, &w);
+  float same[] = {1e18f, 1e18f, 1e18f, 1e18f}, one[] = {1e18f, 0}, lse[1];
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 2, same, v, NULL) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, one, out, lse, NULL) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, fabsf(out[0] - 2) < 1e-6f && fabsf(out[1] - 3) < 1e-6f);
+  assert_all(MPI_COMM_WORLD, fabsf(lse[0] / 1e36f - 1) < 1e-6f);
+  precis_destroy(&attention);
+}
+
+/* A token at a time on changing ranks, far from where the first one was: the centre follows. */
+static void decode(void **state)
+{
+  (void)state;
+  enum { STEPS = 40 };
+  const precis_problem problem = {.heads = 2, .kv_heads = 1, .dim = 3, .value_dim = 1, .causal = 1};
+  words w = {0};
+  precis_attention *attention = make(&problem, &w);
+  float k[STEPS * 3], v[STEPS];
+  for (int t = 0; t < STEPS; t++) {
+    for (int c = 0; c < 3; c++)
+      k[t * 3 + c] = (t > 0 ? 10000.0f : 0) + (float)((t * 7 + c * 3) % 5) / 4;
+    v[t] = (t > 0 ? 1000.0f : 0) + (float)(t % 3);
+    int here = t % ranks == rank;
+    assert_all(MPI_COMM_WORLD, precis_append(attention, here, k + t * 3, v + t, NULL) == PRECIS_SUCCESS);
+    const float q[] = {0.5f, 0.25f, -0.125f, 1, -1, 0.5f};
+    float out[2] = {0};
+    int status = precis_attend(attention, here, q, out, NULL, NULL);
+    double sum[2] = {0}, value[2] = {0};
+    for (int h = 0; h < 2; h++)
+      for (int j = 0; j <= t; j++) {
+        double x = 0;
+        for (int c = 0; c < 3; c++)
+          x += (double)q[h * 3 + c] * ((double)k[j * 3 + c] - k[t * 3 + c]) / sqrt(3);
+        sum[h] += exp(x);
+        value[h] += exp(x) * v[j];
+      }
+    int good = status == PRECIS_SUCCESS && (!here || (fabs(out[0] - value[0] / sum[0]) < 1e-3 &&
+                                                      fabs(out[1] - value[1] / sum[1]) < 1e-3));
+    assert_all(MPI_COMM_WORLD, good);
+  }
+  precis_destroy(&attention);
+}
+
+static void texts(void **state)
+{
+  (void)state;
+  assert_string_equal(precis_strerror(PRECIS_SUCCESS), "success");
+  assert_string_equal(precis_strerror(PRECIS_ERR_MEMORY), "out of memory");
+  assert_non_null(precis_strerror(-12345));
+  assert_string_equal(precis_move_name(PRECIS_MOVE_HEADS), "heads");
+  assert_non_null(precis_move_name((precis_move)99));
+  assert_non_null(precis_version());
+}
+
+int main(int argc, char **argv)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bad_problem), cmocka_unit_test(different_problems), cmocka_unit_test(bad_rows),
+      cmocka_unit_test(range),       cmocka_unit_test(decode),             cmocka_unit_test(texts),
+  };
+  int provided;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  int failed = cmocka_run_group_tests_name("api", tests, NULL, NULL);
+  MPI_Finalize();
+  return failed;
+}

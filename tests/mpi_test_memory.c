@@ -1,0 +1,121 @@
+/* Every allocation of the library fails once, on one rank alone: all ranks return the same error, nothing hangs, and the
+ * same calls succeed afterwards. The linker sends the library's allocations here (--wrap). */
+#include "tests/mpi_assert.h"
+
+#include <stdlib.h>
+
+#include "src/precis.h"
+#include "tests/attention_case.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+static int armed;      /* counting */
+static long until = -1; /* allocations before the one that fails */
+
+static int fails(void)
+{
+  return armed && until-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+  return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+  return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+  return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+enum { ROWS = 6, HEADS = 2, DIM = 4 };
+
+/* create, append twice, attend; returns the first error. */
+static int run(precis_move move, const float *x, float *out)
+{
+  const precis_problem problem = {.heads = HEADS, .dim = DIM, .causal = 1};
+  const precis_options options = {.move = move, .threads = 1, .fast_memory_bytes = 1 << 16, .tile_rows = 4};
+  const float bias[ROWS] = {0};
+  precis_attention *attention = NULL;
+  int status = precis_create(MPI_COMM_WORLD, &problem, &options, &attention);
+  if (status == PRECIS_SUCCESS)
+    status = precis_append(attention, ROWS, x, x, bias);
+  if (status == PRECIS_SUCCESS)
+    status = precis_append(attention, 1, x, x, bias);
+  if (status == PRECIS_SUCCESS)
+    status = precis_attend(attention, ROWS, x, out, NULL, NULL);
+  precis_destroy(&attention);
+  return status;
+}
+
+static void check_move(precis_move move)
+{
+  int rank, ranks;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  float x[ROWS * HEADS * DIM], out[ROWS * HEADS * DIM];
+  for (int i = 0; i < ROWS * HEADS * DIM; i++)
+    x[i] = (float)(i % 7) / 7;
+  for (int victim = 0; victim < ranks; victim += ranks > 3 ? ranks - 1 : 1) {
+    int failures = 0;
+    for (long k = 0;; k++) {
+      out[0] = 77;
+      until = rank == victim ? k : -1;
+      armed = 1;
+      int status = run(move, x, out), lowest, highest, reached;
+      armed = 0;
+      int mine = until < 0 && rank == victim;
+      MPI_Allreduce(&status, &lowest, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+      MPI_Allreduce(&status, &highest, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+      MPI_Allreduce(&mine, &reached, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+      assert_all(MPI_COMM_WORLD, lowest == highest);
+      assert_all(MPI_COMM_WORLD, status == (reached ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS));
+      assert_all(MPI_COMM_WORLD, reached == (out[0] == 77));
+      if (!reached)
+        break;
+      failures++;
+    }
+    assert_all(MPI_COMM_WORLD, failures > 10);
+  }
+}
+
+static void tiles(void **state)
+{
+  (void)state;
+  check_move(PRECIS_MOVE_TILES);
+}
+
+static void heads(void **state)
+{
+  (void)state;
+  check_move(PRECIS_MOVE_HEADS);
+}
+
+static void queries(void **state)
+{
+  (void)state;
+  check_move(PRECIS_MOVE_QUERIES);
+}
+
+int main(int argc, char **argv)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tiles),
+      cmocka_unit_test(heads),
+      cmocka_unit_test(queries),
+  };
+  int provided;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  int failed = cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+  MPI_Finalize();
+  return failed;
+}

@@ -1,0 +1,173 @@
+/* Generated rows: independent of how they are cut up, and of the character that their kind
+ * promises. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/generate.h"
+
+enum { TOKENS = 400, HEADS = 4, KV_HEADS = 2, DIM = 30, VALUE_DIM = 7 };
+
+static precis_recipe recipe_of(precis_kind kind, double spread)
+{
+  precis_recipe recipe = {
+      .kind = kind,
+      .spread = spread,
+      .seed = 42,
+      .problem = {.heads = HEADS, .kv_heads = KV_HEADS, .dim = DIM, .value_dim = VALUE_DIM}};
+  return recipe;
+}
+
+/* The caller frees. */
+static float *make(const precis_recipe *recipe, precis_role role, int64_t first, int64_t rows)
+{
+  float *out = malloc((size_t)(rows * precis_generate_width(recipe, role)) * sizeof *out);
+  assert_non_null(out);
+  precis_generate_rows(recipe, role, first, rows, out);
+  return out;
+}
+
+static void widths(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_GAUSS, 1);
+  assert_int_equal(precis_generate_width(&recipe, PRECIS_ROLE_Q), HEADS * DIM);
+  assert_int_equal(precis_generate_width(&recipe, PRECIS_ROLE_K), KV_HEADS * DIM);
+  assert_int_equal(precis_generate_width(&recipe, PRECIS_ROLE_V), KV_HEADS * VALUE_DIM);
+}
+
+static void pieces_agree(void **state)
+{
+  (void)state;
+  for (int kind = PRECIS_KIND_GAUSS; kind <= PRECIS_KIND_SINKS; kind++)
+    for (int role = PRECIS_ROLE_Q; role <= PRECIS_ROLE_V; role++) {
+      precis_recipe recipe = recipe_of((precis_kind)kind, 1.5);
+      int64_t width = precis_generate_width(&recipe, (precis_role)role);
+      float *whole = make(&recipe, (precis_role)role, 0, 20);
+      for (int64_t first = 0; first < 20; first += 3) {
+        int64_t rows = first + 3 <= 20 ? 3 : 20 - first;
+        float *part = make(&recipe, (precis_role)role, first, rows);
+        assert_memory_equal(part, whole + first * width, (size_t)(rows * width) * sizeof *part);
+        free(part);
+      }
+      free(whole);
+    }
+}
+
+/* Standard deviation, over the keys, of the scores of the mean query: the root of the mean
+ * variance. */
+static double score_deviation(const precis_recipe *recipe, int64_t first_key)
+{
+  float *q = make(recipe, PRECIS_ROLE_Q, 0, 50),
+        *k = make(recipe, PRECIS_ROLE_K, first_key, TOKENS);
+  double variance = 0;
+  for (int i = 0; i < 50 * HEADS; i++) {
+    int kv_head = i % HEADS / (HEADS / KV_HEADS);
+    double sum = 0, squares = 0;
+    for (int j = 0; j < TOKENS; j++) {
+      double x = 0;
+      for (int c = 0; c < DIM; c++)
+        x += (double)q[i * DIM + c] * (double)k[(j * KV_HEADS + kv_head) * DIM + c] / sqrt(DIM);
+      sum += x;
+      squares += x * x;
+    }
+    variance += (squares / TOKENS - sum / TOKENS * sum / TOKENS) / (50 * HEADS);
+  }
+  free(q);
+  free(k);
+  return sqrt(variance);
+}
+
+static void spreads(void **state)
+{
+  (void)state;
+  for (int kind = PRECIS_KIND_GAUSS; kind <= PRECIS_KIND_SINKS; kind++) {
+    precis_recipe recipe = recipe_of((precis_kind)kind, .25);
+    double deviation = score_deviation(&recipe, PRECIS_SINKS);
+    assert_true(deviation > .2 && deviation < .32);
+  }
+}
+
+static double length(const float *x, int count)
+{
+  double squares = 0;
+  for (int i = 0; i < count; i++)
+    squares += (double)x[i] * (double)x[i];
+  return sqrt(squares);
+}
+
+static void unit_lengths(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_UNIT, .5);
+  float *q = make(&recipe, PRECIS_ROLE_Q, 0, 10), *k = make(&recipe, PRECIS_ROLE_K, 0, 10);
+  for (int i = 0; i < 10 * HEADS; i++)
+    assert_true(fabs(length(q + i * DIM, DIM) - .5 * DIM) < 1e-5);
+  for (int i = 0; i < 10 * KV_HEADS; i++)
+    assert_true(fabs(length(k + i * DIM, DIM) - 1) < 1e-6);
+  free(q);
+  free(k);
+}
+
+static void offset_means(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_OFFSET, 1);
+  float *k = make(&recipe, PRECIS_ROLE_K, 0, TOKENS), *v = make(&recipe, PRECIS_ROLE_V, 0, TOKENS);
+  int negative = 0;
+  for (int c = 0; c < KV_HEADS * DIM; c++) {
+    double mean = 0;
+    for (int j = 0; j < TOKENS; j++)
+      mean += (double)k[j * KV_HEADS * DIM + c] / TOKENS;
+    assert_true(fabs(fabs(mean) - 10) < .3);
+    negative += mean < 0;
+  }
+  assert_true(negative > 10 && negative < KV_HEADS * DIM - 10);
+  for (int c = 0; c < KV_HEADS * VALUE_DIM; c++) {
+    double mean = 0;
+    for (int j = 0; j < TOKENS; j++)
+      mean += (double)v[j * KV_HEADS * VALUE_DIM + c] / TOKENS;
+    assert_true(fabs(mean - 100) < .3);
+  }
+  free(k);
+  free(v);
+}
+
+/* The first keys are long, and the mean score of queries with them is far above that with other
+ * keys. */
+static void sinks_attract(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_SINKS, 1);
+  float *q = make(&recipe, PRECIS_ROLE_Q, 0, TOKENS),
+        *k = make(&recipe, PRECIS_ROLE_K, 0, 2 * PRECIS_SINKS);
+  double mean[2] = {0, 0}, lengths[2] = {0, 0};
+  for (int j = 0; j < 2 * PRECIS_SINKS; j++) {
+    int late = j >= PRECIS_SINKS;
+    lengths[late] += length(k + j * KV_HEADS * DIM, DIM) / PRECIS_SINKS;
+    for (int i = 0; i < TOKENS; i++)
+      for (int c = 0; c < DIM; c++)
+        mean[late] += (double)q[i * HEADS * DIM + c] * (double)k[j * KV_HEADS * DIM + c] /
+                      sqrt(DIM) / (TOKENS * PRECIS_SINKS);
+  }
+  assert_true(lengths[0] > 6 * lengths[1] && lengths[0] < 10 * lengths[1]);
+  assert_true(mean[0] > 6 && mean[0] < 17);
+  assert_true(fabs(mean[1]) < 2);
+  free(q);
+  free(k);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(widths),       cmocka_unit_test(pieces_agree),
+      cmocka_unit_test(spreads),      cmocka_unit_test(unit_lengths),
+      cmocka_unit_test(offset_means), cmocka_unit_test(sinks_attract)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
