@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/align.h"
 #include "mpi/attention.h"
 #include "mpi/plan.h"
 #include "mpi/prospect.h"
@@ -22,10 +23,13 @@ typedef struct call {
   double query_most; /* max |q| of all ranks */
   precis_attend_plan plan;
   precis_prospect prospect; /* of summaries; empty where they were not considered */
+  int prefixes;             /* summaries of causal prefixes, ... */
+  precis_align align;       /* ... on rows brought in line */
   precis_task task;
   precis_traffic before, repair; /* counted before the call, and by the repair alone */
   int64_t repaired;
   double error, lse_error; /* largest certificates of this rank's rows */
+  double output_rounding;  /* of a result to float32, in units of its column's range */
   double started, surveyed, planned;
 } call;
 
@@ -137,11 +141,18 @@ static int check_failures(call *c, const precis_summary_result *result, precis_m
                             precis_visible_queries(&c->plan.map) * c->a->problem.heads);
 }
 
-static int run_summaries(call *c, precis_message *why)
+/* What certificates may promise, so that the rounding of results to float32 still fits under the tolerance. */
+static double certificate_tol(const call *c)
 {
-  double tol = c->a->options.tol > 0 ? c->a->options.tol : DBL_MAX;
+  return c->a->options.tol > 0 ? c->a->options.tol - c->output_rounding : DBL_MAX;
+}
+
+/* The move and the repair of what it leaves, on rows at home or in line. */
+static int run_summaries_on(call *c, precis_task *task, precis_message *why)
+{
   precis_summary_result result;
-  int status = precis_summaries_run(&c->task, &c->prospect.plan, tol, &result);
+  int status = c->prefixes ? precis_causal_run(task, &c->prospect.plan, certificate_tol(c), &result)
+                           : precis_summaries_run(task, &c->prospect.plan, certificate_tol(c), &result);
   if (status != PRECIS_SUCCESS)
     return status;
   c->error = result.error;
@@ -149,11 +160,24 @@ static int run_summaries(call *c, precis_message *why)
   status = check_failures(c, &result, why);
   if (status == PRECIS_SUCCESS) {
     precis_traffic start = c->a->world.traffic;
-    status = precis_repair_run(&c->task, result.failed, result.failures, &c->repaired);
+    status = precis_repair_run(task, result.failed, result.failures, &c->repaired);
     c->repair = minus(&c->a->world.traffic, &start);
   }
   free(result.failed);
   return status;
+}
+
+static int run_summaries(call *c, precis_message *why)
+{
+  if (!c->prefixes)
+    return run_summaries_on(c, &c->task, why);
+  int status = precis_align_make(&c->task, &c->align);
+  if (status == PRECIS_SUCCESS) {
+    status = run_summaries_on(c, &c->align.task, why);
+    /* RANGE is one rank's own: all must know before results travel. */
+    status = precis_world_agree(&c->a->world, status, why);
+  }
+  return status == PRECIS_SUCCESS ? precis_align_back(&c->task, &c->align) : status;
 }
 
 static int run_move(call *c, precis_message *why)
@@ -181,15 +205,23 @@ static double rounding(const call *c)
   precis_rounding r = {.dim = a->problem.dim, .score_most = score_most(c), .bias_most = *extremes.bias_most};
   /* One product of a block, then one addition for each block of a tile. */
   r.sum_terms = a->engine.shape.key_block + c->plan.tile_rows / a->engine.shape.key_block + 1;
-  for (int hop = 1; hop < a->world.ranks && c->plan.move == PRECIS_MOVE_QUERIES; hop *= 2)
+  for (int hop = 1; hop < a->world.ranks && c->plan.move != PRECIS_MOVE_TILES; hop *= 2)
     r.roundings += 2;
+  return precis_rounding_bound(&r) + c->output_rounding;
+}
+
+/* Half a unit in the last place of the largest value, in units of its column's range; worst column. */
+static double output_rounding(const precis_attention *a)
+{
+  precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
+  double worst = 0;
   for (int64_t i = 0; i < (int64_t)a->problem.kv_heads * a->problem.value_dim; i++) {
     double most = extremes.value_most[i], least = -extremes.value_least[i], range = most - least;
     double size = fabs(most) > fabs(least) ? fabs(most) : fabs(least);
-    if (range > 0 && size / range > r.value_most)
-      r.value_most = size / range;
+    if (range > 0 && size / range > worst)
+      worst = size / range;
   }
-  return precis_rounding_bound(&r);
+  return worst * 0x1p-24;
 }
 
 static int64_t rounded(double x)
@@ -200,8 +232,9 @@ static int64_t rounded(double x)
 /* How well the results are known: exact ones to rounding, others to their certificates. */
 static void set_promise(const call *c, double error, double lse_error, precis_report *r)
 {
-  int exact = c->plan.move != PRECIS_MOVE_SUMMARIES || c->repaired > 0;
-  double by_rounding = exact ? rounding(c) : 0;
+  int summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
+  double by_rounding = !summaries || c->repaired > 0 ? rounding(c) : 0;
+  error += summaries ? c->output_rounding : 0;
   r->promise = error > by_rounding ? error : by_rounding;
   r->lse_promise = lse_error > by_rounding ? lse_error : by_rounding;
 }
@@ -304,6 +337,34 @@ static int all_visible(const precis_query_map *map)
   return 1;
 }
 
+/* Fills c->prospect: whether summaries can and should be used, or why not. */
+static int study_summaries(call *c, int forced)
+{
+  precis_attention *a = c->a;
+  precis_rates rates = precis_rates_nominal(a->engine.threads);
+  double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) * a->problem.heads;
+  precis_wish wish = {.tol = certificate_tol(c), .degree = a->options.degree, .force = forced};
+  c->prefixes = !all_visible(&c->plan.map);
+  if (!(wish.tol > 0)) {
+    snprintf(c->prospect.why, sizeof c->prospect.why, "float32 cannot hold results to the tolerance");
+    return PRECIS_SUCCESS;
+  }
+  if (c->prefixes) {
+    int status = precis_align_plan(&a->world, &a->keys, &c->plan.map, &c->align);
+    if (status != PRECIS_SUCCESS)
+      return status;
+    if (!c->align.possible) {
+      snprintf(c->prospect.why, sizeof c->prospect.why, "positions of queries do not ascend over the ranks");
+      return PRECIS_SUCCESS;
+    }
+  }
+  wish.prefixes = c->prefixes;
+  wish.exact_rounding = rounding(c);
+  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, pairs,
+                                                   (double)c->plan.bytes[c->plan.move]);
+  return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
+}
+
 /* Puts summaries in the place of the exact move that was planned, where they are wanted and better. */
 static int consider_summaries(call *c, precis_message *why)
 {
@@ -311,20 +372,14 @@ static int consider_summaries(call *c, precis_message *why)
   int forced = a->options.move == PRECIS_MOVE_SUMMARIES;
   if (!forced && (a->options.move != PRECIS_MOVE_AUTO || !(a->options.tol > 0)))
     return PRECIS_SUCCESS;
-  if (!all_visible(&c->plan.map)) {
-    snprintf(c->prospect.why, sizeof c->prospect.why, "no summaries of causal prefixes yet");
-  } else {
-    precis_rates rates = precis_rates_nominal(a->engine.threads);
-    double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) * a->problem.heads;
-    precis_wish wish = {.tol = a->options.tol > 0 ? a->options.tol : DBL_MAX, .degree = a->options.degree, .force = forced};
-    wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, pairs,
-                                                     (double)c->plan.bytes[c->plan.move]);
-    int status = precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
-    if (status != PRECIS_SUCCESS)
-      return status;
-  }
+  int status = study_summaries(c, forced);
+  if (status != PRECIS_SUCCESS)
+    return status;
   if (c->prospect.plan.features > 0)
-    c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_summaries_bytes(&a->problem, &c->prospect.plan, a->world.ranks);
+    c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
+        precis_summaries_bytes(&a->problem, &c->prospect.plan, a->world.ranks, c->prefixes) +
+        c->align.queries_leaving * (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
+        c->align.keys_leaving * precis_cost_key_row(&a->problem, a->with_bias);
   if (c->prospect.use) {
     snprintf(c->plan.why, sizeof c->plan.why, "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
              forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds, c->prospect.failing);
@@ -349,6 +404,7 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
     return status;
   status = survey(&c);
   c.surveyed = MPI_Wtime();
+  c.output_rounding = output_rounding(a);
   if (status == PRECIS_SUCCESS)
     status = check_range(&c, &why);
   if (status == PRECIS_SUCCESS)
@@ -358,6 +414,7 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
     c.planned = MPI_Wtime();
     if (status == PRECIS_SUCCESS)
       status = attend_planned(&c, out, lse, report, &why);
+    precis_align_free(&c.align);
     precis_prospect_free(&c.prospect);
     precis_attend_plan_free(&c.plan);
   }

@@ -148,9 +148,10 @@ static precis_head_sample sample_of(const study *s, int g)
   return (precis_head_sample){s->sampled, s->moments + (int64_t)g * s->sampled * PRECIS_SAMPLE_MOMENTS, bound};
 }
 
-static double rounding_of(const precis_candidate *c, const precis_polynomial *fit, double bound)
+static double rounding_of(const study *s, const precis_candidate *c, const precis_polynomial *fit, double bound)
 {
-  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK, c->features};
+  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK, s->out->plan.wire_roundings,
+                                            c->features};
   return precis_certificate_rounding(&rounding, fit, bound);
 }
 
@@ -179,7 +180,7 @@ static int try_candidates(study *s, const precis_candidate *candidates, int coun
     if (candidates[i].seconds >= mine.seconds ||
         precis_choose_fit(&sample, candidates[i].degree, candidates[i].envelope_degree, &fit))
       continue;
-    double failing = precis_choose_failing(&sample, &fit, rounding_of(&candidates[i], &fit, sample.bound), s->wish->tol);
+    double failing = precis_choose_failing(&sample, &fit, rounding_of(s, &candidates[i], &fit, sample.bound), s->wish->tol);
     double seconds = candidates[i].seconds + failing * s->wish->exact_seconds;
     if (seconds < mine.seconds) {
       mine.seconds = seconds;
@@ -203,7 +204,7 @@ static int fit_heads(study *s, const precis_candidate *c)
     precis_polynomial *fit = &s->out->plan.fit[g];
     status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
     if (status == PRECIS_SUCCESS)
-      failing += precis_choose_failing(&sample, fit, rounding_of(c, fit, sample.bound), s->wish->tol) / heads;
+      failing += precis_choose_failing(&sample, fit, rounding_of(s, c, fit, sample.bound), s->wish->tol) / heads;
   }
   status = precis_world_agree(world, status, NULL);
   for (int g = 0; g < heads && status == PRECIS_SUCCESS; g++)
@@ -225,7 +226,7 @@ static int decide(study *s)
   const precis_problem *p = &s->a->problem;
   precis_candidate candidates[CANDIDATES_MOST];
   precis_rates rates = precis_rates_nominal(s->a->engine.threads);
-  int count = precis_choose_candidates(p, &rates, s->a->world.ranks, precis_visible_queries(s->map), s->map->keys,
+  int count = precis_choose_candidates(p, &rates, s->a->world.ranks, precis_visible_queries(s->map), s->map->keys, s->wish->prefixes,
                                        s->wish->degree, CANDIDATES_MOST, candidates);
   while (count > 0 && !s->wish->force && candidates[count - 1].seconds >= s->wish->exact_seconds)
     count--;
@@ -281,7 +282,9 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
   study s = {.a = a, .map = map, .rows = rows, .q = q, .wish = wish, .out = prospect};
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
   *prospect = (precis_prospect){.exact_seconds = wish->exact_seconds,
-                                .plan = {.key_radius = extremes.radius, .value_most = extremes.value_most,
+                                .plan = {.wire_roundings = wish->prefixes ? a->world.ranks + 1 : 2,
+                                         .exact_rounding = wish->exact_rounding,
+                                         .key_radius = extremes.radius, .value_most = extremes.value_most,
                                          .value_least = extremes.value_least}};
   int status = precis_world_agree(&a->world, create(&s), NULL);
   if (status == PRECIS_SUCCESS)

@@ -10,6 +10,8 @@
 typedef struct precis_wish {
   double tol;           /* > 0 */
   int degree;           /* 0: any */
+  int prefixes;         /* summaries of causal prefixes */
+  double exact_rounding; /* what exact parts promise */
   int force;            /* summaries even if exact is cheaper */
   double exact_seconds; /* predicted, of the cheapest exact move */
 } precis_wish;

@@ -20,6 +20,8 @@ typedef struct precis_summaries {
   double *log_scale;                /* kv_heads: largest log w */
   precis_polynomial *fit;           /* kv_heads */
   double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
+  int wire_roundings;               /* of a summary's sums to float32 on their way */
+  double exact_rounding;            /* what an exact part promises, see src/rounding.h */
 } precis_summaries;
 
 /* A (query row, head) whose certificate is over the tolerance. */
@@ -38,7 +40,11 @@ typedef struct precis_summary_result {
  * MPI. */
 int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result);
 
-/* Bytes that all ranks send for it. */
-int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks);
+/* Collective. The same for causal queries, where every key of a lower rank comes before all keys and queries of a higher one, and the
+ * positions of a rank's queries ascend (see mpi/align.h). */
+int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result);
+
+/* Bytes that all ranks send for it, with or without causal prefixes. */
+int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks, int prefixes);
 
 #endif

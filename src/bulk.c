@@ -75,7 +75,7 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w)
 {
   for (int64_t j = 0; j < rows; j++)
-    w[j] = (float)exp(log_weight[j] - log_scale);
+    w[j] = log_weight[j] == -INFINITY ? 0 : (float)exp(log_weight[j] - log_scale);
 }
 
 void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q, int64_t q_stride,

@@ -27,6 +27,7 @@ precis_certificate precis_certificate_make(double t, int value_dim, const float 
 typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */
   int key_block;     /* keys in a float32 sum */
+  int wire;                  /* roundings of sums to float32 on their way */
   int64_t features;
 } precis_summary_rounding;
 

@@ -21,12 +21,12 @@ double precis_choose_exact_seconds(const precis_problem *problem, const precis_r
 
 /* Every key of a key/value head and every query of a head meets all features. */
 static double seconds_of(const precis_problem *p, const precis_rates *rates, int ranks, int64_t queries, int64_t keys,
-                         const precis_candidate *c)
+                         int prefixes, const precis_candidate *c)
 {
   double words = (double)c->features * (p->value_dim + 1) + (double)c->count_features;
-  double rows = (double)keys * p->kv_heads + (double)queries * p->heads;
+  double rows = (double)keys * p->kv_heads + (prefixes ? 2.0 : 1.0) * (double)queries * p->heads;
   double flops = 2 * words * rows;
-  double bytes = 8.0 * (ranks - 1) * words * p->kv_heads;
+  double bytes = (prefixes ? 4.0 : 8.0) * (ranks - 1) * words * p->kv_heads;
   return flops / ranks / rates->summary_flops + bytes / ranks / rates->link_bytes;
 }
 
@@ -37,7 +37,7 @@ static int by_seconds(const void *a, const void *b)
 }
 
 int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
-                             int64_t keys, int degree, int most, precis_candidate *candidates)
+                             int64_t keys, int prefixes, int degree, int most, precis_candidate *candidates)
 {
   precis_candidate all[DEGREE_MOST * PRECIS_DEGREE_MAX];
   int count = 0;
@@ -47,7 +47,7 @@ int precis_choose_candidates(const precis_problem *problem, const precis_rates *
       if (features < 0 || with < 0 || (e > g && e % 2 != 0) || count == DEGREE_MOST * PRECIS_DEGREE_MAX)
         continue;
       all[count] = (precis_candidate){g, e, features, with - features, 0};
-      all[count].seconds = seconds_of(problem, rates, ranks, queries, keys, &all[count]);
+      all[count].seconds = seconds_of(problem, rates, ranks, queries, keys, prefixes, &all[count]);
       count++;
     }
   qsort(all, (size_t)count, sizeof *all, by_seconds);

@@ -42,9 +42,10 @@ precis_rates precis_rates_nominal(int threads);
 double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, double pairs,
                                    double bytes);
 
-/* Candidates for a problem in the order of their predicted seconds, at most `most`; degree > 0 allows that one alone. Returns their number. */
+/* Candidates for a problem in the order of their predicted seconds, at most `most`; prefixes: causal, where queries meet two summaries.
+ * degree > 0 allows that one alone. Returns their number. */
 int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
-                             int64_t keys, int degree, int most, precis_candidate *candidates);
+                             int64_t keys, int prefixes, int degree, int most, precis_candidate *candidates);
 
 /* Fits one head, for the moments of the longest sampled rows. Errors: those of precis_polynomial_fit(). */
 int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit);

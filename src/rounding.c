@@ -14,7 +14,7 @@ static double gamma_of(double n)
  *  - scaled query, centred key and the product of dim terms: gamma(dim + 3) times the bound on |x|,
  *  - adding the bias and subtracting the reference: a rounding each, of at most twice the bound on |x| plus |bias|.
  * With weights off by w and sums by s, numerator and denominator are off by e = w + s each relative to sum of weights
- * times |v - center| <= range, so the quotient is off by 2 e / (1 - e). The result is rounded once more as a float32.
+ * times |v - center| <= range, so the quotient is off by 2 e / (1 - e).
  * (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3: any order of summation is within gamma(n - 1).) */
 double precis_rounding_bound(const precis_rounding *r)
 {
@@ -22,5 +22,5 @@ double precis_rounding_bound(const precis_rounding *r)
   double weights = expm1(delta) + 2e-7;
   double sums = gamma_of((double)r->sum_terms + r->roundings);
   double e = weights + sums;
-  return e < 0.5 ? 2 * e / (1 - e) + UNIT * r->value_most : INFINITY;
+  return e < 0.5 ? 2 * e / (1 - e) : INFINITY;
 }

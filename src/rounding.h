@@ -12,10 +12,9 @@ typedef struct precis_rounding {
   double bias_most;  /* max |bias|, finite ones */
   int64_t sum_terms; /* most terms in one float32 sum of weights */
   int roundings;     /* of partials to float32 on their way */
-  double value_most; /* max over columns of (largest |value|) / (largest - smallest value), 0 if all columns are constant */
 } precis_rounding;
 
-/* A bound on |out - true| / (largest - smallest value of the column), for every row and column. */
+/* A bound on |out - true| / (largest - smallest value of the column), for every row and column, before out is rounded to float32. */
 double precis_rounding_bound(const precis_rounding *rounding);
 
 #endif

@@ -105,8 +105,9 @@ const precis_command precis_commands[] = {
     {"run", PRECIS_VERB_RUN, 0,
      "precis run --input FILE.safetensors | --q F.npy --k F.npy --v F.npy [--bias F.npy] [options]",
      "attend: read queries, keys and values, write outputs",
-     "Computes softmax attention, out = softmax(scale q k^T + bias) v, head by head, over rows that "
-     "are split evenly over all ranks. Heads of q may share heads of k and v, in equal groups."},
+     "Computes softmax attention, out = softmax(scale q k^T + bias) v, head by head, over rows "
+     "that are split evenly over all ranks. "
+     "Heads of q may share heads of k and v, in equal groups."},
     {"gen", PRECIS_VERB_GEN, 0,
      "precis gen --tokens N --heads H --dim D --kind KIND -o FILE.safetensors [options]",
      "make a file of random queries, keys and values",
@@ -115,15 +116,16 @@ const precis_command precis_commands[] = {
      "precis check A B [--tol T]\n"
      "       precis check --input FILE.safetensors --out FILE [options]",
      "compare two outputs, or an output with double precision",
-     "The first form compares two arrays of one shape (.npy, or .safetensors with a tensor out). The "
-     "relative difference is |a - b| over the range (largest minus smallest) of B's column, one "
+     "The first form compares two arrays of one shape (.npy, or .safetensors with a tensor out). "
+     "The relative difference is |a - b| over the range (largest minus smallest) of B's column, "
+     "one "
      "column for each element of a row; of a column of equal numbers, over their size. The second "
      "form attends again in double precision for some rows, always the first and the last. Its "
      "relative difference is |out - reference| over the range of the column of values."},
     {"topo", PRECIS_VERB_TOPO, 0, "precis topo [--json FILE|-]",
      "show the machine that each rank sees",
-     "One line a rank: host, processing units, cores, threads, fast memory. Warns of ranks that get "
-     "in each other's way."},
+     "One line a rank: host, processing units, cores, threads, fast memory. Warns of ranks that "
+     "get in each other's way."},
     {"bench", PRECIS_VERB_BENCH, 1, "precis bench kernels [options]", "measure the kernels",
      "Exact attention of one rank's tile on one thread, at several head dimensions, beside what "
      "cblas_sgemm reaches on 2048 x 2048 matrices in the same run. Repetitions of both alternate. "

@@ -1,0 +1,163 @@
+#include "mpi/align.h"
+
+#include <stdlib.h>
+
+#include "src/layout.h"
+#include "src/memory.h"
+
+static int allocate(precis_align *align, int ranks)
+{
+  align->key_start = precis_memory_array(ranks + 1, sizeof *align->key_start);
+  align->query_start = precis_memory_array(ranks + 1, sizeof *align->query_start);
+  align->first_position = precis_memory_array(ranks, sizeof *align->first_position);
+  align->key_rows = precis_memory_array(ranks, sizeof *align->key_rows);
+  int made = align->key_start && align->query_start && align->first_position && align->key_rows;
+  return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+static int ascending(const precis_query_map *map)
+{
+  int64_t next = 0;
+  int any = 0;
+  for (int r = 0; r < map->ranks; r++) {
+    int64_t rows = map->start[r + 1] - map->start[r];
+    if (rows == 0)
+      continue;
+    if (any && map->first_position[r] != next)
+      return 0;
+    any = 1;
+    next = map->first_position[r] + rows;
+  }
+  return 1;
+}
+
+/* Keys that are consecutive on every rank, and from rank to rank, stay; others are shared out evenly. */
+static int place_keys(precis_world *world, const precis_keys *keys, const precis_query_map *map, precis_align *align)
+{
+  int64_t rows = keys->rows, before = 0;
+  if (MPI_Exscan(&rows, &before, 1, MPI_INT64_T, MPI_SUM, world->comm))
+    return PRECIS_ERR_MPI;
+  before = world->rank > 0 ? before : 0;
+  int scattered = rows > 0 && (keys->position[0] != before || keys->position[rows - 1] != before + rows - 1);
+  if (MPI_Allreduce(&scattered, &align->moves_keys, 1, MPI_INT, MPI_MAX, world->comm) ||
+      MPI_Allgather(&rows, 1, MPI_INT64_T, align->key_rows, 1, MPI_INT64_T, world->comm))
+    return PRECIS_ERR_MPI;
+  align->key_start[0] = 0;
+  for (int r = 0; r < map->ranks; r++) {
+    int64_t share = map->keys / map->ranks * (r + 1) + map->keys % map->ranks * (r + 1) / map->ranks;
+    align->key_start[r + 1] = align->moves_keys ? share : align->key_start[r] + align->key_rows[r];
+  }
+  for (int r = 0; r < map->ranks; r++)
+    align->key_rows[r] = align->key_start[r + 1] - align->key_start[r];
+  return PRECIS_SUCCESS;
+}
+
+/* A query goes to the rank that has the key at its position: queries before the first key to the first rank, those beyond the last
+ * key to the last. */
+static void place_queries(const precis_query_map *map, precis_align *align)
+{
+  int64_t queries = precis_visible_queries(map), base = queries > 0 ? precis_visible_position(map, 0) : 0;
+  for (int r = 0; r <= map->ranks; r++) {
+    int64_t before = align->key_start[r] - base; /* queries at positions below the rank's first key */
+    before = before < 0 || r == 0 ? 0 : before;
+    align->query_start[r] = before > queries || r == map->ranks ? queries : before;
+  }
+  for (int r = 0; r < map->ranks; r++) {
+    align->first_position[r] = base + align->query_start[r];
+    align->moves_queries |= align->query_start[r] != map->start[r];
+  }
+}
+
+static int64_t leaving_queries(const precis_query_map *map, const precis_align *align)
+{
+  int64_t staying = 0;
+  for (int r = 0; r < map->ranks; r++) {
+    int64_t low = align->query_start[r] > map->start[r] ? align->query_start[r] : map->start[r];
+    int64_t high = align->query_start[r + 1] < map->start[r + 1] ? align->query_start[r + 1] : map->start[r + 1];
+    staying += high > low ? high - low : 0;
+  }
+  return precis_visible_queries(map) - staying;
+}
+
+int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map, precis_align *align)
+{
+  *align = (precis_align){.possible = ascending(map)};
+  int status = precis_world_agree(world, allocate(align, world->ranks), NULL);
+  if (status == PRECIS_SUCCESS)
+    status = place_keys(world, keys, map, align);
+  if (status != PRECIS_SUCCESS) {
+    precis_align_free(align);
+    return status;
+  }
+  place_queries(map, align);
+  align->queries_leaving = leaving_queries(map, align);
+  for (int64_t j = 0; j < keys->rows && align->moves_keys; j++)
+    align->keys_leaving += keys->position[j] < align->key_start[world->rank] ||
+                           keys->position[j] >= align->key_start[world->rank + 1];
+  return MPI_Allreduce(MPI_IN_PLACE, &align->keys_leaving, 1, MPI_INT64_T, MPI_SUM, world->comm) ? PRECIS_ERR_MPI
+                                                                                                : PRECIS_SUCCESS;
+}
+
+static int move_queries(const precis_task *home, precis_align *align)
+{
+  const precis_problem *p = home->problem;
+  precis_layout layout = precis_layout_consecutive(home->world->ranks, align->query_start);
+  int status = precis_deal_queries(home->world, p, home->map, home->q, &layout, &align->queries);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  int64_t rows = align->queries.rows * p->heads;
+  align->out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *align->out);
+  align->lse = precis_memory_array(rows, sizeof *align->lse);
+  return precis_world_agree(home->world, align->out && align->lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+}
+
+int precis_align_make(const precis_task *home, precis_align *align)
+{
+  int status = PRECIS_SUCCESS;
+  align->task = *home;
+  align->map = *home->map;
+  align->map.start = align->query_start;
+  align->map.first_position = align->first_position;
+  align->task.map = &align->map;
+  align->task.key_rows = align->key_rows;
+  if (align->moves_keys) {
+    precis_layout layout = precis_layout_consecutive(home->world->ranks, align->key_start);
+    status = precis_deal_keys(home->world, home->keys, &layout, &align->keys);
+    align->task.keys = &align->keys;
+  }
+  if (status == PRECIS_SUCCESS && align->moves_queries) {
+    status = move_queries(home, align);
+    align->task.rows = align->queries.rows;
+    align->task.q = align->queries.q;
+    align->task.out = align->out;
+    align->task.lse = align->lse;
+  }
+  return status;
+}
+
+int precis_align_back(precis_task *home, precis_align *align)
+{
+  const precis_task *away = &align->task;
+  home->pairs = away->pairs;
+  home->seconds_summarise = away->seconds_summarise;
+  home->seconds_apply = away->seconds_apply;
+  home->seconds_exact = away->seconds_exact;
+  home->seconds_wait = away->seconds_wait;
+  if (!align->moves_queries)
+    return PRECIS_SUCCESS;
+  return precis_deal_back(home->world, home->problem, home->map, &align->queries, align->out, align->lse, home->out,
+                          home->lse);
+}
+
+void precis_align_free(precis_align *align)
+{
+  free(align->key_start);
+  free(align->query_start);
+  free(align->first_position);
+  free(align->key_rows);
+  free(align->out);
+  free(align->lse);
+  precis_keys_free(&align->keys);
+  precis_dealt_queries_free(&align->queries);
+  *align = (precis_align){0};
+}

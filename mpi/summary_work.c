@@ -1,0 +1,289 @@
+#include "mpi/summary_work.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/certificate.h"
+#include "src/memory.h"
+#include "src/queries.h"
+
+/* Keys between two polls of the messages in flight. */
+enum { POLL_KEYS = 1 << 14 };
+
+int64_t precis_summary_tiles(const precis_summary_work *x)
+{
+  return (x->value_tiles + x->count_tiles) * x->task->problem->kv_heads;
+}
+
+precis_summary_part precis_summary_part_at(const precis_summary_work *x, int64_t number)
+{
+  int64_t each = x->value_tiles + x->count_tiles, within = number % each;
+  precis_summary_part t = {.kv_head = (int)(number / each), .counts_only = within >= x->value_tiles};
+  int64_t size = t.counts_only ? x->apply_counts.tile_features : x->apply.tile_features;
+  int64_t begin = t.counts_only ? x->plan->features : 0;
+  int64_t end = t.counts_only ? x->plan->features + x->plan->count_features : x->plan->features;
+  t.first = begin + (t.counts_only ? within - x->value_tiles : within) * size;
+  t.features = end - t.first < size ? end - t.first : size;
+  t.numbers = t.features * (t.counts_only ? 1 : x->task->problem->value_dim + 1);
+  return t;
+}
+
+precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
+{
+  const precis_problem *p = x->task->problem;
+  double query_radius = fabs(p->scale) * x->plan->query_radius[g];
+  return (precis_bulk){.kv_head = g,
+                       .k_center = x->task->k_center + (int64_t)g * p->dim,
+                       .v_center = x->task->v_center + (int64_t)g * p->value_dim,
+                       .q_center = x->plan->q_center + (int64_t)g * p->dim,
+                       .scale = p->scale,
+                       .exponent = precis_bulk_exponent(x->plan->key_radius[g], query_radius)};
+}
+
+int precis_summary_load_keys(precis_summary_work *x, int g)
+{
+  if (x->keys_of == g)
+    return 0;
+  precis_bulk bulk = precis_summary_bulk(x, g);
+  int64_t rows = x->task->keys->rows;
+  precis_bulk_weights(&bulk, x->task->keys, 0, rows, x->log_weight);
+  precis_bulk_keys(&bulk, x->task->keys, 0, rows, x->k, x->v);
+  x->keys_of = g;
+  return 1;
+}
+
+void precis_summary_clear_sums(const precis_summary_work *x, const precis_summary_sums *sums)
+{
+  int64_t rows = x->task->rows * x->group;
+  memset(sums->num, 0, (size_t)(rows * x->task->problem->value_dim) * sizeof *sums->num);
+  memset(sums->den, 0, (size_t)rows * sizeof *sums->den);
+  memset(sums->env, 0, (size_t)rows * sizeof *sums->env);
+}
+
+int precis_summary_load_queries(precis_summary_work *x, int g)
+{
+  if (x->queries_of == g)
+    return 0;
+  const precis_problem *p = x->task->problem;
+  precis_bulk bulk = precis_summary_bulk(x, g);
+  precis_bulk_queries(&bulk, p->dim, x->group, x->task->rows, x->task->q + (int64_t)g * x->group * p->dim,
+                      (int64_t)p->heads * p->dim, x->q, x->norm);
+  precis_summary_clear_sums(x, &x->sums);
+  x->queries_of = g;
+  return 1;
+}
+
+/* This thread's part of n things: [first, end). */
+static void part_of(int64_t n, int threads, int number, int64_t *first, int64_t *end)
+{
+  *first = n * number / threads;
+  *end = n * (number + 1) / threads;
+}
+
+void precis_summary_clear(precis_summary_work *x, const precis_summary_part *t)
+{
+  int64_t columns = t->counts_only ? 0 : x->task->problem->value_dim;
+  memset(x->values, 0, (size_t)(t->features * columns) * sizeof *x->values);
+  memset(x->counts, 0, (size_t)t->features * sizeof *x->counts);
+}
+
+void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, int64_t first, int64_t keys)
+{
+  const precis_problem *p = x->task->problem;
+  const precis_summarise_shape *shape = t->counts_only ? &x->summarise_counts : &x->summarise;
+  int64_t columns = t->counts_only ? 0 : p->value_dim, end = first + keys;
+  int threads = x->task->engine.threads;
+  for (int64_t key = first; key < end; key += POLL_KEYS) {
+    int64_t some = end - key < POLL_KEYS ? end - key : POLL_KEYS;
+    precis_weighted_keys rows = {some, x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim, x->w + key};
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int i = 0; i < threads; i++) {
+      int64_t from, to;
+      part_of(t->features, threads, i, &from, &to);
+      precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns, x->counts + from,
+                           x->scratch + i * x->scratch_each);
+    }
+    x->poll(x);
+  }
+}
+
+void precis_summary_get(const precis_summary_work *x, const precis_summary_part *t, float *to)
+{
+  int64_t values = t->numbers - t->features;
+  precis_summary_round(values, 1, x->values, to);
+  precis_summary_round(t->features, 1, x->counts, to + values);
+}
+
+void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, const float *from, int64_t first,
+                          int64_t rows, const precis_summary_sums *sums)
+{
+  const precis_problem *p = x->task->problem;
+  const precis_polynomial *fit = &x->plan->fit[t->kv_head];
+  const precis_apply_shape *shape = t->counts_only ? &x->apply_counts : &x->apply;
+  const precis_apply_coefficients coefficients = {fit->a, fit->e};
+  const precis_summary_tile tile = {t->first, t->features, from, from + (t->numbers - t->features)};
+  int threads = x->task->engine.threads;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int i = 0; i < threads; i++) {
+    int64_t a, b;
+    part_of(rows * x->group, threads, i, &a, &b);
+    int64_t at = first * x->group + a;
+    precis_query_rows part = {b - a, x->q + at * p->dim, p->dim, sums->num + at * p->value_dim, p->value_dim,
+                              sums->den + at, sums->env + at};
+    precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->scratch_each);
+  }
+  x->poll(x);
+}
+
+/* Expresses the row by the exponent m if that is larger; returns the factor for what is added. */
+static double meet(int value_dim, double m, precis_summary_row *row)
+{
+  if (m > row->m) {
+    double keep = exp(row->m - m);
+    row->l *= keep;
+    row->t *= keep;
+    for (int c = 0; c < value_dim; c++)
+      row->o[c] *= keep;
+    row->m = m;
+  }
+  return exp(m - row->m);
+}
+
+void precis_summary_gather(const precis_summary_work *x, int g, int64_t i, const precis_summary_sums *sums,
+                           double log_scale, double weights, precis_summary_row *row)
+{
+  int dv = x->task->problem->value_dim;
+  if (!(weights > 0))
+    return;
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK, x->plan->wire_roundings,
+                                            x->plan->features};
+  double bound = x->norm[i] * x->plan->key_radius[g];
+  double mass = fmax(sums->env[i], 0) + weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
+  double factor = meet(dv, log_scale, row);
+  row->l += factor * sums->den[i];
+  row->t += factor * mass;
+  for (int c = 0; c < dv; c++)
+    row->o[c] += factor * sums->num[i * dv + c];
+}
+
+void precis_summary_gather_exact(const precis_summary_work *x, double m, double l, const double *o,
+                                 precis_summary_row *row)
+{
+  int dv = x->task->problem->value_dim;
+  if (m == -INFINITY)
+    return;
+  double factor = meet(dv, m, row);
+  row->l += factor * l;
+  row->t += factor * l * 2 * x->plan->exact_rounding;
+  for (int c = 0; c < dv; c++)
+    row->o[c] += factor * o[c];
+}
+
+/* The row as a result; nothing seen gives zeros. */
+static void write_row(const precis_summary_work *x, int g, const precis_summary_row *row, int64_t to)
+{
+  const precis_problem *p = x->task->problem;
+  const double *center = x->task->v_center + (int64_t)g * p->value_dim;
+  float *out = x->task->out + to * p->value_dim;
+  int seen = row->m != -INFINITY;
+  for (int c = 0; c < p->value_dim; c++)
+    out[c] = seen ? (float)(row->o[c] / row->l + center[c]) : 0;
+  double offset = precis_queries_offset(p, x->task->q + to * p->dim, x->task->k_center + (int64_t)g * p->dim);
+  x->task->lse[to] = seen ? (float)(row->m + log(row->l) + offset) : -INFINITY;
+}
+
+void precis_summary_finish(precis_summary_work *x, int g, int64_t index, const precis_summary_row *row)
+{
+  const precis_problem *p = x->task->problem;
+  double least[PRECIS_FEATURES_DIM_MAX], t = row->l > 0 ? row->t / row->l : INFINITY;
+  int64_t i = index / x->group, head = g * x->group + index % x->group, to = i * p->heads + head;
+  write_row(x, g, row, to);
+  if (row->m == -INFINITY)
+    return;
+  for (int c = 0; c < p->value_dim; c++)
+    least[c] = -x->plan->value_least[(int64_t)g * p->value_dim + c];
+  precis_certificate proved = precis_certificate_make(t, p->value_dim, x->task->out + to * p->value_dim,
+                                                      x->plan->value_most + (int64_t)g * p->value_dim, least);
+  if (!(proved.error <= x->tol)) {
+    x->result->failed[x->result->failures++] = (precis_failed_row){i, (int)head};
+    return;
+  }
+  x->result->error = fmax(x->result->error, proved.error);
+  x->result->lse_error = fmax(x->result->lse_error, proved.lse_error);
+}
+
+static int plan_shapes(precis_summary_work *x)
+{
+  const precis_problem *p = x->task->problem;
+  int dv = p->value_dim, high = x->plan->envelope_degree;
+  int64_t fast = x->task->fast_memory_bytes / x->task->engine.threads;
+  if (precis_summarise_plan(p->dim, dv, x->plan->degree, fast, &x->summarise) ||
+      precis_summarise_plan(p->dim, 0, high, fast, &x->summarise_counts) ||
+      precis_apply_plan(p->dim, dv, x->plan->degree, fast, &x->apply) ||
+      precis_apply_plan(p->dim, 0, high, fast, &x->apply_counts))
+    return PRECIS_ERR_INTERNAL;
+  /* One tile size for both ends of the wire: what is summarised at once is applied at once. */
+  if (x->summarise.tile_features < x->apply.tile_features)
+    x->apply.tile_features = x->summarise.tile_features;
+  if (x->summarise_counts.tile_features < x->apply_counts.tile_features)
+    x->apply_counts.tile_features = x->summarise_counts.tile_features;
+  int64_t size = x->apply.tile_features, counts = x->apply_counts.tile_features;
+  x->value_tiles = (x->plan->features + size - 1) / size;
+  x->count_tiles = (x->plan->count_features + counts - 1) / counts;
+  int64_t values = (size < x->plan->features ? size : x->plan->features) * (dv + 1);
+  int64_t only = counts < x->plan->count_features ? counts : x->plan->count_features;
+  x->numbers_most = values > only ? values : only;
+  const int64_t needs[] = {precis_summarise_scratch(&x->summarise), precis_summarise_scratch(&x->summarise_counts),
+                           precis_apply_scratch(&x->apply), precis_apply_scratch(&x->apply_counts)};
+  for (int i = 0; i < 4; i++)
+    x->scratch_each = needs[i] > x->scratch_each ? needs[i] : x->scratch_each;
+  x->scratch_each = (x->scratch_each + 63) / 64 * 64;
+  return PRECIS_SUCCESS;
+}
+
+static int allocate(precis_summary_work *x)
+{
+  const precis_problem *p = x->task->problem;
+  int64_t keys = x->task->keys->rows, rows = x->task->rows * x->group;
+  x->values = precis_memory_array(x->numbers_most, sizeof *x->values);
+  x->counts = precis_memory_array(x->numbers_most, sizeof *x->counts);
+  x->scratch = precis_memory_array(x->scratch_each, (size_t)x->task->engine.threads);
+  x->k = precis_memory_array(keys * p->dim, sizeof *x->k);
+  x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
+  x->w = precis_memory_array(keys, sizeof *x->w);
+  x->log_weight = precis_memory_array(keys, sizeof *x->log_weight);
+  x->q = precis_memory_array(rows * p->dim, sizeof *x->q);
+  x->norm = precis_memory_array(rows, sizeof *x->norm);
+  x->sums.num = precis_memory_array(rows * p->value_dim, sizeof *x->sums.num);
+  x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
+  x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
+  x->result->failed = precis_memory_array(x->task->rows * p->heads, sizeof *x->result->failed);
+  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->log_weight && x->q && x->norm &&
+             x->sums.num && x->sums.den && x->sums.env && x->result->failed;
+  return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+static void no_poll(precis_summary_work *x)
+{
+  (void)x;
+}
+
+int precis_summary_work_create(precis_task *task, const precis_summaries *plan, double tol,
+                               precis_summary_result *result, precis_summary_work *work)
+{
+  *result = (precis_summary_result){0};
+  *work = (precis_summary_work){.task = task, .plan = plan, .tol = tol, .result = result, .poll = no_poll,
+                                .keys_of = -1, .queries_of = -1};
+  work->group = task->problem->heads / task->problem->kv_heads;
+  int status = plan_shapes(work);
+  return status == PRECIS_SUCCESS ? allocate(work) : status;
+}
+
+void precis_summary_work_free(precis_summary_work *x)
+{
+  void *arrays[] = {x->values, x->counts, x->scratch, x->k,        x->v,        x->w,
+                    x->log_weight, x->q,  x->norm,    x->sums.num, x->sums.den, x->sums.env};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+    free(arrays[i]);
+}

@@ -1,0 +1,93 @@
+/* summary_work.h - what the two forms of the summaries move share: the packed rows of a head, tiles of its summary, and what becomes of
+ * a row at the end */
+#ifndef PRECIS_MPI_SUMMARY_WORK_H
+#define PRECIS_MPI_SUMMARY_WORK_H
+
+#include "mpi/summaries.h"
+#include "src/apply.h"
+#include "src/summarise.h"
+
+/* A tile of features of one head's summary. */
+typedef struct precis_summary_part {
+  int kv_head;
+  int counts_only;
+  int64_t first, features;
+  int64_t numbers; /* of values, then of counts */
+} precis_summary_part;
+
+/* Sums over some keys, applied to the packed queries. */
+typedef struct precis_summary_sums {
+  float *num; /* rows x group x value_dim */
+  float *den; /* rows x group */
+  float *env;
+} precis_summary_sums;
+
+typedef struct precis_summary_work {
+  precis_task *task;
+  const precis_summaries *plan;
+  double tol;
+  precis_summary_result *result;
+  int group; /* query heads of a key/value head */
+  precis_summarise_shape summarise, summarise_counts;
+  precis_apply_shape apply, apply_counts;
+  int64_t value_tiles, count_tiles; /* of each head */
+  int64_t numbers_most;             /* in a tile */
+  double *values, *counts;          /* of one tile */
+  char *scratch;
+  int64_t scratch_each;    /* bytes of a thread */
+  int keys_of, queries_of; /* heads whose rows are packed; -1: none */
+  float *k, *v, *w;        /* keys x dim, keys x value_dim, keys */
+  double *log_weight;      /* keys */
+  float *q;                /* rows x group x dim */
+  double *norm;            /* rows x group: s |q - center| */
+  precis_summary_sums sums;
+  void (*poll)(struct precis_summary_work *work); /* keeps messages moving */
+  void *poll_context;
+} precis_summary_work;
+
+void precis_summary_clear_sums(const precis_summary_work *work, const precis_summary_sums *sums);
+
+/* Not collective: the caller agrees on the result. Errors: MEMORY, INTERNAL. */
+int precis_summary_work_create(precis_task *task, const precis_summaries *plan, double tol,
+                               precis_summary_result *result, precis_summary_work *work);
+void precis_summary_work_free(precis_summary_work *work);
+
+/* Tile `number` of all heads' tiles, of which there are precis_summary_tiles(), head after head. */
+int64_t precis_summary_tiles(const precis_summary_work *work);
+precis_summary_part precis_summary_part_at(const precis_summary_work *work, int64_t number);
+
+precis_bulk precis_summary_bulk(const precis_summary_work *work, int kv_head);
+
+/* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are filled, w is left to the caller. Queries come
+ * with cleared sums. Both return whether there was something to do. */
+int precis_summary_load_keys(precis_summary_work *work, int kv_head);
+int precis_summary_load_queries(precis_summary_work *work, int kv_head);
+
+/* Sets the tile's values and counts to 0, adds packed keys [first, first + keys), rounds the sums to `to`. */
+void precis_summary_clear(precis_summary_work *work, const precis_summary_part *part);
+void precis_summary_add(precis_summary_work *work, const precis_summary_part *part, int64_t first, int64_t keys);
+void precis_summary_get(const precis_summary_work *work, const precis_summary_part *part, float *to);
+
+/* Applies a tile as precis_summary_get() gives it to packed query rows [first, first + rows) (a row has `group` queries). */
+void precis_summary_apply(precis_summary_work *work, const precis_summary_part *part, const float *from, int64_t first,
+                          int64_t rows, const precis_summary_sums *sums);
+
+/* What is known of one (row, head) when all its keys are in: l, o and the error mass t relative to e^m (natural units). */
+typedef struct precis_summary_row {
+  double m, l, t;
+  double *o; /* value_dim */
+} precis_summary_row;
+
+/* Adds sums over keys to a row: `index` is row x group + head in group; weights is the sum of weights of these keys relative to
+ * log_scale. */
+void precis_summary_gather(const precis_summary_work *work, int kv_head, int64_t index, const precis_summary_sums *sums,
+                           double log_scale, double weights, precis_summary_row *row);
+
+/* Adds exact sums, relative to e^m, with what rounding may have done to them. */
+void precis_summary_gather_exact(const precis_summary_work *work, double m, double l, const double *o,
+                                 precis_summary_row *row);
+
+/* Writes the result of a row to the task and its certificate to the work's result. */
+void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t index, const precis_summary_row *row);
+
+#endif
