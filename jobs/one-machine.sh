@@ -1,5 +1,6 @@
 # one-machine.sh - sourced: lets Open MPI run any number of ranks on this one machine, as any user
 #
+# shellcheck shell=sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # What is set already stays. Other MPIs take no notice.

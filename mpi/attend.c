@@ -16,6 +16,9 @@
 #include "src/memory.h"
 #include "src/rounding.h"
 
+/* Bytes that a kept summary may always take on a rank. */
+static const int64_t KEPT_ALWAYS = (int64_t)64 << 20;
+
 typedef struct call {
   precis_attention *a;
   int64_t rows;
@@ -23,11 +26,14 @@ typedef struct call {
   double query_most; /* max |q| of all ranks */
   precis_attend_plan plan;
   precis_prospect prospect; /* of summaries; empty where they were not considered */
+  int use_kept, keeping;    /* the handle's summary serves, or is being built */
   int prefixes;             /* summaries of causal prefixes, ... */
   precis_align align;       /* ... on rows brought in line */
   precis_task task;
   precis_traffic before, repair; /* counted before the call, and by the repair alone */
   int64_t repaired;
+  precis_summaries summary; /* the one that ran; arrays may be gone */
+  double bound;             /* its largest B */
   double error, lse_error; /* largest certificates of this rank's rows */
   double output_rounding;  /* of a result to float32, in units of its column's range */
   double started, surveyed, planned;
@@ -125,6 +131,19 @@ static precis_traffic minus(const precis_traffic *now, const precis_traffic *bef
                           now->messages - before->messages};
 }
 
+static const precis_summaries *summaries_of(const call *c)
+{
+  return c->use_kept || c->keeping ? &c->a->kept.plan : &c->prospect.plan;
+}
+
+static double bound_of(const call *c)
+{
+  double most = 0;
+  for (int g = 0; g < c->a->problem.kv_heads; g++)
+    most = fmax(most, summaries_of(c)->fit[g].bound);
+  return most;
+}
+
 /* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was named, only rows of which nothing is proved
  * are. */
 static int check_failures(call *c, const precis_summary_result *result, precis_message *why)
@@ -137,7 +156,7 @@ static int check_failures(call *c, const precis_summary_result *result, precis_m
   return precis_message_set(why, PRECIS_ERR_TOLERANCE,
                             "summaries of degree %d miss the tolerance %g in %" PRId64 " of %" PRId64
                             " rows, and exact moves are not allowed",
-                            c->prospect.plan.degree, c->a->options.tol, failures,
+                            summaries_of(c)->degree, c->a->options.tol, failures,
                             precis_visible_queries(&c->plan.map) * c->a->problem.heads);
 }
 
@@ -147,12 +166,26 @@ static double certificate_tol(const call *c)
   return c->a->options.tol > 0 ? c->a->options.tol - c->output_rounding : DBL_MAX;
 }
 
+static int attend_by_summaries(call *c, precis_task *task, precis_summary_result *result)
+{
+  precis_attention *a = c->a;
+  double tol = certificate_tol(c);
+  if (c->use_kept) {
+    int status = precis_kept_update(task, &a->kept);
+    return status == PRECIS_SUCCESS
+               ? precis_world_agree(&a->world, precis_kept_run(task, &a->kept, tol, result), NULL)
+               : status;
+  }
+  if (c->prefixes)
+    return precis_causal_run(task, &c->prospect.plan, tol, result);
+  return precis_summaries_run(task, summaries_of(c), tol, c->keeping ? &a->kept : NULL, result);
+}
+
 /* The move and the repair of what it leaves, on rows at home or in line. */
 static int run_summaries_on(call *c, precis_task *task, precis_message *why)
 {
-  precis_summary_result result;
-  int status = c->prefixes ? precis_causal_run(task, &c->prospect.plan, certificate_tol(c), &result)
-                           : precis_summaries_run(task, &c->prospect.plan, certificate_tol(c), &result);
+  precis_summary_result result = {.failed = NULL};
+  int status = attend_by_summaries(c, task, &result);
   if (status != PRECIS_SUCCESS)
     return status;
   c->error = result.error;
@@ -167,10 +200,54 @@ static int run_summaries_on(call *c, precis_task *task, precis_message *why)
   return status;
 }
 
+/* A summary to serve later calls is built where it takes no more memory than the keys themselves, or little. Without memory there is none. */
+static int prepare_keeping(call *c)
+{
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  int64_t keys = a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
+  int64_t bytes = precis_kept_bytes(p, &c->prospect.plan);
+  if (bytes > keys && bytes > KEPT_ALWAYS)
+    return PRECIS_SUCCESS;
+  int status = precis_kept_create(p, &c->prospect.plan, &a->kept);
+  c->keeping = status == PRECIS_SUCCESS;
+  return precis_world_agree(&a->world, status, NULL);
+}
+
+/* After the move: what was built is good from now on, unless too many rows had to be repaired. */
+static void settle_kept(call *c, int status)
+{
+  precis_attention *a = c->a;
+  double rows = (double)precis_visible_queries(&c->plan.map) * a->problem.heads;
+  if (c->keeping) {
+    a->kept.moves = a->survey.moves;
+    a->kept.local_rows = a->keys.rows;
+    a->kept.rows = a->appended;
+    a->kept.valid = 1;
+    a->exact_spent = 0;
+  }
+  if ((c->keeping || c->use_kept) && (status != PRECIS_SUCCESS || (double)c->repaired > 0.05 * rows + 1)) {
+    precis_kept_free(&a->kept);
+  }
+}
+
+static int run_at_home(call *c, precis_message *why)
+{
+  int status = c->use_kept ? PRECIS_SUCCESS : prepare_keeping(c);
+  if (status == PRECIS_SUCCESS)
+    status = run_summaries_on(c, &c->task, why);
+  c->summary = *summaries_of(c);
+  c->bound = bound_of(c);
+  settle_kept(c, status);
+  return status;
+}
+
 static int run_summaries(call *c, precis_message *why)
 {
   if (!c->prefixes)
-    return run_summaries_on(c, &c->task, why);
+    return run_at_home(c, why);
+  c->summary = c->prospect.plan;
+  c->bound = bound_of(c);
   int status = precis_align_make(&c->task, &c->align);
   if (status == PRECIS_SUCCESS) {
     status = run_summaries_on(c, &c->align.task, why);
@@ -241,7 +318,7 @@ static void set_promise(const call *c, double error, double lse_error, precis_re
 
 static void report_summaries(const call *c, precis_report *r)
 {
-  const precis_summaries *plan = &c->prospect.plan;
+  const precis_summaries *plan = &c->summary;
   if (c->plan.move != PRECIS_MOVE_SUMMARIES)
     return;
   r->degree = plan->degree;
@@ -249,8 +326,7 @@ static void report_summaries(const call *c, precis_report *r)
   r->features = plan->features;
   r->count_features = plan->count_features;
   r->rows_recomputed = c->repaired;
-  for (int g = 0; g < c->a->problem.kv_heads; g++)
-    r->bound = plan->fit[g].bound > r->bound ? plan->fit[g].bound : r->bound;
+  r->bound = c->bound;
 }
 
 /* Sums and maxima over the ranks. */
@@ -337,6 +413,35 @@ static int all_visible(const precis_query_map *map)
   return 1;
 }
 
+/* Uses the handle's summary if there is one that serves these queries. */
+static int consider_kept(call *c)
+{
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  int group = p->heads / p->kv_heads;
+  if (!a->kept.valid || certificate_tol(c) <= 0)
+    return PRECIS_SUCCESS;
+  double *radius = precis_memory_array(p->kv_heads, sizeof *radius);
+  int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
+    radius[g] = precis_bulk_query_radius(p->dim, group, c->rows, c->q + (int64_t)g * group * p->dim,
+                                         (int64_t)p->heads * p->dim, a->kept.plan.q_center + (int64_t)g * p->dim);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, a->world.comm))
+    status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS)
+    status = precis_kept_check(&a->world, p, &a->survey, radius, a->appended, &a->kept);
+  free(radius);
+  if (status != PRECIS_SUCCESS || !a->kept.valid)
+    return status;
+  c->use_kept = 1;
+  c->plan.move = PRECIS_MOVE_SUMMARIES;
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_kept_update_bytes(p, a->world.ranks, a->appended - a->kept.rows);
+  snprintf(c->plan.why, sizeof c->plan.why, "summaries: kept from an earlier call, %" PRId64 " keys are new",
+           a->appended - a->kept.rows);
+  return PRECIS_SUCCESS;
+}
+
 /* Fills c->prospect: whether summaries can and should be used, or why not. */
 static int study_summaries(call *c, int forced)
 {
@@ -359,8 +464,9 @@ static int study_summaries(call *c, int forced)
     }
   }
   wish.prefixes = c->prefixes;
+  wish.credit = c->prefixes ? 0 : a->exact_spent;
   wish.exact_rounding = rounding(c);
-  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, pairs,
+  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, a->appended, pairs,
                                                    (double)c->plan.bytes[c->plan.move]);
   return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
 }
@@ -372,7 +478,10 @@ static int consider_summaries(call *c, precis_message *why)
   int forced = a->options.move == PRECIS_MOVE_SUMMARIES;
   if (!forced && (a->options.move != PRECIS_MOVE_AUTO || !(a->options.tol > 0)))
     return PRECIS_SUCCESS;
-  int status = study_summaries(c, forced);
+  int status = all_visible(&c->plan.map) ? consider_kept(c) : PRECIS_SUCCESS;
+  if (status != PRECIS_SUCCESS || c->use_kept)
+    return status;
+  status = study_summaries(c, forced);
   if (status != PRECIS_SUCCESS)
     return status;
   if (c->prospect.plan.features > 0)
@@ -388,6 +497,7 @@ static int consider_summaries(call *c, precis_message *why)
     return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s", c->prospect.why);
   } else {
     snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as %s", precis_move_name(c->plan.move), c->prospect.why);
+    a->exact_spent += c->prefixes ? 0 : c->prospect.exact_seconds;
   }
   return PRECIS_SUCCESS;
 }

@@ -71,6 +71,7 @@ static int set_up_engine(precis_attention *a)
 
 static void release(precis_attention *a)
 {
+  precis_kept_free(&a->kept);
   precis_survey_free(&a->survey);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);

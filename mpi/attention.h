@@ -2,6 +2,7 @@
 #ifndef PRECIS_MPI_ATTENTION_H
 #define PRECIS_MPI_ATTENTION_H
 
+#include "mpi/kept.h"
 #include "mpi/survey.h"
 #include "mpi/world.h"
 #include "src/jobs.h"
@@ -20,6 +21,8 @@ struct precis_attention {
   precis_survey survey;
   int64_t appended;      /* keys of all ranks */
   int64_t surveyed;      /* of them, those in the survey */
+  precis_kept kept;      /* summary of earlier keys, where one was worth it */
+  double exact_spent;    /* predicted seconds of exact attends since there was none */
   int with_bias;         /* some key of some rank has had a bias */
 };
 

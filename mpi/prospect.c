@@ -14,7 +14,7 @@
 /* The largest bound that polynomials are fitted for. */
 static const double BOUND_MOST = 8;
 
-enum { CANDIDATES_MOST = 12 };
+enum { CANDIDATES_MOST = 12, CENTER_QUERIES = 64 };
 
 typedef struct study {
   precis_attention *a;
@@ -26,7 +26,7 @@ typedef struct study {
   int group;
   int sampled;      /* query rows sampled, of all ranks */
   float *queries;   /* kv_heads x sampled x dim: one head of each group for a row */
-  double *moments;  /* kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
+  double *samples;  /* kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
   double *log_weight;
 } study;
 
@@ -41,11 +41,14 @@ static int create(study *s)
   plan->q_center = precis_memory_array((int64_t)p->kv_heads * p->dim + 1, sizeof(double));
   plan->query_radius = precis_memory_array(p->kv_heads, sizeof(double));
   plan->log_scale = precis_memory_array(p->kv_heads, sizeof(double));
+  plan->exponent = precis_memory_array(p->kv_heads, sizeof *plan->exponent);
   plan->fit = calloc((size_t)p->kv_heads, sizeof *plan->fit);
   s->queries = precis_memory_array(pairs * p->dim, sizeof *s->queries);
-  s->moments = precis_memory_array(pairs * PRECIS_SAMPLE_MOMENTS, sizeof *s->moments);
+  s->samples = precis_memory_array(pairs * PRECIS_SAMPLE_MOMENTS, sizeof *s->samples);
+  s->out->moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof(double));
+  plan->moments = s->out->moments;
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
-  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->fit && s->queries && s->moments &&
+  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->exponent && plan->fit && s->queries && s->samples && s->out->moments &&
              s->log_weight;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
@@ -63,13 +66,16 @@ static int survey_queries(study *s)
                            plan->q_center + (int64_t)g * p->dim);
   if (MPI_Allreduce(MPI_IN_PLACE, plan->q_center, (int)size, MPI_DOUBLE, MPI_SUM, s->a->world.comm))
     return PRECIS_ERR_MPI;
+  /* The mean of a few queries would fit those alone, and the summary is to serve later ones too. */
   for (int64_t i = 0; i < size; i++)
-    plan->q_center[i] = count > 0 ? plan->q_center[i] / count : 0;
+    plan->q_center[i] = precis_visible_queries(s->map) >= CENTER_QUERIES ? plan->q_center[i] / count : 0;
   for (int g = 0; g < p->kv_heads; g++)
     plan->query_radius[g] = precis_bulk_query_radius(p->dim, s->group, s->rows, s->q + (int64_t)g * s->group * p->dim,
                                                      stride, plan->q_center + (int64_t)g * p->dim);
   if (MPI_Allreduce(MPI_IN_PLACE, plan->query_radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, s->a->world.comm))
     return PRECIS_ERR_MPI;
+  for (int g = 0; g < p->kv_heads; g++)
+    plan->exponent[g] = precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * plan->query_radius[g]);
   return PRECIS_SUCCESS;
 }
 
@@ -118,7 +124,7 @@ static int sample_keys(study *s)
   precis_summaries *plan = &s->out->plan;
   int64_t pairs = (int64_t)p->kv_heads * s->sampled, queries = precis_visible_queries(s->map);
   int64_t step = s->map->keys / PRECIS_SAMPLE_KEYS + 1;
-  memset(s->moments, 0, (size_t)(pairs * PRECIS_SAMPLE_MOMENTS) * sizeof *s->moments);
+  memset(s->samples, 0, (size_t)(pairs * PRECIS_SAMPLE_MOMENTS) * sizeof *s->samples);
   for (int g = 0; g < p->kv_heads; g++) {
     precis_bulk bulk = bulk_of(s, g);
     plan->log_scale[g] = precis_bulk_weights(&bulk, keys, 0, keys->rows, s->log_weight);
@@ -131,11 +137,11 @@ static int sample_keys(study *s)
       const float *k = keys->k + (j * p->kv_heads + g) * p->dim;
       for (int i = 0; i < s->sampled; i++)
         if (!p->causal || precis_visible_position(s->map, i * queries / s->sampled) >= keys->position[j])
-          precis_sample_add(s->moments + ((int64_t)g * s->sampled + i) * PRECIS_SAMPLE_MOMENTS, w,
+          precis_sample_add(s->samples + ((int64_t)g * s->sampled + i) * PRECIS_SAMPLE_MOMENTS, w,
                             score(&bulk, p->dim, s->queries + ((int64_t)g * s->sampled + i) * p->dim, k));
     }
   }
-  return MPI_Allreduce(MPI_IN_PLACE, s->moments, (int)(pairs * PRECIS_SAMPLE_MOMENTS), MPI_DOUBLE, MPI_SUM,
+  return MPI_Allreduce(MPI_IN_PLACE, s->samples, (int)(pairs * PRECIS_SAMPLE_MOMENTS), MPI_DOUBLE, MPI_SUM,
                        s->a->world.comm)
              ? PRECIS_ERR_MPI
              : PRECIS_SUCCESS;
@@ -145,7 +151,7 @@ static precis_head_sample sample_of(const study *s, int g)
 {
   const precis_summaries *plan = &s->out->plan;
   double bound = fabs(s->a->problem.scale) * plan->query_radius[g] * plan->key_radius[g] * (1 + 1e-9);
-  return (precis_head_sample){s->sampled, s->moments + (int64_t)g * s->sampled * PRECIS_SAMPLE_MOMENTS, bound};
+  return (precis_head_sample){s->sampled, s->samples + (int64_t)g * s->sampled * PRECIS_SAMPLE_MOMENTS, bound};
 }
 
 static double rounding_of(const study *s, const precis_candidate *c, const precis_polynomial *fit, double bound)
@@ -221,19 +227,9 @@ static void decline(study *s, const char *why)
   snprintf(s->out->why, sizeof s->out->why, "%s", why);
 }
 
-static int decide(study *s)
+static int decide(study *s, const precis_candidate *candidates, int count)
 {
   const precis_problem *p = &s->a->problem;
-  precis_candidate candidates[CANDIDATES_MOST];
-  precis_rates rates = precis_rates_nominal(s->a->engine.threads);
-  int count = precis_choose_candidates(p, &rates, s->a->world.ranks, precis_visible_queries(s->map), s->map->keys, s->wish->prefixes,
-                                       s->wish->degree, CANDIDATES_MOST, candidates);
-  while (count > 0 && !s->wish->force && candidates[count - 1].seconds >= s->wish->exact_seconds)
-    count--;
-  if (count == 0) {
-    decline(s, "too few tokens for a summary to be cheaper than exact");
-    return PRECIS_SUCCESS;
-  }
   int best, status = try_candidates(s, candidates, count, &best);
   if (status == PRECIS_SUCCESS && best < 0)
     status = PRECIS_ERR_INTERNAL;
@@ -242,22 +238,46 @@ static int decide(study *s)
   if (status != PRECIS_SUCCESS)
     return status;
   precis_summaries *plan = &s->out->plan;
+  for (int g = 0; g < p->kv_heads; g++) {
+    precis_head_sample sample = sample_of(s, g);
+    precis_choose_moments(&sample, plan->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1));
+  }
   plan->degree = candidates[best].degree;
   plan->envelope_degree = candidates[best].envelope_degree;
   plan->features = candidates[best].features;
   plan->count_features = candidates[best].count_features;
   s->out->seconds = candidates[best].seconds + s->out->failing * s->wish->exact_seconds;
-  s->out->use = s->wish->force || (s->out->seconds < s->wish->exact_seconds && s->out->failing <= 0.05);
+  s->out->use = s->wish->force || (s->out->seconds < s->wish->exact_seconds + s->wish->credit && s->out->failing <= 0.05);
   if (!s->out->use)
     snprintf(s->out->why, sizeof s->out->why, "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
              plan->degree, plan->envelope_degree, s->out->failing);
   return PRECIS_SUCCESS;
 }
 
+/* Those that may be worth it; needs only sizes. */
+static int promising(const study *s, precis_candidate *candidates)
+{
+  precis_rates rates = precis_rates_nominal(s->a->engine.threads);
+  int count = precis_choose_candidates(&s->a->problem, &rates, s->a->world.ranks, precis_visible_queries(s->map),
+                                       s->map->keys, s->wish->prefixes, s->wish->degree, CANDIDATES_MOST, candidates);
+  while (count > 0 && !s->wish->force && candidates[count - 1].seconds >= s->wish->exact_seconds + s->wish->credit)
+    count--;
+  return count;
+}
+
 static int study_all(study *s)
 {
   const precis_problem *p = &s->a->problem;
-  int status = survey_queries(s);
+  precis_candidate candidates[CANDIDATES_MOST];
+  int count = promising(s, candidates);
+  if (count == 0) {
+    decline(s, "too few tokens for a summary to be cheaper");
+    return PRECIS_SUCCESS;
+  }
+  int status = create(s);
+  status = precis_world_agree(&s->a->world, status, NULL);
+  if (status == PRECIS_SUCCESS)
+    status = survey_queries(s);
   if (status != PRECIS_SUCCESS)
     return status;
   double widest = sample_of(s, widest_head(s)).bound;
@@ -273,7 +293,7 @@ static int study_all(study *s)
       decline(s, "no key is visible");
       return PRECIS_SUCCESS;
     }
-  return status == PRECIS_SUCCESS ? decide(s) : status;
+  return status == PRECIS_SUCCESS ? decide(s, candidates, count) : status;
 }
 
 int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64_t rows, const float *q,
@@ -286,11 +306,9 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
                                          .exact_rounding = wish->exact_rounding,
                                          .key_radius = extremes.radius, .value_most = extremes.value_most,
                                          .value_least = extremes.value_least}};
-  int status = precis_world_agree(&a->world, create(&s), NULL);
-  if (status == PRECIS_SUCCESS)
-    status = study_all(&s);
+  int status = study_all(&s);
   free(s.queries);
-  free(s.moments);
+  free(s.samples);
   free(s.log_weight);
   if (status != PRECIS_SUCCESS)
     precis_prospect_free(prospect);
@@ -299,9 +317,7 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
 
 void precis_prospect_free(precis_prospect *prospect)
 {
-  free(prospect->plan.q_center);
-  free(prospect->plan.query_radius);
-  free(prospect->plan.log_scale);
-  free(prospect->plan.fit);
+  precis_summaries_release(&prospect->plan);
+  free(prospect->moments);
   *prospect = (precis_prospect){0};
 }

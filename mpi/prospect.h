@@ -14,10 +14,12 @@ typedef struct precis_wish {
   double exact_rounding; /* what exact parts promise */
   int force;            /* summaries even if exact is cheaper */
   double exact_seconds; /* predicted, of the cheapest exact move */
+  double credit;        /* seconds that a summary may cost on top, as later calls will use it */
 } precis_wish;
 
 typedef struct precis_prospect {
   precis_summaries plan; /* release with precis_prospect_free() */
+  double *moments;       /* of the fits; owned, the plan borrows it */
   int use;               /* summaries are to run */
   double seconds;        /* predicted, with repair */
   double exact_seconds;  /* of the wish, for comparison */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/kept.h"
 #include "mpi/reduce.h"
 #include "mpi/summary_work.h"
 
@@ -13,6 +14,7 @@ enum { SUMMARY_TAG = 20, STAGES = 3 };
 typedef struct pipeline {
   precis_summary_work work;
   precis_reduction stage[STAGES];
+  precis_kept *kept; /* or NULL */
   double weights; /* sum of all weights of the head that is being applied: count 0 of its summary */
 } pipeline;
 
@@ -62,6 +64,8 @@ static void apply(pipeline *p, int64_t number)
   precis_summary_load_queries(x, part.kv_head);
   if (part.first == 0)
     p->weights = sums[part.numbers - part.features];
+  if (p->kept != NULL)
+    precis_kept_store(p->kept, x->task->problem->value_dim, &part, sums);
   precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->sums);
   if ((number + 1) % (x->value_tiles + x->count_tiles) == 0)
     finish_head(p, part.kv_head);
@@ -90,9 +94,10 @@ static int run_tiles(pipeline *p)
   return status == PRECIS_SUCCESS ? task->poll_status : status;
 }
 
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result)
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_kept *kept,
+                         precis_summary_result *result)
 {
-  pipeline p = {.weights = 0};
+  pipeline p = {.kept = kept};
   int status = precis_summary_work_create(task, plan, tol, result, &p.work);
   p.work.poll = poll;
   p.work.poll_context = &p;
@@ -109,6 +114,16 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
     result->failed = NULL;
   }
   return status;
+}
+
+void precis_summaries_release(precis_summaries *plan)
+{
+  free(plan->q_center);
+  free(plan->query_radius);
+  free(plan->log_scale);
+  free(plan->exponent);
+  free(plan->fit);
+  *plan = (precis_summaries){0};
 }
 
 int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks, int prefixes)

@@ -18,11 +18,16 @@ typedef struct precis_summaries {
   double *key_radius;               /* kv_heads: max |k - center|; borrowed */
   double *query_radius;             /* kv_heads: max |q - q_center| */
   double *log_scale;                /* kv_heads: largest log w */
+  int *exponent;                    /* kv_heads: of the power of two, see src/bulk.h */
   precis_polynomial *fit;           /* kv_heads */
+  double *moments;                  /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits; borrowed */
   double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
   int wire_roundings;               /* of a summary's sums to float32 on their way */
   double exact_rounding;            /* what an exact part promises, see src/rounding.h */
 } precis_summaries;
+
+/* Frees what is not borrowed. */
+void precis_summaries_release(precis_summaries *plan);
 
 /* A (query row, head) whose certificate is over the tolerance. */
 typedef struct precis_failed_row {
@@ -36,9 +41,12 @@ typedef struct precis_summary_result {
   double error, lse_error; /* largest certificates of the other rows of this rank */
 } precis_summary_result;
 
-/* Collective. All queries against all keys through summaries: results to task->out and task->lse, certificates against tol. Errors: MEMORY,
+struct precis_kept;
+
+/* Collective. All queries against all keys through summaries, which are stored in `kept` if that is not NULL: results to task->out and task->lse, certificates against tol. Errors: MEMORY,
  * MPI. */
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result);
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, struct precis_kept *kept,
+                         precis_summary_result *result);
 
 /* Collective. The same for causal queries, where every key of a lower rank comes before all keys and queries of a higher one, and the
  * positions of a rank's queries ascend (see mpi/align.h). */

@@ -32,13 +32,12 @@ precis_summary_part precis_summary_part_at(const precis_summary_work *x, int64_t
 precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
 {
   const precis_problem *p = x->task->problem;
-  double query_radius = fabs(p->scale) * x->plan->query_radius[g];
   return (precis_bulk){.kv_head = g,
                        .k_center = x->task->k_center + (int64_t)g * p->dim,
                        .v_center = x->task->v_center + (int64_t)g * p->value_dim,
                        .q_center = x->plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
-                       .exponent = precis_bulk_exponent(x->plan->key_radius[g], query_radius)};
+                       .exponent = x->plan->exponent[g]};
 }
 
 int precis_summary_load_keys(precis_summary_work *x, int g)
@@ -134,6 +133,25 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
     precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->scratch_each);
   }
   x->poll(x);
+}
+
+void precis_summary_apply_whole(precis_summary_work *x, int g, const float *values, const float *counts)
+{
+  const precis_problem *p = x->task->problem;
+  const precis_polynomial *fit = &x->plan->fit[g];
+  const precis_apply_coefficients coefficients = {fit->a, fit->e};
+  const precis_summary_tile all = {0, x->plan->features, values, counts};
+  const precis_summary_tile only = {x->plan->features, x->plan->count_features, NULL, counts + x->plan->features};
+  int threads = x->task->engine.threads;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int i = 0; i < threads; i++) {
+    int64_t a, b;
+    part_of(x->task->rows * x->group, threads, i, &a, &b);
+    precis_query_rows part = {b - a, x->q + a * p->dim, p->dim, x->sums.num + a * p->value_dim, p->value_dim,
+                              x->sums.den + a, x->sums.env + a};
+    precis_apply_whole(&x->apply, &coefficients, &all, &part, x->scratch + i * x->scratch_each);
+    precis_apply_whole(&x->apply_counts, &coefficients, &only, &part, x->scratch + i * x->scratch_each);
+  }
 }
 
 /* Expresses the row by the exponent m if that is larger; returns the factor for what is added. */

@@ -72,6 +72,9 @@ void precis_summary_get(const precis_summary_work *work, const precis_summary_pa
 void precis_summary_apply(precis_summary_work *work, const precis_summary_part *part, const float *from, int64_t first,
                           int64_t rows, const precis_summary_sums *sums);
 
+/* Applies the whole summary of a head (values of all features with values, counts of all features) to all packed queries. */
+void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values, const float *counts);
+
 /* What is known of one (row, head) when all its keys are in: l, o and the error mass t relative to e^m (natural units). */
 typedef struct precis_summary_row {
   double m, l, t;

@@ -95,6 +95,7 @@ int precis_survey_update(precis_world *world, const precis_keys *keys, precis_su
     for (int64_t i = 0; i < size - 1; i++)
       survey->center[i] = survey->sums[i] / count;
     survey->counted = count;
+    survey->moves++;
     precis_survey_extremes_clear(keys, survey->extremes);
     status = raise_extremes(world, keys, survey, 0);
   }

@@ -12,6 +12,7 @@ typedef struct precis_survey {
   int64_t seen;      /* rows of this rank that are in the figures below */
   double *sums;      /* of all ranks: see precis_survey_sums() */
   double *center;    /* kv_heads x dim of the keys, then kv_heads x value_dim of the values */
+  int moves;         /* how often the centres have moved */
   double counted;    /* unmasked keys, in all, when the centres were last moved */
   double *extremes;  /* of all ranks, see precis_survey_extremes() */
   double *scratch;

@@ -9,14 +9,15 @@ enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
 
 precis_rates precis_rates_nominal(int threads)
 {
-  return (precis_rates){.tile_flops = 80e9 * threads, .summary_flops = 80e9 * threads, .link_bytes = 2e9};
+  return (precis_rates){.tile_flops = 80e9 * threads, .summary_flops = 80e9 * threads, .link_bytes = 2e9, .memory_bytes = 10e9};
 }
 
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, double pairs,
-                                   double bytes)
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t keys,
+                                   double pairs, double bytes)
 {
   double flops = 2.0 * (problem->dim + problem->value_dim) * pairs;
-  return flops / ranks / rates->tile_flops + bytes / ranks / rates->link_bytes;
+  double words = (double)keys * problem->kv_heads * (problem->dim + problem->value_dim); /* read, centred, written */
+  return flops / ranks / rates->tile_flops + 8 * words / ranks / rates->memory_bytes + bytes / ranks / rates->link_bytes;
 }
 
 /* Every key of a key/value head and every query of a head meets all features. */
@@ -92,10 +93,11 @@ static int longest(const precis_head_sample *s, int *rows)
   return count;
 }
 
-int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit)
+void precis_choose_moments(const precis_head_sample *sample, double *moments)
 {
-  double moments[PRECIS_DEGREE_MAX + 1] = {0};
   int rows[LONGEST_ROWS], count = longest(sample, rows);
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+    moments[m] = 0;
   for (int i = 0; i < count; i++) {
     const double *row = row_of(sample, rows[i]);
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
@@ -104,6 +106,12 @@ int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope
   if (count == 0) /* an empty sample: any moments will do */
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       moments[m] = m % 2 == 0 ? pow(sample->bound / 4, m) : 0;
+}
+
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit)
+{
+  double moments[PRECIS_DEGREE_MAX + 1];
+  precis_choose_moments(sample, moments);
   return precis_polynomial_fit(degree, envelope_degree, fmax(sample->bound, 1e-20), moments, fit);
 }
 

@@ -33,14 +33,14 @@ typedef struct precis_candidate {
 /* Rates of one rank and its link, for predictions. Nominal until measured. */
 typedef struct precis_rates {
   double tile_flops, summary_flops; /* a second */
-  double link_bytes;                /* a second */
+  double link_bytes, memory_bytes;  /* a second */
 } precis_rates;
 
 precis_rates precis_rates_nominal(int threads);
 
-/* Seconds of the exact move with the given pairs (query, visible key; over heads) and bytes on the wire of all ranks. */
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, double pairs,
-                                   double bytes);
+/* Seconds of the exact move with the given keys, pairs (query, visible key; over heads) and bytes on the wire of all ranks. */
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t keys,
+                                   double pairs, double bytes);
 
 /* Candidates for a problem in the order of their predicted seconds, at most `most`; prefixes: causal, where queries meet two summaries.
  * degree > 0 allows that one alone. Returns their number. */
@@ -49,6 +49,9 @@ int precis_choose_candidates(const precis_problem *problem, const precis_rates *
 
 /* Fits one head, for the moments of the longest sampled rows. Errors: those of precis_polynomial_fit(). */
 int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit);
+
+/* Those moments: PRECIS_DEGREE_MAX + 1. */
+void precis_choose_moments(const precis_head_sample *sample, double *moments);
 
 /* The share of sampled rows whose certificate would exceed tol. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding,

@@ -18,9 +18,6 @@
 #include "src/feature_kernel.h"
 
 enum { VALUE_VECTORS = 2, QUERY_VECTORS = 2, DOTS = 8 };
-#ifndef MAKE_PANELS
-#define MAKE_PANELS 2
-#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
@@ -58,6 +55,16 @@ INLINE void across(const vector x[4], float sum[4])
   UNROLL
   for (int i = 0; i < 4; i++)
     sum[i] = z[i];
+}
+
+/* Adds the sums over the lanes of up to four vectors. */
+INLINE void add_across(const int n, const vector *lanes, double *counts)
+{
+  float sum[4];
+  across(lanes, sum);
+  UNROLL
+  for (int i = 0; i < n; i++)
+    counts[i] += (double)sum[i];
 }
 
 /* row = prefix row * factor row; returns its sum, in lanes. */
@@ -162,14 +169,9 @@ INLINE void dot(const int dots, int64_t tokens, const float *prefix, const float
     for (int i = 0; i < dots; i++)
       acc[i] += a * get(factor + i * PRECIS_KEY_ROW + t);
   }
-  UNROLL
-  for (int i = 0; i < dots; i += 4) {
-    float sum[4];
-    across(acc + i, sum);
-    UNROLL
-    for (int j = 0; j < 4 && i + j < dots; j++)
-      counts[i + j] += (double)sum[j];
-  }
+  add_across(dots < 4 ? dots : 4, acc, counts);
+  if (dots == DOTS)
+    add_across(DOTS - 4, acc + 4, counts + 4);
 }
 
 /* How many features from f on have the same prefix: their factors are consecutive. */
@@ -197,16 +199,6 @@ static void count_keys(const precis_feature_chunk *chunk, const precis_key_block
       dot(1, tokens, a, b + i * PRECIS_KEY_ROW, counts + f + i);
     f += run;
   }
-}
-
-/* Adds the sums over the lanes of up to four vectors. */
-INLINE void add_across(const int n, const vector *lanes, double *counts)
-{
-  float sum[4];
-  across(lanes, sum);
-  UNROLL
-  for (int i = 0; i < n; i++)
-    counts[i] += (double)sum[i];
 }
 
 /* n <= 4 rows and their counts. */
@@ -256,35 +248,35 @@ static void summarise(const precis_feature_chunk *chunk, const precis_key_block 
 
 enum { GROUP = QUERY_VECTORS * LANES, COUNT_GROUP = COUNT_VECTORS * LANES };
 
-/* Where the rows of a chunk come from: made beforehand, or a product of two rows made in registers. */
-typedef struct query_rows {
-  const float *made; /* NULL: */
-  const precis_feature_step *step;
-  const float *prefix, *factor;
-} query_rows;
+/* Where a panel gets the rows of a chunk: the first makes them in registers and, where it is not the last, keeps them. */
+typedef enum rows_from { MADE, MADE_AND_KEPT, KEPT } rows_from;
 
 /* sums[c][t] += sum_f row[f][t] packed[f][c] for `columns` columns and a group of queries t. */
-INLINE void multiply_queries(const int columns, const int made, int features, const query_rows *rows,
-                             const float *packed, float *sums)
+INLINE void multiply_queries(const int columns, const rows_from from, const precis_feature_chunk *chunk,
+                             const precis_query_group *group, const float *packed, float *sums)
 {
+  const precis_feature_step *step = chunk->feature;
+  const float *prefix = group->prefix, *factor = group->factor;
+  float *row = group->rows;
   vector acc[QUERY_COLUMNS][QUERY_VECTORS];
   UNROLL
   for (int c = 0; c < columns; c++)
     UNROLL
     for (int i = 0; i < QUERY_VECTORS; i++)
-      acc[c][i] = get(sums + c * GROUP + i * LANES);
-  const precis_feature_step *step = rows->step;
-  const float *prefix = rows->prefix, *factor = rows->factor, *row = rows->made;
-  for (int64_t f = 0; f < features; f++) {
+      acc[c][i] = (vector){0};
+  for (int64_t f = 0, end = chunk->features; f < end; f++, row += GROUP, packed += columns) {
     vector query[QUERY_VECTORS];
     UNROLL
-    for (int i = 0; i < QUERY_VECTORS; i++)
-      query[i] = made ? get(row + f * GROUP + i * LANES)
-                      : get(prefix + step[f].prefix * GROUP + i * LANES) *
-                            get(factor + step[f].factor * GROUP + i * LANES);
+    for (int i = 0; i < QUERY_VECTORS; i++) {
+      query[i] = from == KEPT ? get(row + i * LANES)
+                              : get(prefix + step[f].prefix * GROUP + i * LANES) *
+                                    get(factor + step[f].factor * GROUP + i * LANES);
+      if (from == MADE_AND_KEPT)
+        put(row + i * LANES, query[i]);
+    }
     UNROLL
     for (int c = 0; c < columns; c++) {
-      float scalar = packed[f * columns + c];
+      float scalar = packed[c];
       UNROLL
       for (int i = 0; i < QUERY_VECTORS; i++)
         acc[c][i] += scalar * query[i];
@@ -294,17 +286,20 @@ INLINE void multiply_queries(const int columns, const int made, int features, co
   for (int c = 0; c < columns; c++)
     UNROLL
     for (int i = 0; i < QUERY_VECTORS; i++)
-      put(sums + c * GROUP + i * LANES, acc[c][i]);
+      put(sums + c * GROUP + i * LANES, get(sums + c * GROUP + i * LANES) + acc[c][i]);
 }
 
-static void meet_queries(int columns, int features, const query_rows *rows, const float *packed, float *sums)
+static void meet_queries(int columns, rows_from from, const precis_feature_chunk *chunk,
+                         const precis_query_group *group, const float *packed, float *sums)
 {
 #define X(n)                                                                                                      \
   case n:                                                                                                         \
-    if (rows->made)                                                                                               \
-      multiply_queries(n, 1, features, rows, packed, sums);                                                       \
+    if (from == MADE)                                                                                             \
+      multiply_queries(n, MADE, chunk, group, packed, sums);                                                      \
+    else if (from == KEPT)                                                                                        \
+      multiply_queries(n, KEPT, chunk, group, packed, sums);                                                      \
     else                                                                                                          \
-      multiply_queries(n, 0, features, rows, packed, sums);                                                       \
+      multiply_queries(n, MADE_AND_KEPT, chunk, group, packed, sums);                                             \
     break;
   switch (columns) {
     EACH_QUERY_COLUMNS(X)
@@ -346,15 +341,10 @@ static void apply(const precis_feature_chunk *chunk, const precis_query_group *g
   }
   make_prefixes(chunk, GROUP, GROUP, group->factor, group->prefix);
   int panels = (columns + QUERY_COLUMNS - 1) / QUERY_COLUMNS;
-  query_rows rows = {.step = chunk->feature, .prefix = group->prefix, .factor = group->factor};
-  if (panels > MAKE_PANELS) {
-    for (int f = 0; f < chunk->features; f++)
-      make_row(&chunk->feature[f], GROUP, GROUP, group->prefix, group->factor, group->rows + f * GROUP);
-    rows.made = group->rows;
-  }
   for (int p = 0; p < panels; p++) {
     int c = columns * p / panels, end = columns * (p + 1) / panels;
-    meet_queries(end - c, chunk->features, &rows, packed + (int64_t)c * chunk->features, sums + c * GROUP);
+    meet_queries(end - c, p > 0 ? KEPT : panels > 1 ? MADE_AND_KEPT : MADE, chunk, group,
+                 packed + (int64_t)c * chunk->features, sums + c * GROUP);
   }
 }
 

@@ -21,6 +21,7 @@ complain()
 # other than file names to include.
 code()
 {
+  # shellcheck disable=SC2016
   xargs awk '
     FNR == 1 { inside = 0 }
     {

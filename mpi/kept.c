@@ -1,0 +1,258 @@
+#include "mpi/kept.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/spread.h"
+#include "src/memory.h"
+
+/* At most this part of the keys, and this many, are added one by one; beyond, building anew costs about the same. */
+enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024 };
+
+static const double BOUND_MOST = 8, HEADROOM = 1.25;
+
+int64_t precis_kept_bytes(const precis_problem *p, const precis_summaries *plan)
+{
+  int64_t numbers = plan->features * (p->value_dim + 1) + plan->count_features;
+  return p->kv_heads * numbers * (int64_t)(sizeof(double) + sizeof(float));
+}
+
+int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_kept *kept)
+{
+  precis_kept made = {.plan = *plan};
+  made.value_numbers = plan->features * p->value_dim;
+  made.count_numbers = plan->features + plan->count_features;
+  made.moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
+  made.values = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values);
+  made.counts = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts);
+  made.values32 = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values32);
+  made.counts32 = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts32);
+  if (!made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
+    made.plan = (precis_summaries){0};
+    precis_kept_free(&made);
+    return PRECIS_ERR_MEMORY;
+  }
+  memcpy(made.moments, plan->moments, (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
+  *kept = made;
+  plan->q_center = plan->query_radius = plan->log_scale = NULL;
+  plan->exponent = NULL;
+  plan->fit = NULL;
+  return PRECIS_SUCCESS;
+}
+
+void precis_kept_free(precis_kept *kept)
+{
+  precis_summaries_release(&kept->plan);
+  free(kept->moments);
+  free(kept->values);
+  free(kept->counts);
+  free(kept->values32);
+  free(kept->counts32);
+  *kept = (precis_kept){0};
+}
+
+static double *values_at(const precis_kept *k, int value_dim, const precis_summary_part *part)
+{
+  return k->values + part->kv_head * k->value_numbers + part->first * value_dim;
+}
+
+static double *counts_at(const precis_kept *k, const precis_summary_part *part)
+{
+  return k->counts + part->kv_head * k->count_numbers + part->first;
+}
+
+/* Brings the rounded copy of a tile up to date. */
+static void refresh(precis_kept *k, int value_dim, const precis_summary_part *part)
+{
+  const double *values = values_at(k, value_dim, part), *counts = counts_at(k, part);
+  int64_t numbers = part->numbers - part->features;
+  precis_summary_round(numbers, 1, values, k->values32 + (values - k->values));
+  precis_summary_round(part->features, 1, counts, k->counts32 + (counts - k->counts));
+}
+
+void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part, const float *sums)
+{
+  double *values = values_at(kept, value_dim, part), *counts = counts_at(kept, part);
+  int64_t numbers = part->numbers - part->features;
+  for (int64_t i = 0; i < numbers; i++)
+    values[i] = sums[i];
+  for (int64_t i = 0; i < part->features; i++)
+    counts[i] = sums[numbers + i];
+  refresh(kept, value_dim, part);
+}
+
+/* Fits the heads whose bound has grown, each on one rank. Moments grow with the queries. */
+static int refit(precis_world *world, const precis_problem *p, const double *query_radius, precis_kept *kept)
+{
+  precis_summaries *plan = &kept->plan;
+  int status = PRECIS_SUCCESS;
+  for (int g = 0; g < p->kv_heads; g++) {
+    double bound = fabs(p->scale) * query_radius[g] * plan->key_radius[g] * (1 + 1e-9), power = 1;
+    if (bound <= plan->fit[g].bound)
+      continue;
+    bound = fmin(bound * HEADROOM, BOUND_MOST);
+    double growth = query_radius[g] > plan->query_radius[g] ? query_radius[g] / plan->query_radius[g] : 1;
+    double *moments = kept->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1);
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= isfinite(growth) ? growth : 1)
+      moments[m] *= power;
+    plan->query_radius[g] = fmax(query_radius[g], plan->query_radius[g]);
+    if (g % world->ranks == world->rank && status == PRECIS_SUCCESS)
+      status = precis_polynomial_fit(plan->degree, plan->envelope_degree, bound, moments, &plan->fit[g]);
+  }
+  status = precis_world_agree(world, status, NULL);
+  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
+    if (MPI_Bcast(&plan->fit[g], sizeof *plan->fit, MPI_BYTE, g % world->ranks, world->comm))
+      status = PRECIS_ERR_MPI;
+  return status;
+}
+
+int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
+                      const double *query_radius, int64_t rows, precis_kept *kept)
+{
+  int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART && rows - kept->rows <= ROWS_MOST;
+  int grown = 0;
+  for (int g = 0; g < p->kv_heads && good; g++) {
+    double bound = fabs(p->scale) * query_radius[g] * kept->plan.key_radius[g] * (1 + 1e-9);
+    good = bound <= BOUND_MOST;
+    grown |= bound > kept->plan.fit[g].bound;
+  }
+  if (!good)
+    precis_kept_free(kept);
+  return good && grown ? refit(world, p, query_radius, kept) : PRECIS_SUCCESS;
+}
+
+/* One batch of rows on its way: k, v and bias of all heads. */
+static int64_t batch_words(const precis_keys *keys)
+{
+  return (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) + 1;
+}
+
+static void pack(const precis_keys *keys, int64_t first, int64_t rows, float *to)
+{
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  memcpy(to, keys->k + first * k_row, (size_t)(rows * k_row) * sizeof *to);
+  memcpy(to + rows * k_row, keys->v + first * v_row, (size_t)(rows * v_row) * sizeof *to);
+  for (int64_t j = 0; j < rows; j++)
+    to[rows * (k_row + v_row) + j] = keys->bias ? keys->bias[first + j] : 0;
+}
+
+/* The log-scale of a head raised to that of new keys, and its sums with it. */
+static void raise_scale(precis_kept *kept, int g, double most)
+{
+  double *scale = &kept->plan.log_scale[g];
+  if (!(most > *scale))
+    return;
+  double keep = exp(*scale - most);
+  precis_summary_merge(kept->value_numbers, keep, kept->values + g * kept->value_numbers, 0, kept->values);
+  precis_summary_merge(kept->count_numbers, keep, kept->counts + g * kept->count_numbers, 0, kept->counts);
+  *scale = most;
+}
+
+/* Adds the rows of a work whose task has them as its keys. */
+static void add_rows(precis_summary_work *x, precis_kept *kept)
+{
+  int dv = x->task->problem->value_dim;
+  for (int64_t t = 0; t < precis_summary_tiles(x); t++) {
+    precis_summary_part part = precis_summary_part_at(x, t);
+    int64_t rows = x->task->keys->rows, numbers = part.numbers - part.features;
+    if (precis_summary_load_keys(x, part.kv_head)) {
+      double most = -INFINITY;
+      for (int64_t j = 0; j < rows; j++)
+        most = fmax(most, x->log_weight[j]);
+      raise_scale(kept, part.kv_head, most);
+      precis_bulk_scale_weights(rows, x->log_weight, kept->plan.log_scale[part.kv_head], x->w);
+    }
+    precis_summary_clear(x, &part);
+    precis_summary_add(x, &part, 0, rows);
+    double *values = values_at(kept, dv, &part), *counts = counts_at(kept, &part);
+    precis_summary_merge(numbers, 1, values, 1, x->values);
+    precis_summary_merge(part.features, 1, counts, 1, x->counts);
+    refresh(kept, dv, &part);
+  }
+}
+
+/* Rows [first, first + count) of the root's keys to all ranks and into their summaries. */
+static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t first, int64_t count, float *message)
+{
+  const precis_keys *own = task->keys;
+  int64_t k_row = (int64_t)own->kv_heads * own->dim, v_row = (int64_t)own->kv_heads * own->value_dim;
+  precis_keys rows = {.kv_heads = own->kv_heads, .dim = own->dim, .value_dim = own->value_dim, .rows = count,
+                      .k = message, .v = message + count * k_row, .bias = message + count * (k_row + v_row)};
+  if (task->world->rank == root)
+    pack(own, first, count, message);
+  int status = precis_spread_broadcast(task, root, message, count * batch_words(own) * (int64_t)sizeof *message);
+  precis_task adding = *task;
+  precis_summary_result none;
+  precis_summary_work work;
+  adding.keys = &rows;
+  adding.rows = 0;
+  int made = precis_summary_work_create(&adding, &kept->plan, 0, &none, &work);
+  status = precis_world_agree(task->world, status == PRECIS_SUCCESS ? made : status, NULL);
+  if (status == PRECIS_SUCCESS)
+    add_rows(&work, kept);
+  precis_summary_work_free(&work);
+  free(none.failed);
+  return status;
+}
+
+int precis_kept_update(precis_task *task, precis_kept *kept)
+{
+  precis_world *world = task->world;
+  int64_t fresh = task->keys->rows - kept->local_rows, *counts = precis_memory_array(world->ranks, sizeof *counts);
+  float *message = precis_memory_array(BATCH * batch_words(task->keys), sizeof *message);
+  int status = precis_world_agree(world, counts && message ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status == PRECIS_SUCCESS && MPI_Allgather(&fresh, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
+    status = PRECIS_ERR_MPI;
+  for (int root = 0; root < world->ranks && status == PRECIS_SUCCESS; root++) {
+    for (int64_t done = 0; done < counts[root] && status == PRECIS_SUCCESS; done += BATCH) {
+      int64_t left = counts[root] - done, count = left < BATCH ? left : BATCH;
+      status = add_batch(task, kept, root, kept->local_rows + done, count, message);
+    }
+    if (status == PRECIS_SUCCESS)
+      kept->rows += counts[root];
+  }
+  kept->local_rows = task->keys->rows;
+  free(counts);
+  free(message);
+  return status;
+}
+
+static void apply_head(precis_summary_work *x, const precis_kept *kept, int g)
+{
+  const precis_problem *p = x->task->problem;
+  const float *values = kept->values32 + g * kept->value_numbers, *counts = kept->counts32 + g * kept->count_numbers;
+  double o[PRECIS_FEATURES_DIM_MAX];
+  precis_summary_load_queries(x, g);
+  precis_summary_apply_whole(x, g, values, counts);
+  for (int64_t i = 0; i < x->task->rows * x->group; i++) {
+    precis_summary_row row = {.m = -INFINITY, .o = o};
+    memset(o, 0, sizeof(double) * (size_t)p->value_dim);
+    precis_summary_gather(x, g, i, &x->sums, kept->plan.log_scale[g], counts[0], &row);
+    precis_summary_finish(x, g, i, &row);
+  }
+}
+
+int precis_kept_run(precis_task *task, const precis_kept *kept, double tol, precis_summary_result *result)
+{
+  const precis_keys none = {.kv_heads = task->keys->kv_heads, .dim = task->keys->dim, .value_dim = task->keys->value_dim};
+  precis_task applying = *task;
+  precis_summary_work work;
+  applying.keys = &none;
+  double start = MPI_Wtime();
+  int status = precis_summary_work_create(&applying, &kept->plan, tol, result, &work);
+  for (int g = 0; g < task->problem->kv_heads && status == PRECIS_SUCCESS; g++)
+    apply_head(&work, kept, g);
+  precis_summary_work_free(&work);
+  task->seconds_apply += MPI_Wtime() - start;
+  if (status != PRECIS_SUCCESS) {
+    free(result->failed);
+    result->failed = NULL;
+  }
+  return status;
+}
+
+int64_t precis_kept_update_bytes(const precis_problem *p, int ranks, int64_t rows)
+{
+  return (ranks - 1) * rows * ((int64_t)p->kv_heads * (p->dim + p->value_dim) + 1) * (int64_t)sizeof(float);
+}
