@@ -141,3 +141,9 @@ int precis_transfer_wait(precis_transfer *transfer)
   transfer->count = 0;
   return failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
 }
+
+precis_traffic precis_traffic_minus(const precis_traffic *now, const precis_traffic *before)
+{
+  return (precis_traffic){now->network_bytes - before->network_bytes, now->node_bytes - before->node_bytes,
+                          now->messages - before->messages};
+}

@@ -20,6 +20,9 @@ typedef struct precis_traffic {
   int64_t messages;
 } precis_traffic;
 
+/* What was counted between two readings. */
+precis_traffic precis_traffic_minus(const precis_traffic *now, const precis_traffic *before);
+
 typedef struct precis_world {
   MPI_Comm comm; /* a duplicate with MPI_ERRORS_RETURN */
   int rank, ranks;

@@ -18,23 +18,40 @@ static int64_t parts(int64_t whole, int64_t part)
   return (whole + part - 1) / part;
 }
 
+/* Chunks are cut anew in every tile: whole ones are the fewest. */
+static int64_t whole_chunks(int64_t features)
+{
+  return features < PRECIS_CHUNK_FEATURES ? features : features - features % PRECIS_CHUNK_FEATURES;
+}
+
+/* Half of fast memory for what stays, be it rows of S or queries; with queries an eighth for the rows of S that stream past.
+ * The rest is for the rows made from a group of queries and for what passes through. */
 int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes, precis_apply_shape *shape)
 {
   if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 ||
       degree > PRECIS_FEATURES_DEGREE_MAX || precis_features_count(dim, degree) < 0)
     return PRECIS_ERR_ARGUMENT;
   const precis_feature_kernel *kernel = precis_feature_kernel_choose();
-  int64_t half = fast_memory_bytes / (int64_t)sizeof(float) / 2;
+  int64_t words = fast_memory_bytes / (int64_t)sizeof(float), columns = value_dim + 1;
   int group = precis_feature_kernel_group(kernel, value_dim);
   *shape = (precis_apply_shape){
       .dim = dim,
       .value_dim = value_dim,
       .degree = degree,
-      .query_block = group * clamp(half / (dim + value_dim + 4) / group, 1, GROUPS_MOST),
-      .tile_features = clamp(half / (value_dim + 1), FEATURES_LEAST, FEATURES_MOST),
+      .query_block = group * clamp(words / 2 / (dim + columns + 3) / group, 1, GROUPS_MOST),
+      .tile_features = whole_chunks(clamp(words / 2 / columns, FEATURES_LEAST, FEATURES_MOST)),
+      .stream_features = whole_chunks(clamp(words / 8 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .kernel = kernel,
   };
   return PRECIS_SUCCESS;
+}
+
+int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles)
+{
+  int64_t least = shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
+  int64_t pieces = tiles + features / least;
+  int64_t chunks = features / PRECIS_CHUNK_FEATURES + shape->degree + 1 + pieces;
+  return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
 }
 
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
@@ -60,7 +77,7 @@ typedef struct workspace {
   int64_t resident_floats;
   float *resident; /* query_block / group times */
   float *prefix, *rows;
-  float *packed; /* tile_features x (value_dim + 1) */
+  float *packed; /* the most features of a tile x (value_dim + 1) */
   void *recipe;
 } workspace;
 
@@ -70,10 +87,11 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
   w->resident_floats = (int64_t)w->group * (1 + shape->dim + shape->value_dim + 1 + 2);
   w->resident = precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
-  w->prefix = precis_scratch_take(&s, (int64_t)w->group * (1 + PRECIS_CHUNK_PREFIXES), sizeof(float));
+  w->prefix = precis_scratch_take(&s, (int64_t)w->group * (1 + precis_chunk_prefixes(shape->degree)), sizeof(float));
   w->rows = precis_scratch_take(&s, (int64_t)w->group * PRECIS_CHUNK_FEATURES, sizeof(float));
-  w->packed = precis_scratch_take(&s, shape->tile_features * (shape->value_dim + 1), sizeof(float));
-  w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, shape->tile_features), 1);
+  int64_t most = shape->tile_features > shape->stream_features ? shape->tile_features : shape->stream_features;
+  w->packed = precis_scratch_take(&s, most * (shape->value_dim + 1), sizeof(float));
+  w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, most), 1);
   return s.used;
 }
 
@@ -159,24 +177,44 @@ static workspace start(const precis_apply_shape *shape, void *scratch)
   return w;
 }
 
+/* The recipe of rows first .. first + features - 1 of a tile, and those rows packed. */
+static precis_feature_recipe prepare(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
+                                     const precis_summary_tile *tile, int64_t first, int64_t features,
+                                     const workspace *w)
+{
+  precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + first, features, w->recipe);
+  float *packed = w->packed;
+  for (int64_t i = 0; i < recipe.chunks; i++) {
+    const precis_feature_chunk *chunk = &recipe.chunk[i];
+    pack(shape, coefficients->a[chunk->degree], chunk, tile, packed);
+    packed += (int64_t)chunk->features * (shape->value_dim + 1);
+  }
+  return recipe;
+}
+
+/* All that is prepared against one group. */
+static void meet_all(const precis_apply_shape *shape, const workspace *w, const precis_apply_coefficients *coefficients,
+                     const precis_feature_recipe *recipe, int64_t rows, resident r)
+{
+  const float *packed = w->packed;
+  for (int64_t i = 0; i < recipe->chunks; i++) {
+    meet(shape, w, coefficients, &recipe->chunk[i], packed, rows, r);
+    packed += (int64_t)recipe->chunk[i].features * (shape->value_dim + 1);
+  }
+}
+
 void precis_apply_tile(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
                        const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch)
 {
   workspace w = start(shape, scratch);
-  int columns = shape->value_dim + 1;
   resident r = resident_at(shape, &w, 0);
   for (int64_t done = 0; queries->rows > 0 && done < tile->features; done += shape->tile_features) {
     int64_t features = clamp(tile->features - done, 0, shape->tile_features);
-    precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + done, features, w.recipe);
-    float *packed = w.packed;
-    for (int64_t i = 0; i < recipe.chunks; packed += (int64_t)recipe.chunk[i++].features * columns)
-      pack(shape, coefficients->a[recipe.chunk[i].degree], &recipe.chunk[i], tile, packed);
+    precis_feature_recipe recipe = prepare(shape, coefficients, tile, done, features, &w);
     for (int64_t first = 0; first < queries->rows; first += w.group) {
       int64_t rows = clamp(queries->rows - first, 0, w.group);
       load(shape, &w, queries, first, rows, r);
-      packed = w.packed;
-      for (int64_t i = 0; i < recipe.chunks; packed += (int64_t)recipe.chunk[i++].features * columns)
-        meet(shape, &w, coefficients, &recipe.chunk[i], packed, rows, r);
+      meet_all(shape, &w, coefficients, &recipe, rows, r);
       store(shape, &w, queries, first, rows, r);
     }
   }
@@ -186,15 +224,12 @@ void precis_apply_tile(const precis_apply_shape *shape, const precis_apply_coeff
 static void stream(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
                    const precis_summary_tile *tile, int64_t rows, const workspace *w)
 {
-  for (int64_t done = 0; done < tile->features; done += shape->tile_features) {
-    int64_t features = clamp(tile->features - done, 0, shape->tile_features);
-    precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + done, features, w->recipe);
-    for (int64_t i = 0; i < recipe.chunks; i++) {
-      pack(shape, coefficients->a[recipe.chunk[i].degree], &recipe.chunk[i], tile, w->packed);
-      for (int64_t g = 0; g * w->group < rows; g++)
-        meet(shape, w, coefficients, &recipe.chunk[i], w->packed, clamp(rows - g * w->group, 0, w->group),
-             resident_at(shape, w, g));
-    }
+  for (int64_t done = 0; done < tile->features; done += shape->stream_features) {
+    int64_t features = clamp(tile->features - done, 0, shape->stream_features);
+    precis_feature_recipe recipe = prepare(shape, coefficients, tile, done, features, w);
+    for (int64_t g = 0; g * w->group < rows; g++)
+      meet_all(shape, w, coefficients, &recipe, clamp(rows - g * w->group, 0, w->group),
+               resident_at(shape, w, g));
   }
 }
 
@@ -204,10 +239,10 @@ void precis_apply_whole(const precis_apply_shape *shape, const precis_apply_coef
   workspace w = start(shape, scratch);
   for (int64_t block = 0; block < queries->rows; block += shape->query_block) {
     int64_t rows = clamp(queries->rows - block, 0, shape->query_block);
-    for (int64_t g = 0; g * w.group < rows; g++)
-      load(shape, &w, queries, block + g * w.group, clamp(rows - g * w.group, 0, w.group), resident_at(shape, &w, g));
+    for (int64_t g = 0; g < rows; g += w.group)
+      load(shape, &w, queries, block + g, clamp(rows - g, 0, w.group), resident_at(shape, &w, g / w.group));
     stream(shape, coefficients, tile, rows, &w);
-    for (int64_t g = 0; g * w.group < rows; g++)
-      store(shape, &w, queries, block + g * w.group, clamp(rows - g * w.group, 0, w.group), resident_at(shape, &w, g));
+    for (int64_t g = 0; g < rows; g += w.group)
+      store(shape, &w, queries, block + g, clamp(rows - g, 0, w.group), resident_at(shape, &w, g / w.group));
   }
 }

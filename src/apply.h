@@ -21,6 +21,7 @@ typedef struct precis_apply_shape {
   int degree;
   int64_t query_block;   /* n_b, queries that stay in fast memory with their sums, a multiple of the kernel's group */
   int64_t tile_features; /* r_b, rows of S that stay there */
+  int64_t stream_features; /* rows of S at a time that pass by queries that stay */
   const precis_feature_kernel *kernel;
 } precis_apply_shape;
 
@@ -68,6 +69,11 @@ void precis_apply_whole(const precis_apply_shape *shape, const precis_apply_coef
 /* The formulas above, in 4-byte words. */
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
+
+/* The longest chain of float32 additions that a term of num, den or env passes when `features` features of S are applied in so many
+ * tiles (or calls). Besides, a term passes a rounding for each of: S's entry, a_p, orders and the two products of these; d
+ * factors of phi(q); the product with S. */
+int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles);
 
 /* Bytes of working space of one call of either. */
 int64_t precis_apply_scratch(const precis_apply_shape *shape);

@@ -29,7 +29,7 @@ enum {
 typedef struct precis_key_block {
   int64_t tokens;      /* 1..PRECIS_KEY_BLOCK */
   const float *factor; /* 1 + dim rows: ones, the variables */
-  float *prefix;       /* 1 + PRECIS_CHUNK_PREFIXES rows, row 0 the weights; others are working space */
+  float *prefix;       /* 1 + precis_chunk_prefixes() rows, row 0 the weights; others are working space */
   float *rows;         /* PRECIS_CHUNK_FEATURES rows of working space */
   int value_dim;       /* 0: only counts */
   const float *v;      /* panels of up to value_panel columns, one after the other: see precis_value_panel_width() */
@@ -41,7 +41,7 @@ typedef struct precis_query_group {
   int64_t tokens;
   const float *factor;
   float *prefix; /* row 0 ones */
-  float *rows;
+  float *rows;   /* PRECIS_CHUNK_FEATURES of them */
 } precis_query_group;
 
 typedef struct precis_feature_kernel {

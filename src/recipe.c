@@ -11,11 +11,11 @@ static int64_t whole_lines(int64_t bytes)
   return (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* A chunk ends at PRECIS_CHUNK_FEATURES features, at the end of a degree, or when its prefixes are nearly
- * PRECIS_CHUNK_PREFIXES. A feature brings at most degree - 1 prefixes, so the last takes 16 features and more. */
+/* A chunk ends at PRECIS_CHUNK_FEATURES features, at the end of a degree, or before it has too many prefixes. A feature brings
+ * at most degree - 1 of those, so the last would take 64 features and more. */
 static int64_t chunks_most(int64_t features)
 {
-  return features / 16 + PRECIS_FEATURES_DEGREE_MAX + 2;
+  return features / 64 + PRECIS_FEATURES_DEGREE_MAX + 2;
 }
 
 int64_t precis_recipe_bytes(int degree, int64_t features)
@@ -85,7 +85,7 @@ static void fill(walk *w, int64_t most, precis_feature_chunk *chunk, precis_feat
     chunk->features++;
     int place = precis_monomial_next(w->dim, &w->monomial);
     room = chunk->features < most && w->monomial.degree == chunk->degree &&
-           chunk->prefixes + chunk->degree <= PRECIS_CHUNK_PREFIXES;
+           chunk->prefixes + chunk->degree <= precis_chunk_prefixes(chunk->degree);
     if (room)
       add_prefixes(w, place, chunk, prefix);
   }

@@ -14,6 +14,12 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
   return value < least ? least : value > most ? most : value;
 }
 
+/* Chunks are cut anew in every tile: whole ones are the fewest. */
+static int64_t whole_chunks(int64_t features)
+{
+  return features < PRECIS_CHUNK_FEATURES ? features : features - features % PRECIS_CHUNK_FEATURES;
+}
+
 /* Half of fast memory for the accumulators, two words each; a quarter for a block of keys, the rest for the rows made from it
  * and for what passes through. */
 int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
@@ -29,7 +35,7 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
       .value_dim = value_dim,
       .degree = degree,
       .key_block = (int)(keys - keys % KEYS_LEAST),
-      .tile_features = clamp(words / 2 / (2 * (value_dim + 1)), FEATURES_LEAST, FEATURES_MOST),
+      .tile_features = whole_chunks(clamp(words / 2 / (2 * (value_dim + 1)), FEATURES_LEAST, FEATURES_MOST)),
       .kernel = precis_feature_kernel_choose(),
   };
   return PRECIS_SUCCESS;
@@ -51,7 +57,7 @@ static int64_t lay_out(const precis_summarise_shape *shape, void *memory, worksp
   precis_scratch s = {.memory = memory};
   const int64_t row = PRECIS_KEY_ROW;
   w->factor = precis_scratch_take(&s, (1 + shape->dim) * row, sizeof(float));
-  w->prefix = precis_scratch_take(&s, (1 + PRECIS_CHUNK_PREFIXES) * row, sizeof(float));
+  w->prefix = precis_scratch_take(&s, (1 + precis_chunk_prefixes(shape->degree)) * row, sizeof(float));
   w->rows = precis_scratch_take(&s, PRECIS_CHUNK_FEATURES * row, sizeof(float));
   w->v = precis_scratch_take(&s, (int64_t)shape->key_block * (shape->value_dim + shape->kernel->lanes), sizeof(float));
   w->products = precis_scratch_take(&s, (int64_t)PRECIS_CHUNK_FEATURES * shape->value_dim, sizeof(float));

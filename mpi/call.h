@@ -1,0 +1,59 @@
+/* call.h - one precis_attend() from its arguments to its report
+ *
+ * mpi/attend.c checks and surveys, mpi/plan.c plans an exact move, mpi/consider.c puts summaries in its place where they are
+ * better, mpi/call_run.c runs what was decided, mpi/call_report.c says how good it is and what it took. */
+#ifndef PRECIS_MPI_CALL_H
+#define PRECIS_MPI_CALL_H
+
+#include "mpi/align.h"
+#include "mpi/attention.h"
+#include "mpi/plan.h"
+#include "mpi/prospect.h"
+#include "mpi/task.h"
+
+typedef struct precis_call {
+  precis_attention *a;
+  int64_t rows;
+  const float *q;
+  double query_most; /* max |q| of all ranks */
+  precis_attend_plan plan;
+  precis_prospect prospect; /* of summaries; empty where they were not considered */
+  int use_kept, keeping;    /* the handle's summary serves, or is being built */
+  int prefixes;             /* summaries of causal prefixes, ... */
+  precis_align align;       /* ... on rows brought in line */
+  precis_task task;
+  precis_traffic before, repair; /* counted before the call, and by the repair alone */
+  int64_t repaired;
+  precis_summaries summary; /* the one that ran; arrays may be gone */
+  double bound;             /* its largest B */
+  double error, lse_error; /* largest certificates of this rank's rows */
+  double output_rounding;  /* of a result to float32, in units of its column's range */
+  double started, surveyed, planned;
+} precis_call;
+
+/* Collective. Puts summaries in the place of the exact move that was planned, where they are wanted and better. Errors: TOLERANCE (they were
+ * asked for and cannot be used), MEMORY, MPI, INTERNAL. */
+int precis_call_consider(precis_call *c, precis_message *why);
+
+/* Sets up c->task with results to out and lse. */
+void precis_call_set_up(precis_call *c, float *out, float *lse);
+
+/* Collective. Runs the move. Errors: those of the moves, TOLERANCE. */
+int precis_call_run(precis_call *c, precis_message *why);
+
+/* Collective. Sums and maxima over the ranks. Errors: MPI. */
+int precis_call_report(precis_call *c, precis_report *report);
+
+/* The largest of the scores' bounds, natural units. */
+double precis_call_score_most(const precis_call *c);
+
+/* What exact parts promise: of rounding. */
+double precis_call_rounding(const precis_call *c);
+
+/* Half a unit in the last place of the largest value, in units of its column's range; worst column. */
+double precis_call_output_rounding(const precis_attention *attention);
+
+/* What certificates may promise, so that the rounding of results to float32 still fits under the tolerance. */
+double precis_call_certificate_tol(const precis_call *c);
+
+#endif

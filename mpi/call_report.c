@@ -1,0 +1,119 @@
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "mpi/call.h"
+#include "src/rounding.h"
+
+double precis_call_score_most(const precis_call *c)
+{
+  const precis_attention *a = c->a;
+  precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
+  double radius = 0;
+  for (int g = 0; g < a->problem.kv_heads; g++)
+    radius = extremes.radius[g] > radius ? extremes.radius[g] : radius;
+  return fabs(a->problem.scale) * c->query_most * radius;
+}
+
+double precis_call_certificate_tol(const precis_call *c)
+{
+  return c->a->options.tol > 0 ? c->a->options.tol - c->output_rounding : DBL_MAX;
+}
+
+double precis_call_rounding(const precis_call *c)
+{
+  const precis_attention *a = c->a;
+  precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
+  precis_rounding r = {.dim = a->problem.dim, .score_most = precis_call_score_most(c), .bias_most = *extremes.bias_most};
+  /* One product of a block, then one addition for each block of a tile. */
+  r.sum_terms = a->engine.shape.key_block + c->plan.tile_rows / a->engine.shape.key_block + 1;
+  for (int hop = 1; hop < a->world.ranks && c->plan.move != PRECIS_MOVE_TILES; hop *= 2)
+    r.roundings += 2;
+  return precis_rounding_bound(&r) + c->output_rounding;
+}
+
+double precis_call_output_rounding(const precis_attention *a)
+{
+  precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
+  double worst = 0;
+  for (int64_t i = 0; i < (int64_t)a->problem.kv_heads * a->problem.value_dim; i++) {
+    double most = extremes.value_most[i], least = -extremes.value_least[i], range = most - least;
+    double size = fabs(most) > fabs(least) ? fabs(most) : fabs(least);
+    if (range > 0 && size / range > worst)
+      worst = size / range;
+  }
+  return worst * 0x1p-24;
+}
+
+static int64_t rounded(double x)
+{
+  return x < 9e18 ? (int64_t)x : INT64_MAX;
+}
+
+/* How well the results are known: exact ones to rounding, others to their certificates. */
+static void set_promise(const precis_call *c, double error, double lse_error, precis_report *r)
+{
+  int summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
+  double by_rounding = !summaries || c->repaired > 0 ? precis_call_rounding(c) : 0;
+  error += summaries ? c->output_rounding : 0;
+  r->promise = error > by_rounding ? error : by_rounding;
+  r->lse_promise = lse_error > by_rounding ? lse_error : by_rounding;
+}
+
+static void report_summaries(const precis_call *c, precis_report *r)
+{
+  const precis_summaries *plan = &c->summary;
+  if (c->plan.move != PRECIS_MOVE_SUMMARIES)
+    return;
+  r->degree = plan->degree;
+  r->envelope_degree = plan->envelope_degree;
+  r->features = plan->features;
+  r->count_features = plan->count_features;
+  r->rows_recomputed = c->repaired;
+  r->bound = c->bound;
+}
+
+/* Sums and maxima over the ranks. */
+int precis_call_report(precis_call *c, precis_report *report)
+{
+  precis_attention *a = c->a;
+  precis_traffic sent = precis_traffic_minus(&a->world.traffic, &c->before);
+  int64_t counts[4] = {sent.network_bytes - c->repair.network_bytes, sent.node_bytes - c->repair.node_bytes,
+                       sent.messages - c->repair.messages, c->repair.network_bytes + c->repair.node_bytes};
+  double most[] = {c->task.pairs, c->error, c->lse_error, c->surveyed - c->started, c->planned - c->surveyed,
+                   c->task.seconds_summarise, c->task.seconds_apply, c->task.seconds_exact, c->task.seconds_wait,
+                   MPI_Wtime() - c->started};
+  double pairs = c->task.pairs;
+  if (MPI_Allreduce(MPI_IN_PLACE, counts, 4, MPI_INT64_T, MPI_SUM, a->world.comm) ||
+      MPI_Allreduce(MPI_IN_PLACE, most, sizeof most / sizeof *most, MPI_DOUBLE, MPI_MAX, a->world.comm) ||
+      MPI_Allreduce(MPI_IN_PLACE, &pairs, 1, MPI_DOUBLE, MPI_SUM, a->world.comm))
+    return PRECIS_ERR_MPI;
+  precis_report r = {
+      .ranks = a->world.ranks,
+      .nodes = a->world.nodes,
+      .threads = a->engine.threads,
+      .fast_memory_bytes = a->fast_memory_least,
+      .queries = precis_visible_queries(&c->plan.map),
+      .keys = a->appended,
+      .move = c->plan.move,
+      .network_bytes = counts[0],
+      .node_bytes = counts[1],
+      .messages = counts[2],
+      .repair_bytes = counts[3],
+      .pairs = rounded(pairs),
+      .pairs_most = rounded(most[0]),
+      .seconds_survey = most[3],
+      .seconds_plan = most[4],
+      .seconds_summarise = most[5],
+      .seconds_apply = most[6],
+      .seconds_exact = most[7],
+      .seconds_wait = most[8],
+      .seconds_total = most[9],
+  };
+  set_promise(c, most[1], most[2], &r);
+  report_summaries(c, &r);
+  memcpy(r.why, c->plan.why, sizeof r.why);
+  memcpy(r.predicted_bytes, c->plan.bytes, sizeof r.predicted_bytes);
+  *report = r;
+  return PRECIS_SUCCESS;
+}

@@ -1,0 +1,173 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "mpi/call.h"
+#include "mpi/repair.h"
+
+/* Bytes that a kept summary may always take on a rank. */
+static const int64_t KEPT_ALWAYS = (int64_t)64 << 20;
+
+void precis_call_set_up(precis_call *c, float *out, float *lse)
+{
+  precis_attention *a = c->a;
+  c->task = (precis_task){
+      .world = &a->world,
+      .problem = &a->problem,
+      .engine = a->engine,
+      .keys = &a->keys,
+      .k_center = precis_survey_k_center(&a->survey),
+      .v_center = precis_survey_v_center(&a->keys, &a->survey),
+      .kind = c->plan.kind,
+      .tile_rows = c->plan.tile_rows,
+      .fast_memory_bytes = a->fast_memory,
+      .map = &c->plan.map,
+      .key_rows = c->plan.key_rows,
+      .cuts = c->plan.cuts,
+      .deal_queries = c->plan.deal_queries,
+      .deal_keys = c->plan.move == PRECIS_MOVE_QUERIES ? c->plan.deal_keys_for_queries : c->plan.deal_keys,
+      .rows = c->rows,
+      .q = c->q,
+      .out = out,
+      .lse = lse,
+      .progress = a->options.progress,
+      .progress_context = a->options.context,
+  };
+}
+
+static const precis_summaries *summaries_of(const precis_call *c)
+{
+  return c->use_kept || c->keeping ? &c->a->kept.plan : &c->prospect.plan;
+}
+
+static double bound_of(const precis_call *c)
+{
+  double most = 0;
+  for (int g = 0; g < c->a->problem.kv_heads; g++)
+    most = fmax(most, summaries_of(c)->fit[g].bound);
+  return most;
+}
+
+/* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was named, only rows of which nothing is proved
+ * are. */
+static int check_failures(precis_call *c, const precis_summary_result *result, precis_message *why)
+{
+  int64_t failures = result->failures;
+  if (MPI_Allreduce(MPI_IN_PLACE, &failures, 1, MPI_INT64_T, MPI_SUM, c->a->world.comm))
+    return PRECIS_ERR_MPI;
+  if (failures == 0 || c->a->options.move != PRECIS_MOVE_SUMMARIES)
+    return PRECIS_SUCCESS;
+  return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                            "summaries of degree %d miss the tolerance %g in %" PRId64 " of %" PRId64
+                            " rows, and exact moves are not allowed",
+                            summaries_of(c)->degree, c->a->options.tol, failures,
+                            precis_visible_queries(&c->plan.map) * c->a->problem.heads);
+}
+
+static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary_result *result)
+{
+  precis_attention *a = c->a;
+  double tol = precis_call_certificate_tol(c);
+  if (c->use_kept) {
+    int status = precis_kept_update(task, &a->kept);
+    return status == PRECIS_SUCCESS
+               ? precis_world_agree(&a->world, precis_kept_run(task, &a->kept, tol, result), NULL)
+               : status;
+  }
+  if (c->prefixes)
+    return precis_causal_run(task, &c->prospect.plan, tol, result);
+  return precis_summaries_run(task, summaries_of(c), tol, c->keeping ? &a->kept : NULL, result);
+}
+
+/* The move and the repair of what it leaves, on rows at home or in line. */
+static int run_summaries_on(precis_call *c, precis_task *task, precis_message *why)
+{
+  precis_summary_result result = {.failed = NULL};
+  int status = attend_by_summaries(c, task, &result);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  c->error = result.error;
+  c->lse_error = result.lse_error;
+  status = check_failures(c, &result, why);
+  if (status == PRECIS_SUCCESS) {
+    precis_traffic start = c->a->world.traffic;
+    status = precis_repair_run(task, result.failed, result.failures, &c->repaired);
+    c->repair = precis_traffic_minus(&c->a->world.traffic, &start);
+  }
+  free(result.failed);
+  return status;
+}
+
+/* A summary to serve later calls is built where it takes no more memory than the keys themselves, or little. Without memory there is none. */
+static int prepare_keeping(precis_call *c)
+{
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  int64_t keys = a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
+  int64_t bytes = precis_kept_bytes(p, &c->prospect.plan);
+  if (bytes > keys && bytes > KEPT_ALWAYS)
+    return PRECIS_SUCCESS;
+  int status = precis_kept_create(p, &c->prospect.plan, &a->kept);
+  c->keeping = status == PRECIS_SUCCESS;
+  return precis_world_agree(&a->world, status, NULL);
+}
+
+/* After the move: what was built is good from now on, unless too many rows had to be repaired. */
+static void settle_kept(precis_call *c, int status)
+{
+  precis_attention *a = c->a;
+  double rows = (double)precis_visible_queries(&c->plan.map) * a->problem.heads;
+  if (c->keeping) {
+    a->kept.moves = a->survey.moves;
+    a->kept.local_rows = a->keys.rows;
+    a->kept.rows = a->appended;
+    a->kept.valid = 1;
+    a->exact_spent = 0;
+  }
+  if ((c->keeping || c->use_kept) && (status != PRECIS_SUCCESS || (double)c->repaired > 0.05 * rows + 1)) {
+    precis_kept_free(&a->kept);
+  }
+}
+
+static int run_at_home(precis_call *c, precis_message *why)
+{
+  int status = c->use_kept ? PRECIS_SUCCESS : prepare_keeping(c);
+  if (status == PRECIS_SUCCESS)
+    status = run_summaries_on(c, &c->task, why);
+  c->summary = *summaries_of(c);
+  c->bound = bound_of(c);
+  settle_kept(c, status);
+  return status;
+}
+
+static int run_summaries(precis_call *c, precis_message *why)
+{
+  if (!c->prefixes)
+    return run_at_home(c, why);
+  c->summary = c->prospect.plan;
+  c->bound = bound_of(c);
+  int status = precis_align_make(&c->task, &c->align);
+  if (status == PRECIS_SUCCESS) {
+    status = run_summaries_on(c, &c->align.task, why);
+    /* RANGE is one rank's own: all must know before results travel. */
+    status = precis_world_agree(&c->a->world, status, why);
+  }
+  return status == PRECIS_SUCCESS ? precis_align_back(&c->task, &c->align) : status;
+}
+
+int precis_call_run(precis_call *c, precis_message *why)
+{
+  switch (c->plan.move) {
+  case PRECIS_MOVE_TILES:
+    return precis_ring_run(&c->task);
+  case PRECIS_MOVE_HEADS:
+    return precis_heads_run(&c->task);
+  case PRECIS_MOVE_QUERIES:
+    return precis_queries_run(&c->task);
+  case PRECIS_MOVE_SUMMARIES:
+    return run_summaries(c, why);
+  case PRECIS_MOVE_AUTO:
+    break;
+  }
+  return PRECIS_ERR_INTERNAL;
+}

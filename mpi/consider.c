@@ -1,0 +1,105 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mpi/call.h"
+#include "src/memory.h"
+
+/* Every query sees every key, as far as positions go. */
+static int all_visible(const precis_query_map *map)
+{
+  for (int r = 0; r < map->ranks && map->causal; r++)
+    if (map->start[r + 1] > map->start[r] && map->first_position[r] < map->keys - 1)
+      return 0;
+  return 1;
+}
+
+/* Uses the handle's summary if there is one that serves these queries. */
+static int consider_kept(precis_call *c)
+{
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  int group = p->heads / p->kv_heads;
+  if (!a->kept.valid || precis_call_certificate_tol(c) <= 0)
+    return PRECIS_SUCCESS;
+  double *radius = precis_memory_array(p->kv_heads, sizeof *radius);
+  int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
+    radius[g] = precis_bulk_query_radius(p->dim, group, c->rows, c->q + (int64_t)g * group * p->dim,
+                                         (int64_t)p->heads * p->dim, a->kept.plan.q_center + (int64_t)g * p->dim);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, a->world.comm))
+    status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS)
+    status = precis_kept_check(&a->world, p, &a->survey, radius, a->appended, &a->kept);
+  free(radius);
+  if (status != PRECIS_SUCCESS || !a->kept.valid)
+    return status;
+  c->use_kept = 1;
+  c->plan.move = PRECIS_MOVE_SUMMARIES;
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_kept_update_bytes(p, a->world.ranks, a->appended - a->kept.rows);
+  snprintf(c->plan.why, sizeof c->plan.why, "summaries: kept from an earlier call, %" PRId64 " keys are new",
+           a->appended - a->kept.rows);
+  return PRECIS_SUCCESS;
+}
+
+/* Fills c->prospect: whether summaries can and should be used, or why not. */
+static int study_summaries(precis_call *c, int forced)
+{
+  precis_attention *a = c->a;
+  precis_rates rates = precis_rates_nominal(a->engine.threads);
+  double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) * a->problem.heads;
+  precis_wish wish = {.tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
+  c->prefixes = !all_visible(&c->plan.map);
+  if (!(wish.tol > 0)) {
+    snprintf(c->prospect.why, sizeof c->prospect.why, "float32 cannot hold results to the tolerance");
+    return PRECIS_SUCCESS;
+  }
+  if (c->prefixes) {
+    int status = precis_align_plan(&a->world, &a->keys, &c->plan.map, &c->align);
+    if (status != PRECIS_SUCCESS)
+      return status;
+    if (!c->align.possible) {
+      snprintf(c->prospect.why, sizeof c->prospect.why, "positions of queries do not ascend over the ranks");
+      return PRECIS_SUCCESS;
+    }
+  }
+  wish.prefixes = c->prefixes;
+  wish.credit = c->prefixes ? 0 : a->exact_spent;
+  wish.exact_rounding = precis_call_rounding(c);
+  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, a->appended, pairs,
+                                                   (double)c->plan.bytes[c->plan.move]);
+  return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
+}
+
+/* Puts summaries in the place of the exact move that was planned, where they are wanted and better. */
+int precis_call_consider(precis_call *c, precis_message *why)
+{
+  precis_attention *a = c->a;
+  int forced = a->options.move == PRECIS_MOVE_SUMMARIES;
+  if (!forced && (a->options.move != PRECIS_MOVE_AUTO || !(a->options.tol > 0)))
+    return PRECIS_SUCCESS;
+  int status = all_visible(&c->plan.map) ? consider_kept(c) : PRECIS_SUCCESS;
+  if (status != PRECIS_SUCCESS || c->use_kept)
+    return status;
+  status = study_summaries(c, forced);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (c->prospect.plan.features > 0)
+    c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
+        precis_summaries_bytes(&a->problem, &c->prospect.plan, a->world.ranks, c->prefixes) +
+        c->align.queries_leaving * (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
+        c->align.keys_leaving * precis_cost_key_row(&a->problem, a->with_bias);
+  if (c->prospect.use) {
+    snprintf(c->plan.why, sizeof c->plan.why, "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
+             forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds, c->prospect.failing);
+    c->plan.move = PRECIS_MOVE_SUMMARIES;
+  } else if (forced) {
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s", c->prospect.why);
+  } else {
+    snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as %s", precis_move_name(c->plan.move), c->prospect.why);
+    a->exact_spent += c->prefixes ? 0 : c->prospect.exact_seconds;
+  }
+  return PRECIS_SUCCESS;
+}
