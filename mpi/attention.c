@@ -31,7 +31,8 @@ int precis_attention_end(precis_attention *attention, int status, precis_message
 static int check_same(precis_world *world, const precis_problem *p, const precis_options *o, precis_message *why)
 {
   double values[] = {p->heads,          p->kv_heads,      p->dim, p->value_dim, p->causal != 0, p->scale, (double)o->move,
-                     (double)o->tile_rows, o->tol, o->degree};
+                     (double)o->tile_rows, o->tol, o->degree,
+                     (double)o->guarantee};
   int status = precis_world_same(world, values, sizeof values);
   return status == PRECIS_ERR_MISMATCH
              ? precis_message_set(why, status, "ranks were given different problems or options")

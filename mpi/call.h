@@ -18,6 +18,7 @@ typedef struct precis_call {
   double query_most; /* max |q| of all ranks */
   precis_attend_plan plan;
   precis_prospect prospect; /* of summaries; empty where they were not considered */
+  precis_move exact_move;   /* what summaries took the place of */
   int use_kept, keeping;    /* the handle's summary serves, or is being built */
   int prefixes;             /* summaries of causal prefixes, ... */
   precis_align align;       /* ... on rows brought in line */
@@ -26,6 +27,7 @@ typedef struct precis_call {
   int64_t repaired;
   precis_summaries summary; /* the one that ran; arrays may be gone */
   double bound;             /* its largest B */
+  double estimate[2];      /* of the largest errors of results and of lse, from sampled rows of all ranks */
   double error, lse_error; /* largest certificates of this rank's rows */
   double output_rounding;  /* of a result to float32, in units of its column's range */
   double started, surveyed, planned;

@@ -56,6 +56,12 @@ static void set_promise(const precis_call *c, double error, double lse_error, pr
   int summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
   double by_rounding = !summaries || c->repaired > 0 ? precis_call_rounding(c) : 0;
   error += summaries ? c->output_rounding : 0;
+  r->estimate = summaries && c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED;
+  if (r->estimate) {
+    by_rounding = precis_call_rounding(c);
+    error = c->estimate[0] + by_rounding;
+    lse_error = c->estimate[1] + by_rounding;
+  }
   r->promise = error > by_rounding ? error : by_rounding;
   r->lse_promise = lse_error > by_rounding ? lse_error : by_rounding;
 }

@@ -1,8 +1,10 @@
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "mpi/call.h"
+#include "mpi/estimate.h"
 #include "mpi/repair.h"
 
 /* Bytes that a kept summary may always take on a rank. */
@@ -92,6 +94,11 @@ static int run_summaries_on(precis_call *c, precis_task *task, precis_message *w
   if (status == PRECIS_SUCCESS) {
     precis_traffic start = c->a->world.traffic;
     status = precis_repair_run(task, result.failed, result.failures, &c->repaired);
+    if (c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
+      status = precis_world_agree(&c->a->world, status, why);
+      if (status == PRECIS_SUCCESS)
+        status = precis_estimate_error(task, &c->prospect.plan, c->estimate);
+    }
     c->repair = precis_traffic_minus(&c->a->world.traffic, &start);
   }
   free(result.failed);
@@ -105,7 +112,7 @@ static int prepare_keeping(precis_call *c)
   const precis_problem *p = &a->problem;
   int64_t keys = a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
   int64_t bytes = precis_kept_bytes(p, &c->prospect.plan);
-  if (bytes > keys && bytes > KEPT_ALWAYS)
+  if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED || (bytes > keys && bytes > KEPT_ALWAYS))
     return PRECIS_SUCCESS;
   int status = precis_kept_create(p, &c->prospect.plan, &a->kept);
   c->keeping = status == PRECIS_SUCCESS;
@@ -155,8 +162,27 @@ static int run_summaries(precis_call *c, precis_message *why)
   return status == PRECIS_SUCCESS ? precis_align_back(&c->task, &c->align) : status;
 }
 
+/* Where the estimate misses the tolerance, the exact move runs after all. */
+static int check_estimate(precis_call *c, precis_message *why)
+{
+  const precis_options *options = &c->a->options;
+  double error = c->estimate[0] + precis_call_rounding(c);
+  if (options->guarantee != PRECIS_GUARANTEE_SAMPLED || !(options->tol > 0) || error <= options->tol)
+    return PRECIS_SUCCESS;
+  if (options->move == PRECIS_MOVE_SUMMARIES)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "the error of summaries is estimated at %.3g, over the tolerance %g, and exact moves are not allowed",
+                              error, options->tol);
+  c->plan.move = c->exact_move;
+  c->error = c->lse_error = 0;
+  snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as the error of summaries was estimated at %.3g",
+           precis_move_name(c->exact_move), error);
+  return precis_call_run(c, why);
+}
+
 int precis_call_run(precis_call *c, precis_message *why)
 {
+  int status;
   switch (c->plan.move) {
   case PRECIS_MOVE_TILES:
     return precis_ring_run(&c->task);
@@ -165,7 +191,8 @@ int precis_call_run(precis_call *c, precis_message *why)
   case PRECIS_MOVE_QUERIES:
     return precis_queries_run(&c->task);
   case PRECIS_MOVE_SUMMARIES:
-    return run_summaries(c, why);
+    status = run_summaries(c, why);
+    return status == PRECIS_SUCCESS ? check_estimate(c, why) : status;
   case PRECIS_MOVE_AUTO:
     break;
   }

@@ -21,7 +21,7 @@ static int consider_kept(precis_call *c)
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
   int group = p->heads / p->kv_heads;
-  if (!a->kept.valid || precis_call_certificate_tol(c) <= 0)
+  if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED || precis_call_certificate_tol(c) <= 0)
     return PRECIS_SUCCESS;
   double *radius = precis_memory_array(p->kv_heads, sizeof *radius);
   int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
@@ -65,6 +65,7 @@ static int study_summaries(precis_call *c, int forced)
       return PRECIS_SUCCESS;
     }
   }
+  wish.sampled = a->options.guarantee == PRECIS_GUARANTEE_SAMPLED;
   wish.prefixes = c->prefixes;
   wish.credit = c->prefixes ? 0 : a->exact_spent;
   wish.exact_rounding = precis_call_rounding(c);
@@ -94,6 +95,7 @@ int precis_call_consider(precis_call *c, precis_message *why)
   if (c->prospect.use) {
     snprintf(c->plan.why, sizeof c->plan.why, "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
              forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds, c->prospect.failing);
+    c->exact_move = c->plan.move;
     c->plan.move = PRECIS_MOVE_SUMMARIES;
   } else if (forced) {
     return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s", c->prospect.why);

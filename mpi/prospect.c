@@ -161,6 +161,21 @@ static double rounding_of(const study *s, const precis_candidate *c, const preci
   return precis_certificate_rounding(&rounding, fit, bound);
 }
 
+/* Fits a head; *failing is the share of rows that will need repair. Without a proof none will, but a fit that is too far off in the
+ * mean is no fit: values spread over their range by a third or so. */
+static int fit_head(const study *s, int g, const precis_candidate *c, precis_polynomial *fit, double *failing)
+{
+  precis_head_sample sample = sample_of(s, g);
+  if (s->wish->sampled) {
+    *failing = precis_choose_least_squares(&sample, c->degree, fit) / 3 <= s->wish->tol ? 0 : 1;
+    return PRECIS_SUCCESS;
+  }
+  int status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
+  if (status == PRECIS_SUCCESS)
+    *failing = precis_choose_failing(&sample, fit, rounding_of(s, c, fit, sample.bound), s->wish->tol);
+  return status;
+}
+
 /* The head with the largest bound, on which candidates are tried. */
 static int widest_head(const study *s)
 {
@@ -176,17 +191,16 @@ static int widest_head(const study *s)
 static int try_candidates(study *s, const precis_candidate *candidates, int count, int *best)
 {
   precis_world *world = &s->a->world;
-  precis_head_sample sample = sample_of(s, widest_head(s));
+  int widest = widest_head(s);
   struct {
     double seconds;
     int number;
   } mine = {INFINITY, -1}, all;
   for (int i = world->rank; i < count; i += world->ranks) {
     precis_polynomial fit;
-    if (candidates[i].seconds >= mine.seconds ||
-        precis_choose_fit(&sample, candidates[i].degree, candidates[i].envelope_degree, &fit))
+    double failing;
+    if (candidates[i].seconds >= mine.seconds || fit_head(s, widest, &candidates[i], &fit, &failing))
       continue;
-    double failing = precis_choose_failing(&sample, &fit, rounding_of(s, &candidates[i], &fit, sample.bound), s->wish->tol);
     double seconds = candidates[i].seconds + failing * s->wish->exact_seconds;
     if (seconds < mine.seconds) {
       mine.seconds = seconds;
@@ -206,11 +220,9 @@ static int fit_heads(study *s, const precis_candidate *c)
   int heads = s->a->problem.kv_heads, status = PRECIS_SUCCESS;
   double failing = 0;
   for (int g = world->rank; g < heads && status == PRECIS_SUCCESS; g += world->ranks) {
-    precis_head_sample sample = sample_of(s, g);
-    precis_polynomial *fit = &s->out->plan.fit[g];
-    status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
-    if (status == PRECIS_SUCCESS)
-      failing += precis_choose_failing(&sample, fit, rounding_of(s, c, fit, sample.bound), s->wish->tol) / heads;
+    double some = 0;
+    status = fit_head(s, g, c, &s->out->plan.fit[g], &some);
+    failing += some / heads;
   }
   status = precis_world_agree(world, status, NULL);
   for (int g = 0; g < heads && status == PRECIS_SUCCESS; g++)
@@ -260,6 +272,9 @@ static int promising(const study *s, precis_candidate *candidates)
   precis_rates rates = precis_rates_nominal(s->a->engine.threads);
   int count = precis_choose_candidates(&s->a->problem, &rates, s->a->world.ranks, precis_visible_queries(s->map),
                                        s->map->keys, s->wish->prefixes, s->wish->degree, CANDIDATES_MOST, candidates);
+  for (int i = 0; i < count && s->wish->sampled; i++)
+    if (candidates[i].envelope_degree > candidates[i].degree || candidates[i].degree > PRECIS_SAMPLE_DEGREE)
+      candidates[i--] = candidates[--count];
   while (count > 0 && !s->wish->force && candidates[count - 1].seconds >= s->wish->exact_seconds + s->wish->credit)
     count--;
   return count;
@@ -302,7 +317,8 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
   study s = {.a = a, .map = map, .rows = rows, .q = q, .wish = wish, .out = prospect};
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
   *prospect = (precis_prospect){.exact_seconds = wish->exact_seconds,
-                                .plan = {.wire_roundings = wish->prefixes ? a->world.ranks + 1 : 2,
+                                .plan = {.sampled = wish->sampled,
+                                         .wire_roundings = wish->prefixes ? a->world.ranks + 1 : 2,
                                          .exact_rounding = wish->exact_rounding,
                                          .key_radius = extremes.radius, .value_most = extremes.value_most,
                                          .value_least = extremes.value_least}};

@@ -10,6 +10,7 @@
 typedef struct precis_wish {
   double tol;           /* > 0 */
   int degree;           /* 0: any */
+  int sampled;          /* an estimate will do: no proof, no envelope */
   int prefixes;         /* summaries of causal prefixes */
   double exact_rounding; /* what exact parts promise */
   int force;            /* summaries even if exact is cheaper */

@@ -22,6 +22,7 @@ typedef struct precis_summaries {
   precis_polynomial *fit;           /* kv_heads */
   double *moments;                  /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits; borrowed */
   double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
+  int sampled;                      /* nothing is to be proved: every row with a normaliser is good */
   int wire_roundings;               /* of a summary's sums to float32 on their way */
   double exact_rounding;            /* what an exact part promises, see src/rounding.h */
 } precis_summaries;

@@ -217,7 +217,7 @@ void precis_summary_finish(precis_summary_work *x, int g, int64_t index, const p
   double least[PRECIS_FEATURES_DIM_MAX], t = row->l > 0 ? row->t / row->l : INFINITY;
   int64_t i = index / x->group, head = g * x->group + index % x->group, to = i * p->heads + head;
   write_row(x, g, row, to);
-  if (row->m == -INFINITY)
+  if (row->m == -INFINITY || (x->plan->sampled && row->l > 0))
     return;
   for (int c = 0; c < p->value_dim; c++)
     least[c] = -x->plan->value_least[(int64_t)g * p->value_dim + c];

@@ -38,7 +38,7 @@ int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_by
       .dim = dim,
       .value_dim = value_dim,
       .degree = degree,
-      .query_block = group * clamp(words / 2 / (dim + columns + 3) / group, 1, GROUPS_MOST),
+      .query_block = group * clamp(3 * words / 8 / (dim + columns + 3) / group, 1, GROUPS_MOST),
       .tile_features = whole_chunks(clamp(words / 2 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .stream_features = whole_chunks(clamp(words / 8 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .kernel = kernel,

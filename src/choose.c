@@ -60,10 +60,13 @@ int precis_choose_candidates(const precis_problem *problem, const precis_rates *
 
 void precis_sample_add(double *row, double w, double y)
 {
-  double power = w;
-  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= y)
+  double power = w, e = exp(y);
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= y) {
     row[m] += power;
-  row[PRECIS_DEGREE_MAX + 1] += w * exp(y);
+    if (m <= PRECIS_SAMPLE_DEGREE)
+      row[PRECIS_SAMPLE_EXP + m] += power * e;
+  }
+  row[PRECIS_SAMPLE_SQUARE] += w * e * e;
 }
 
 static const double *row_of(const precis_head_sample *s, int row)
@@ -101,7 +104,7 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments)
   for (int i = 0; i < count; i++) {
     const double *row = row_of(sample, rows[i]);
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
-      moments[m] += row[m] / row[PRECIS_DEGREE_MAX + 1];
+      moments[m] += row[m] / row[PRECIS_SAMPLE_EXP];
   }
   if (count == 0) /* an empty sample: any moments will do */
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
@@ -113,6 +116,66 @@ int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope
   double moments[PRECIS_DEGREE_MAX + 1];
   precis_choose_moments(sample, moments);
   return precis_polynomial_fit(degree, envelope_degree, fmax(sample->bound, 1e-20), moments, fit);
+}
+
+/* Solves the symmetric positive definite system of order n in place by Cholesky's method; -1 if it is not positive definite. */
+static int solve(int n, double a[][PRECIS_SAMPLE_DEGREE + 1], double *b)
+{
+  for (int i = 0; i < n; i++) {
+    for (int j = 0; j <= i; j++) {
+      double sum = a[i][j];
+      for (int k = 0; k < j; k++)
+        sum -= a[i][k] * a[j][k];
+      if (i == j && !(sum > 0))
+        return -1;
+      a[i][j] = i == j ? sqrt(sum) : sum / a[j][j];
+    }
+    for (int k = 0; k < i; k++)
+      b[i] -= a[i][k] * b[k];
+    b[i] /= a[i][i];
+  }
+  for (int i = n - 1; i >= 0; i--) {
+    for (int k = i + 1; k < n; k++)
+      b[i] -= a[k][i] * b[k];
+    b[i] /= a[i][i];
+  }
+  return 0;
+}
+
+/* The mean of (P - e^y)^2 of a row by its moments, relative to the square of the mean e^y. */
+static double square_error(const double *row, int degree, const double *a)
+{
+  double sum = row[PRECIS_SAMPLE_SQUARE];
+  for (int p = 0; p <= degree; p++) {
+    sum -= 2 * a[p] * row[PRECIS_SAMPLE_EXP + p];
+    for (int q = 0; q <= degree; q++)
+      sum += a[p] * a[q] * row[p + q];
+  }
+  return fmax(sum, 0) * row[0] / (row[PRECIS_SAMPLE_EXP] * row[PRECIS_SAMPLE_EXP]);
+}
+
+double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit)
+{
+  double a[PRECIS_SAMPLE_DEGREE + 1][PRECIS_SAMPLE_DEGREE + 1] = {{0}}, b[PRECIS_SAMPLE_DEGREE + 1] = {0}, worst = 0;
+  double unit = fmax(sample->bound, 1e-20) / 4; /* powers of y in it are of about one size */
+  for (int i = 0; i < sample->rows; i++) {
+    const double *row = row_of(sample, i);
+    double weight = row[0] > 0 ? row[0] / (row[PRECIS_SAMPLE_EXP] * row[PRECIS_SAMPLE_EXP]) : 0;
+    for (int p = 0; p <= degree; p++) {
+      b[p] += weight * row[PRECIS_SAMPLE_EXP + p] * pow(unit, -p);
+      for (int q = 0; q <= degree; q++)
+        a[p][q] += weight * row[p + q] * pow(unit, -p - q);
+    }
+  }
+  if (degree > PRECIS_SAMPLE_DEGREE || solve(degree + 1, a, b))
+    return INFINITY;
+  *fit = (precis_polynomial){.degree = degree, .envelope_degree = degree, .bound = sample->bound};
+  for (int p = 0; p <= degree; p++)
+    fit->a[p] = b[p] * pow(unit, -p);
+  for (int i = 0; i < sample->rows; i++)
+    if (row_of(sample, i)[0] > 0)
+      worst = fmax(worst, square_error(row_of(sample, i), degree, fit->a));
+  return sqrt(worst);
 }
 
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding, double tol)

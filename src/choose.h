@@ -10,7 +10,11 @@
 enum {
   PRECIS_SAMPLE_KEYS = 512,
   PRECIS_SAMPLE_QUERIES = 128,
-  PRECIS_SAMPLE_MOMENTS = PRECIS_DEGREE_MAX + 2 /* numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j e^y */
+  /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then sum_j w_j e^{2 y}. */
+  PRECIS_SAMPLE_DEGREE = PRECIS_DEGREE_MAX / 2,
+  PRECIS_SAMPLE_EXP = PRECIS_DEGREE_MAX + 1,
+  PRECIS_SAMPLE_SQUARE = PRECIS_SAMPLE_EXP + PRECIS_SAMPLE_DEGREE + 1,
+  PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_SQUARE + 1
 };
 
 /* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers, proofs never depend on it. */
@@ -52,6 +56,10 @@ int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope
 
 /* Those moments: PRECIS_DEGREE_MAX + 1. */
 void precis_choose_moments(const precis_head_sample *sample, double *moments);
+
+/* Fits P of degree 1..6 alone, by least squares over all sampled pairs, each row by its own normaliser; E is 0: nothing is proved. Returns the
+ * largest root mean square of P - e^y of a row, relative to its mean e^y; infinity if there is no fit. */
+double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit);
 
 /* The share of sampled rows whose certificate would exceed tol. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding,

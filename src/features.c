@@ -100,13 +100,19 @@ void precis_features_make(const precis_feature_chunk *chunk, int64_t tokens, int
              rows + i * ld);
 }
 
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLES
+#endif
+#endif
+
 typedef float four __attribute__((vector_size(16), aligned(4)));
 
 /* A 4 x 4 block from rows of the one matrix to rows of the other, four at a time: element by element the strided stores would
  * cost as much as several features. */
 static inline void transpose(const four *in, four *out)
 {
-#if defined __has_builtin && __has_builtin(__builtin_shufflevector)
+#ifdef SHUFFLES
   four ab0 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5), ab1 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
   four cd0 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5), cd1 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
   out[0] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);

@@ -20,7 +20,11 @@
 enum { VALUE_VECTORS = 2, QUERY_VECTORS = 2, DOTS = 8 };
 
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
 #define UNROLL _Pragma("GCC unroll 32")
+#endif
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef float half __attribute__((vector_size(2 * LANES)));
@@ -37,21 +41,33 @@ INLINE void put(float *x, vector y)
   *(vector *)(void *)x = y;
 }
 
+/* Lane i is lane from[i] of x followed by y; `from` is constant. */
+INLINE vector pick(vector x, vector y, places from)
+{
+#ifdef __clang__
+  vector result;
+  UNROLL
+  for (int i = 0; i < LANES; i++)
+    result[i] = from[i] < LANES ? x[from[i] % LANES] : y[from[i] % LANES];
+  return result;
+#else
+  return __builtin_shuffle(x, y, from);
+#endif
+}
+
 /* The sums over the lanes of four vectors: an addition halves the lanes of two at once. */
 INLINE void across(const vector x[4], float sum[4])
 {
   const places iota = {IOTA};
+  const places even = (iota & ~1) + (iota & 1) * LANES, low = (iota & ~2) + (iota & 2) / 2 * LANES;
   vector y[2];
   UNROLL
-  for (int i = 0; i < 2; i++) {
-    places even = (iota & ~1) + (iota & 1) * LANES;
-    y[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], even) + __builtin_shuffle(x[2 * i], x[2 * i + 1], even + 1);
-  }
-  places low = (iota & ~2) + ((iota & 2) >> 1) * LANES;
-  vector z = __builtin_shuffle(y[0], y[1], low) + __builtin_shuffle(y[0], y[1], low + 2);
+  for (int i = 0; i < 2; i++)
+    y[i] = pick(x[2 * i], x[2 * i + 1], even) + pick(x[2 * i], x[2 * i + 1], even + 1);
+  vector z = pick(y[0], y[1], low) + pick(y[0], y[1], low + 2);
   UNROLL
   for (int step = LANES / 2; step > 2; step /= 2)
-    z += __builtin_shuffle(z, iota ^ step);
+    z += pick(z, z, iota ^ step);
   UNROLL
   for (int i = 0; i < 4; i++)
     sum[i] = z[i];

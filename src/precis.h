@@ -71,6 +71,12 @@ typedef enum precis_move {
 
 enum { PRECIS_MOVES = 5 };
 
+/* What options.tol means for summaries. */
+typedef enum precis_guarantee {
+  PRECIS_GUARANTEE_BOUND = 0, /* proved for every row of this input */
+  PRECIS_GUARANTEE_SAMPLED    /* an estimate: measured on some rows of this input that had no part in the fit */
+} precis_guarantee;
+
 /* The shape of the problem; equal on every rank.
  *
  *   x_ij = scale <q_i, k_j> + bias_j,   out_i = sum_j e^{x_ij} v_j / sum_j e^{x_ij},
@@ -95,6 +101,7 @@ typedef struct precis_options {
    * over the keys that are not masked by a bias of -infinity. It is proved for every row, or the row is computed exactly. 0: exact
    * moves only, unless move is PRECIS_MOVE_SUMMARIES, which then promises what the report says. */
   double tol;
+  precis_guarantee guarantee;
   int degree;                /* of the polynomial in place of e^y, 1..8; 0: the cheapest that keeps tol */
   int threads;               /* OpenMP threads a rank computes with; 0: OpenMP's own default */
   int64_t fast_memory_bytes; /* of the cache that a rank owns; 0: asked of hwloc */
@@ -136,6 +143,7 @@ typedef struct precis_report {
   /* A proved bound on |computed - true| in units of the column's range (see options.tol), for every row: the largest certificate, with
    * rounding; for exact moves rounding alone. A worst case: errors seen are far below. */
   double promise;
+  int estimate; /* nonzero: the promise is no bound but the largest error of sampled rows; see PRECIS_GUARANTEE_SAMPLED */
   double lse_promise; /* the same for |lse - true|, natural log, rounding of the result to float32 apart */
 
   /* exact: pairs computed one by one, in repair too. wait: for messages. */

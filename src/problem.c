@@ -59,6 +59,9 @@ int precis_options_check(const precis_options *options, precis_message *why)
                               (int)options->move);
   if (!(options->tol >= 0) || !isfinite(options->tol))
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "tol is %g, must be finite and not negative", options->tol);
+  if (options->guarantee != PRECIS_GUARANTEE_BOUND && options->guarantee != PRECIS_GUARANTEE_SAMPLED)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "guarantee is %d, which is no precis_guarantee",
+                              (int)options->guarantee);
   if (options->degree < 0 || options->degree > 8)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "degree is %d, must be from 0 to 8", options->degree);
   int status = check_count("threads", options->threads, why);

@@ -29,7 +29,7 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
       degree > PRECIS_FEATURES_DEGREE_MAX || precis_features_count(dim, degree) < 0)
     return PRECIS_ERR_ARGUMENT;
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
-  int64_t keys = clamp(words / 4 / (dim + value_dim), KEYS_LEAST, PRECIS_KEY_BLOCK);
+  int64_t keys = clamp(words / 8 / (dim + value_dim), KEYS_LEAST, PRECIS_KEY_BLOCK);
   *shape = (precis_summarise_shape){
       .dim = dim,
       .value_dim = value_dim,

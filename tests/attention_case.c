@@ -1,16 +1,23 @@
 #include "tests/attention_case.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "src/problem.h"
-#include "src/reference.h"
+#include "tests/attention_data.h"
 
-typedef struct data {
-  precis_problem problem;
-  float *q, *k, *v, *bias;
-} data;
+/* What a failed attend must leave alone. */
+static const float UNTOUCHED = 777;
+
+typedef struct running {
+  MPI_Comm comm;
+  int ranks, rank;
+  precis_attention *attention;
+  const attention_case *c;
+  attention_data data;
+  int64_t keys; /* appended so far */
+  attention_outcome o;
+} running;
 
 int64_t attention_case_share(spread how, int64_t rows, int ranks, int rank)
 {
@@ -31,161 +38,133 @@ int64_t attention_case_share(spread how, int64_t rows, int ranks, int rank)
   return rows * (rank + 1) / ranks - rows * rank / ranks;
 }
 
-static float bias_of(bias_kind kind, int64_t j)
+static void keep_message(void *context, const char *text)
 {
-  unsigned hash = (unsigned)j * 2654435761u >> 16;
-  switch (kind) {
-  case BIAS_HALF_MASKED:
-    return hash % 2 ? -INFINITY : (float)(hash % 100) / 50 - 1;
-  case BIAS_ALL_MASKED:
-    return -INFINITY;
-  default:
-    return (float)(hash % 1000) / 100 - 5;
+  attention_outcome *o = context;
+  strncpy(o->why, text, sizeof o->why - 1);
+}
+
+/* Appends `part` keys, this rank its share of them, or all of them if it is the only one to. */
+static int append(running *r, int64_t part, int only)
+{
+  const precis_problem *p = &r->data.problem;
+  int64_t begin = r->keys, rows = only == r->rank ? part : 0;
+  if (only < 0) {
+    for (int before = 0; before < r->rank; before++)
+      begin += attention_case_share(r->c->spread, part, r->ranks, before);
+    rows = attention_case_share(r->c->spread, part, r->ranks, r->rank);
   }
+  int status = precis_append(r->attention, rows, r->data.k + begin * p->kv_heads * p->dim,
+                             r->data.v + begin * p->kv_heads * p->value_dim,
+                             r->c->bias == BIAS_NONE ? NULL : r->data.bias + begin);
+  r->keys += part;
+  return status;
 }
 
-static data make(const attention_case *c)
+static int append_first(running *r)
 {
-  data d = {.problem = c->problem};
-  precis_problem_settle(&d.problem, NULL);
-  precis_recipe recipe = {c->kind, d.problem, c->strength > 0 ? c->strength : 1, 7};
-  int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q), k = precis_generate_width(&recipe, PRECIS_ROLE_K);
-  int64_t v = precis_generate_width(&recipe, PRECIS_ROLE_V);
-  d.q = malloc((size_t)(c->queries * q + 1) * sizeof *d.q);
-  d.k = malloc((size_t)(c->keys * k + 1) * sizeof *d.k);
-  d.v = malloc((size_t)(c->keys * v + 1) * sizeof *d.v);
-  d.bias = malloc((size_t)(c->keys + 1) * sizeof *d.bias);
-  precis_generate_rows(&recipe, PRECIS_ROLE_Q, 0, c->queries, d.q);
-  precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, c->keys, d.k);
-  precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, c->keys, d.v);
-  for (int64_t i = 0; i < c->keys * v; i++)
-    d.v[i] = (float)(d.v[i] + c->value_offset);
-  for (int64_t j = 0; j < c->keys; j++)
-    d.bias[j] = bias_of(c->bias, j);
-  return d;
+  int appends = r->c->appends > 0 ? r->c->appends : 1, status = PRECIS_SUCCESS;
+  int64_t keys = r->c->keys - r->c->later;
+  for (int a = 0; a < appends && status == PRECIS_SUCCESS; a++)
+    status = append(r, keys * (a + 1) / appends - keys * a / appends, -1);
+  return status;
 }
 
-static void drop(data *d)
+/* Results of all ranks, each adding its own to zeros. */
+static void gather(const running *r, int64_t first, int64_t rows, const float *out, const float *lse)
 {
-  free(d->q);
-  free(d->k);
-  free(d->v);
-  free(d->bias);
-}
-
-/* Range and visibility of the unmasked keys, per value column. */
-static double range_of(const attention_case *c, const data *d, int g, int column)
-{
-  double most = -INFINITY, least = INFINITY;
-  for (int64_t j = 0; j < c->keys; j++) {
-    if (c->bias != BIAS_NONE && d->bias[j] == -INFINITY)
-      continue;
-    double v = d->v[(j * d->problem.kv_heads + g) * d->problem.value_dim + column];
-    most = v > most ? v : most;
-    least = v < least ? v : least;
-  }
-  return most > least ? most - least : 1;
-}
-
-static int64_t visible(const attention_case *c, int64_t query)
-{
-  int64_t position = c->explicit_positions ? c->first_position + query : query + c->keys - c->queries;
-  if (!c->problem.causal || position >= c->keys)
-    return c->keys;
-  return position < 0 ? 0 : position + 1;
-}
-
-static void compare_row(const attention_case *c, const data *d, int64_t query, int head, const double *ranges,
-                        const float *out, float lse, attention_outcome *o)
-{
-  const precis_problem *p = &d->problem;
-  double want[PRECIS_DIM_MAX], want_lse;
-  precis_reference_keys keys = {visible(c, query), d->k, d->v, c->bias == BIAS_NONE ? NULL : d->bias};
-  precis_reference_attend(p, head, d->q + (query * p->heads + head) * p->dim, &keys, want, &want_lse);
-  int g = precis_problem_kv_head(p, head);
-  for (int i = 0; i < p->value_dim; i++) {
-    double error = fabs(out[i] - want[i]) - fabs(want[i]) * FLT_EPSILON / 2;
-    error /= ranges[g * p->value_dim + i];
-    o->error = !(error <= o->error) ? error : o->error;
-    o->bad_empty |= want_lse == -INFINITY && out[i] != 0;
-  }
-  if (want_lse == -INFINITY || lse == -INFINITY) {
-    o->bad_empty |= (double)lse != want_lse;
+  const precis_problem *p = &r->data.problem;
+  int64_t each = (int64_t)p->heads * p->value_dim, all = r->c->queries;
+  if (r->c->out == NULL)
     return;
+  memset(r->c->out, 0, (size_t)(all * each) * sizeof *out);
+  memset(r->c->lse, 0, (size_t)(all * p->heads) * sizeof *lse);
+  memcpy(r->c->out + first * each, out, (size_t)(rows * each) * sizeof *out);
+  memcpy(r->c->lse + first * p->heads, lse, (size_t)(rows * p->heads) * sizeof *lse);
+  MPI_Allreduce(MPI_IN_PLACE, r->c->out, (int)(all * each), MPI_FLOAT, MPI_SUM, r->comm);
+  MPI_Allreduce(MPI_IN_PLACE, r->c->lse, (int)(all * p->heads), MPI_FLOAT, MPI_SUM, r->comm);
+}
+
+/* A report of a successful attend into the outcome. */
+static void take(running *r, const precis_report *report)
+{
+  r->o.report = *report;
+  r->o.miscounted += report->predicted_bytes[report->move] != report->network_bytes + report->node_bytes;
+  r->o.by_summaries += report->move == PRECIS_MOVE_SUMMARIES;
+}
+
+static void attend(running *r)
+{
+  const attention_case *c = r->c;
+  const precis_problem *p = &r->data.problem;
+  int64_t first = 0, rows = attention_case_share(c->spread, c->queries, r->ranks, r->rank);
+  for (int before = 0; before < r->rank; before++)
+    first += attention_case_share(c->spread, c->queries, r->ranks, before);
+  int64_t outs = rows * p->heads * p->value_dim, lses = rows * p->heads;
+  float *out = malloc((size_t)(outs + 1) * sizeof *out), *lse = malloc((size_t)(lses + 1) * sizeof *lse);
+  const float *q = r->data.q + first * p->heads * p->dim;
+  precis_report report = {.ranks = -1};
+  for (int64_t i = 0; i < outs; i++)
+    out[i] = UNTOUCHED;
+  for (int64_t i = 0; i < lses; i++)
+    lse[i] = UNTOUCHED;
+  r->o.status = c->explicit_positions
+                    ? precis_attend_at(r->attention, c->first_position + first, rows, q, out, lse, &report)
+                    : precis_attend(r->attention, rows, q, out, lse, &report);
+  if (r->o.status == PRECIS_SUCCESS) {
+    take(r, &report);
+    attention_data_compare(&r->data, r->keys, first, rows, out, lse, &r->o);
+    gather(r, first, rows, out, lse);
+  } else {
+    r->o.touched |= report.ranks != -1;
+    for (int64_t i = 0; i < outs; i++)
+      r->o.touched |= out[i] != UNTOUCHED;
+    for (int64_t i = 0; i < lses; i++)
+      r->o.touched |= lse[i] != UNTOUCHED;
   }
-  double error = fabs(lse - want_lse) - fabs(want_lse) * FLT_EPSILON;
-  o->lse_error = !(error <= o->lse_error) ? error : o->lse_error;
-}
-
-static void compare(const attention_case *c, const data *d, int64_t first, int64_t rows, const float *out,
-                    const float *lse, attention_outcome *o)
-{
-  const precis_problem *p = &d->problem;
-  double *ranges = malloc((size_t)(p->kv_heads * p->value_dim) * sizeof *ranges);
-  for (int i = 0; i < p->kv_heads * p->value_dim; i++)
-    ranges[i] = range_of(c, d, i / p->value_dim, i % p->value_dim);
-  for (int64_t i = 0; i < rows * p->heads; i++)
-    compare_row(c, d, first + i / p->heads, (int)(i % p->heads), ranges, out + i * p->value_dim, lse[i], o);
-  free(ranges);
-}
-
-static int append_all(precis_attention *attention, const attention_case *c, const data *d, int ranks, int rank)
-{
-  int appends = c->appends > 0 ? c->appends : 1;
-  for (int a = 0; a < appends; a++) {
-    int64_t begin = c->keys * a / appends, part = c->keys * (a + 1) / appends - begin;
-    for (int r = 0; r < rank; r++)
-      begin += attention_case_share(c->spread, part, ranks, r);
-    int64_t rows = attention_case_share(c->spread, part, ranks, rank);
-    int status = precis_append(attention, rows, d->k + begin * d->problem.kv_heads * d->problem.dim,
-                               d->v + begin * d->problem.kv_heads * d->problem.value_dim,
-                               c->bias == BIAS_NONE ? NULL : d->bias + begin);
-    if (status != PRECIS_SUCCESS)
-      return status;
-  }
-  return PRECIS_SUCCESS;
-}
-
-static void attend_and_compare(precis_attention *attention, const attention_case *c, const data *d, int ranks,
-                               int rank, attention_outcome *o)
-{
-  const precis_problem *p = &d->problem;
-  int64_t first = 0, rows = attention_case_share(c->spread, c->queries, ranks, rank);
-  for (int r = 0; r < rank; r++)
-    first += attention_case_share(c->spread, c->queries, ranks, r);
-  float *out = malloc((size_t)(rows * p->heads * p->value_dim + 1) * sizeof *out);
-  float *lse = malloc((size_t)(rows * p->heads + 1) * sizeof *lse);
-  const float *q = d->q + first * p->heads * p->dim;
-  o->status = c->explicit_positions
-                  ? precis_attend_at(attention, c->first_position + first, rows, q, out, lse, &o->report)
-                  : precis_attend(attention, rows, q, out, lse, &o->report);
-  if (o->status == PRECIS_SUCCESS)
-    compare(c, d, first, rows, out, lse, o);
   free(out);
   free(lse);
 }
 
+/* What ranks have seen of their own rows alone. */
+static void agree(running *r)
+{
+  attention_outcome *o = &r->o;
+  double most[4] = {o->error, o->lse_error, o->used, o->computed_error};
+  int any[3] = {o->bad_empty, o->broken, o->touched};
+  for (int i = 0; i < 4; i++)
+    most[i] = isnan(most[i]) ? INFINITY : most[i];
+  MPI_Allreduce(MPI_IN_PLACE, most, 4, MPI_DOUBLE, MPI_MAX, r->comm);
+  MPI_Allreduce(MPI_IN_PLACE, any, 3, MPI_INT, MPI_SUM, r->comm);
+  o->error = most[0];
+  o->lse_error = most[1];
+  o->used = most[2];
+  o->computed_error = most[3];
+  o->bad_empty = any[0];
+  o->broken = any[1];
+  o->touched = any[2];
+}
+
 attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, precis_move move)
 {
-  int ranks, rank;
-  MPI_Comm_size(comm, &ranks);
-  MPI_Comm_rank(comm, &rank);
-  attention_outcome o = {.error = 0};
-  data d = make(c);
-  precis_options options = {.move = move, .threads = c->threads > 0 ? c->threads : 1, .fast_memory_bytes = 1 << 18,
-                            .tile_rows = c->tile_rows};
-  precis_attention *attention = NULL;
-  o.status = precis_create(comm, &c->problem, &options, &attention);
-  if (o.status == PRECIS_SUCCESS)
-    o.status = append_all(attention, c, &d, ranks, rank);
-  if (o.status == PRECIS_SUCCESS)
-    attend_and_compare(attention, c, &d, ranks, rank, &o);
-  precis_destroy(&attention);
-  drop(&d);
-  double worst[2] = {isnan(o.error) ? INFINITY : o.error, isnan(o.lse_error) ? INFINITY : o.lse_error};
-  MPI_Allreduce(MPI_IN_PLACE, worst, 2, MPI_DOUBLE, MPI_MAX, comm);
-  MPI_Allreduce(MPI_IN_PLACE, &o.bad_empty, 1, MPI_INT, MPI_MAX, comm);
-  o.error = worst[0];
-  o.lse_error = worst[1];
-  return o;
+  running r = {.comm = comm, .c = c, .data = attention_data_make(c)};
+  MPI_Comm_size(comm, &r.ranks);
+  MPI_Comm_rank(comm, &r.rank);
+  precis_options options = {.move = move, .tol = c->tol, .degree = c->degree, .guarantee = c->guarantee,
+                            .threads = c->threads > 0 ? c->threads : 1, .fast_memory_bytes = 1 << 18,
+                            .tile_rows = c->tile_rows, .message = keep_message, .context = &r.o};
+  r.o.status = precis_create(comm, &c->problem, &options, &r.attention);
+  if (r.o.status == PRECIS_SUCCESS)
+    r.o.status = append_first(&r);
+  if (r.o.status == PRECIS_SUCCESS)
+    attend(&r);
+  for (int64_t i = 0; i < c->later && r.o.status == PRECIS_SUCCESS; i++) {
+    r.o.status = append(&r, 1, (int)(i % r.ranks));
+    if (r.o.status == PRECIS_SUCCESS)
+      attend(&r);
+  }
+  precis_destroy(&r.attention);
+  attention_data_free(&r.data);
+  agree(&r);
+  return r.o;
 }

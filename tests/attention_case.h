@@ -19,26 +19,46 @@ typedef struct attention_case {
   precis_problem problem;
   int64_t queries, keys;
   precis_kind kind;
+  uint64_t seed;   /* 0: 7 */
   double strength; /* standard deviation of the scores; 0: 1 */
+  double decay;    /* axis c of queries and keys shrinks by (1 + c)^-decay */
+  double drift;    /* keys move this far along every axis from the first to the last, there and back by turns of axes */
+  int64_t heavy;   /* every heavy-th key is ten times as long; 0: none */
+  int64_t long_query;   /* this query (and all heads of it) is ... */
+  double length;        /* ... so many times as long; 0: as it is */
+  double query_offset, key_offset, value_offset; /* added to all */
   bias_kind bias;
+  double bias_factor; /* of the finite biases, which lie within 5; 0: 1 */
   spread spread;
   int appends;            /* 0: 1 */
+  int64_t later;          /* of the keys, the last so many come one by one after a first attend, each followed by another */
   int explicit_positions; /* queries at first_position, ... */
   int64_t first_position;
   int64_t tile_rows;
   int threads;
-  double value_offset; /* added to all values */
+  double tol;
+  int degree;
+  precis_guarantee guarantee;
+  float *out, *lse; /* whole results of the last attend, for every rank of the communicator; NULL: not wanted */
 } attention_case;
 
+/* Of all attends. */
 typedef struct attention_outcome {
-  int status;
-  precis_report report;
-  double error;     /* largest |out - oracle| / range of the column, beyond half a rounding unit of out */
-  double lse_error; /* largest |lse - oracle|, beyond a rounding unit of lse */
-  int bad_empty;    /* rows without visible keys that are not zeros and -infinity */
+  int status;            /* of the first call that failed */
+  precis_report report;  /* of the last attend */
+  double error;          /* largest |out - oracle| / range of the column; out is a float32 */
+  double computed_error; /* the same, beyond half a unit in the last place of out */
+  double lse_error;      /* largest |lse - oracle|, beyond half a unit in the last place of lse */
+  double used;           /* largest error / promise of an attend */
+  int bad_empty;         /* rows without visible keys that are not zeros and -infinity */
+  int broken;            /* rows whose errors exceed the promises of their attend */
+  int touched;           /* results or report were written though the attend failed */
+  int miscounted;        /* attends whose bytes are not those predicted */
+  int by_summaries;      /* attends that ran by summaries */
+  char why[200];         /* message of the failed call */
 } attention_outcome;
 
-/* Collective: create, append, attend, destroy with `move`; the outcome is the same on all ranks. */
+/* Collective: create, append, attend (more of both, with later keys), destroy with `move`; the outcome is the same on all ranks. */
 attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, precis_move move);
 
 /* Rows of `rank` of `rows` in all. */

@@ -70,17 +70,22 @@ const precis_flag precis_flags[] = {
     {"--scale", "S", RUN | CHECK, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
      "of the products of queries and keys (default: 1/sqrt(d))"},
     {"--tol", "T", RUN, NUMBER, AT(tol), 0, 1e30, 0, 0,
-     "the error allowed, in units of each column's value range (default: 0). Attention is exact in "
-     "this version, up to the rounding that the report promises, and meets any T"},
+     "the error allowed, in units of each column's value range: largest minus smallest value. "
+     "Summaries are used where they keep it, proved for every row, and are cheaper; what they miss "
+     "is computed exactly. 0, the default: exact, up to the rounding that the report promises"},
     {"--tol", "T", CHECK, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "exit with status 3 if the relative difference exceeds T"},
     {"--exact", NULL, RUN, FLAG, AT(exact), 0, 0, 0, 0, "the same as --tol 0"},
     {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound", "sampled",
      "bound: the error is proved (default)"},
-    {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries", "summaries",
+    {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries|summaries", 0,
      "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
-     "heads), queries (and partial results back), or auto, the fewest bytes (default)"},
-    {"--degree", "G", RUN, LATER, 0, 0, 0, 0, 0, 0},
+     "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
+     "and values; status 3 if they miss --tol), or auto (default): summaries where --tol allows "
+     "them and they are cheaper, else what moves the fewest bytes"},
+    {"--degree", "G", RUN, SIZE, AT(degree), 1, 8, 0, 0,
+     "of the polynomials of summaries (default: the cheapest that keeps --tol). Without --tol, "
+     "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
      "measure the error of so many rows against double precision"},
     {"--threads", "N", RUN, SIZE, AT(threads), 1, 4096, 0, 0,
@@ -127,9 +132,11 @@ const precis_command precis_commands[] = {
      "One line a rank: host, processing units, cores, threads, fast memory. Warns of ranks that "
      "get in each other's way."},
     {"bench", PRECIS_VERB_BENCH, 1, "precis bench kernels [options]", "measure the kernels",
-     "Exact attention of one rank's tile on one thread, at several head dimensions, beside what "
-     "cblas_sgemm reaches on 2048 x 2048 matrices in the same run. Repetitions of both alternate. "
-     "Rates count 4 d flops for each query and key; exponentials are not counted."},
+     "The kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x 2048 "
+     "matrices in the same run; repetitions of both alternate. tile is exact attention, counted as "
+     "4 d flops for each query and key, without exponentials. summarise adds keys to a summary, "
+     "apply multiplies queries with one: either a tile of it at a time, or the whole for a block of "
+     "queries. They count 2 r (d + 1) flops for each token, r the number of features."},
     {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", ""},
     {"plan", 0, 0, 0, 0, 0},
     {"serve", 0, 0, 0, 0, 0},

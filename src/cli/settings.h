@@ -35,11 +35,13 @@ typedef struct precis_settings {
 
   const char *input, *q, *k, *v, *bias; /* files to read */
   const char *out, *lse, *json;         /* files to write */
-  int causal, exact, quiet, guarantee;
+  int causal, exact, quiet;
+  int guarantee; /* 0: bound */
   double scale;
   double tol;             /* -1: not given */
   int64_t first_position; /* -1: not given */
   int move;               /* precis_move */
+  int64_t degree;
   int64_t verify, rows;   /* rows to sample */
   int64_t threads, fast_memory;
   double timeout; /* seconds, 0: none */

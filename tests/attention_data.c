@@ -1,0 +1,154 @@
+#include "tests/attention_data.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/problem.h"
+#include "src/reference.h"
+
+static float bias_of(const attention_case *c, int64_t j)
+{
+  unsigned hash = (unsigned)j * 2654435761u >> 16;
+  double factor = c->bias_factor != 0 ? c->bias_factor : 1;
+  switch (c->bias) {
+  case BIAS_HALF_MASKED:
+    return hash % 2 ? -INFINITY : (float)(factor * ((double)(hash % 100) / 50 - 1));
+  case BIAS_ALL_MASKED:
+    return -INFINITY;
+  default:
+    return (float)(factor * ((double)(hash % 1000) / 100 - 5));
+  }
+}
+
+static void shift(int64_t count, double offset, float *x)
+{
+  for (int64_t i = 0; i < count && offset != 0; i++)
+    x[i] = (float)(x[i] + offset);
+}
+
+/* Axis c of every row of `width` numbers, heads of dim one after the other. */
+static void shrink_axes(int64_t count, int dim, double decay, float *x)
+{
+  for (int64_t i = 0; i < count && decay != 0; i++)
+    x[i] = (float)(x[i] * pow(1 + (double)(i % dim), -decay));
+}
+
+static void move_keys(const attention_case *c, int64_t width, int dim, float *k)
+{
+  for (int64_t i = 0; i < c->keys * width; i++) {
+    int64_t key = i / width;
+    double factor = c->heavy > 0 && key % c->heavy == c->heavy - 1 ? 10 : 1;
+    double moved = c->drift * (double)key / (double)c->keys;
+    k[i] = (float)(k[i] * factor + (i % dim % 2 ? -moved : moved));
+  }
+}
+
+attention_data attention_data_make(const attention_case *c)
+{
+  attention_data d = {.c = c, .problem = c->problem};
+  precis_problem_settle(&d.problem, NULL);
+  int dim = d.problem.dim;
+  precis_recipe recipe = {c->kind, d.problem, c->strength > 0 ? c->strength : 1, c->seed ? c->seed : 7};
+  int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q), k = precis_generate_width(&recipe, PRECIS_ROLE_K);
+  int64_t v = precis_generate_width(&recipe, PRECIS_ROLE_V);
+  d.q = malloc((size_t)(c->queries * q + 1) * sizeof *d.q);
+  d.k = malloc((size_t)(c->keys * k + 1) * sizeof *d.k);
+  d.v = malloc((size_t)(c->keys * v + 1) * sizeof *d.v);
+  d.bias = malloc((size_t)(c->keys + 1) * sizeof *d.bias);
+  precis_generate_rows(&recipe, PRECIS_ROLE_Q, 0, c->queries, d.q);
+  precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, c->keys, d.k);
+  precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, c->keys, d.v);
+  shrink_axes(c->queries * q, dim, c->decay, d.q);
+  shrink_axes(c->keys * k, dim, c->decay, d.k);
+  for (int64_t i = 0; i < q && c->length > 0 && c->long_query < c->queries; i++)
+    d.q[c->long_query * q + i] = (float)(d.q[c->long_query * q + i] * c->length);
+  move_keys(c, k, dim, d.k);
+  shift(c->queries * q, c->query_offset, d.q);
+  shift(c->keys * k, c->key_offset, d.k);
+  shift(c->keys * v, c->value_offset, d.v);
+  for (int64_t j = 0; j < c->keys; j++)
+    d.bias[j] = bias_of(c, j);
+  return d;
+}
+
+void attention_data_free(attention_data *d)
+{
+  free(d->q);
+  free(d->k);
+  free(d->v);
+  free(d->bias);
+}
+
+/* Largest minus smallest value of the unmasked ones of the first `keys`; 0 where there are none. */
+static double range_of(const attention_data *d, int64_t keys, int g, int column)
+{
+  double most = -INFINITY, least = INFINITY;
+  for (int64_t j = 0; j < keys; j++) {
+    if (d->c->bias != BIAS_NONE && d->bias[j] == -INFINITY)
+      continue;
+    double v = d->v[(j * d->problem.kv_heads + g) * d->problem.value_dim + column];
+    most = v > most ? v : most;
+    least = v < least ? v : least;
+  }
+  return most > least ? most - least : 0;
+}
+
+/* Keys that a query sees of the first `keys`. */
+static int64_t visible(const attention_data *d, int64_t keys, int64_t query)
+{
+  const attention_case *c = d->c;
+  int64_t position = c->explicit_positions ? c->first_position + query : query + keys - c->queries;
+  if (!c->problem.causal || position >= keys)
+    return keys;
+  return position < 0 ? 0 : position + 1;
+}
+
+static double larger(double a, double b)
+{
+  return b <= a ? a : b; /* of which NaN is the largest */
+}
+
+/* The oracle is off too, by some units in the last place of the double that it adds to. */
+static double beyond(double computed, double want, double unit)
+{
+  double error = fabs(computed - want) - fabs(want) * unit;
+  return error < 0 ? 0 : error;
+}
+
+static void compare_row(const attention_data *d, int64_t keys, int64_t query, int head, const double *ranges,
+                        const float *out, float lse, attention_outcome *o)
+{
+  const precis_problem *p = &d->problem;
+  double want[PRECIS_DIM_MAX], want_lse, error = 0, computed_error = 0, lse_error = 0;
+  precis_reference_keys view = {visible(d, keys, query), d->k, d->v, d->c->bias == BIAS_NONE ? NULL : d->bias};
+  precis_reference_attend(p, head, d->q + (query * p->heads + head) * p->dim, &view, want, &want_lse);
+  const double *range = ranges + precis_problem_kv_head(p, head) * p->value_dim;
+  for (int i = 0; i < p->value_dim; i++) {
+    double unit = range[i] > 0 ? range[i] : 1;
+    error = larger(error, beyond(out[i], want[i], 1e-14) / unit);
+    computed_error = larger(computed_error, beyond(out[i], want[i], FLT_EPSILON / 2) / unit);
+    o->bad_empty |= want_lse == -INFINITY && out[i] != 0;
+  }
+  if (want_lse == -INFINITY || lse == -INFINITY)
+    o->bad_empty |= (double)lse != want_lse;
+  else
+    lse_error = beyond(lse, want_lse, FLT_EPSILON / 2 + 1e-14);
+  o->error = larger(o->error, error);
+  o->computed_error = larger(o->computed_error, computed_error);
+  o->lse_error = larger(o->lse_error, lse_error);
+  o->used = larger(o->used, error > 0 ? error / o->report.promise : 0);
+  o->broken += !(error <= o->report.promise && lse_error <= o->report.lse_promise);
+}
+
+void attention_data_compare(const attention_data *d, int64_t keys, int64_t first, int64_t rows, const float *out,
+                            const float *lse, attention_outcome *o)
+{
+  const precis_problem *p = &d->problem;
+  double *ranges = malloc((size_t)(p->kv_heads * p->value_dim) * sizeof *ranges);
+  for (int i = 0; i < p->kv_heads * p->value_dim; i++)
+    ranges[i] = range_of(d, keys, i / p->value_dim, i % p->value_dim);
+  for (int64_t i = 0; i < rows * p->heads; i++)
+    compare_row(d, keys, first + i / p->heads, (int)(i % p->heads), ranges, out + i * p->value_dim, lse[i], o);
+  free(ranges);
+}
