@@ -64,7 +64,7 @@ static int read_keys(void *context, int64_t first, int64_t rows, float *k, float
 
 static int open_out(precis_cli *cli, files *f)
 {
-  int status = precis_file_open(&cli->world, cli->settings.out, "out", NULL, &f->out, &cli->why);
+  int status = precis_input_open_file(cli, cli->settings.out, "out", NULL, &f->out);
   if (status != PRECIS_SUCCESS)
     return status;
   const precis_tensor *out = &f->out.tensor;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "mpi/files.h"
+#include "src/cli/input.h"
 #include "src/cli/label.h"
 #include "src/memory.h"
 #include "src/share.h"
@@ -109,7 +110,7 @@ int precis_compare_files(precis_cli *cli, const char *a, const char *b,
   precis_file_array arrays[2] = {0};
   int status = PRECIS_SUCCESS;
   for (int i = 0; i < 2 && status == PRECIS_SUCCESS; i++)
-    status = precis_file_open(&cli->world, paths[i], "out", NULL, &arrays[i], &cli->why);
+    status = precis_input_open_file(cli, paths[i], "out", NULL, &arrays[i]);
   if (status == PRECIS_SUCCESS)
     status = check_shapes(cli, arrays);
   if (status == PRECIS_SUCCESS)

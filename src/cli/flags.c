@@ -76,8 +76,9 @@ const precis_flag precis_flags[] = {
     {"--tol", "T", CHECK, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "exit with status 3 if the relative difference exceeds T"},
     {"--exact", NULL, RUN, FLAG, AT(exact), 0, 0, 0, 0, "the same as --tol 0"},
-    {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound", "sampled",
-     "bound: the error is proved (default)"},
+    {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound|sampled", 0,
+     "what --tol means for summaries. bound: proved for every row (default); sampled: an estimate, "
+     "measured on rows that had no part in the fit"},
     {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries|summaries", 0,
      "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "

@@ -27,12 +27,19 @@ static int check_options(precis_cli *cli)
   return PRECIS_SUCCESS;
 }
 
+int precis_input_open_file(precis_cli *cli, const char *path, const char *name, int *found,
+                           precis_file_array *array)
+{
+  int status = precis_file_open(&cli->world, path, name, found, array, &cli->why);
+  return status == PRECIS_ERR_IO ? PRECIS_ERR_FORMAT : status;
+}
+
 /* found NULL: the array must be there. */
 static int open_array(precis_cli *cli, const char *path, const char *name, int axes, int *found,
                       precis_file_array *array)
 {
   const char *source = path ? path : cli->settings.input;
-  int status = precis_file_open(&cli->world, source, name, found, array, &cli->why);
+  int status = precis_input_open_file(cli, source, name, found, array);
   if (status != PRECIS_SUCCESS || (found != NULL && !*found))
     return status;
   if (array->tensor.axes != axes)

@@ -16,11 +16,15 @@ typedef struct precis_input {
 
 /* Collective, into a zeroed *input. Reads --input or --q --k --v --bias, --causal, --scale,
  * --first-position. Errors: ARGUMENT (options that do not go together, shapes that do not fit),
- * IO, FORMAT, MEMORY. */
+ * FORMAT, MEMORY. */
 int precis_input_open(precis_cli *cli, precis_input *input);
 
 /* Also after a failed open. */
 void precis_input_close(precis_input *input);
+
+/* Collective: precis_file_open(), but a file that is missing or cannot be read is bad input: FORMAT. */
+int precis_input_open_file(precis_cli *cli, const char *path, const char *name, int *found,
+                           precis_file_array *array);
 
 /* Collective: rows [first, first + rows) of this rank. bias may be NULL if there is none. */
 int precis_input_read_keys(precis_cli *cli, precis_input *input, int64_t first, int64_t rows,

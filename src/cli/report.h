@@ -21,8 +21,9 @@ typedef struct precis_run_report {
   int64_t peak_bytes;
 } precis_run_report;
 
-/* Billions of floating-point operations a second: 2 (dim + value_dim) for each pair of a query
- * and a visible key. */
+/* Billions of floating-point operations a second: 2 (dim + value_dim) for each pair of a query and
+ * a key that was computed by itself; with summaries 2 (value_dim + 1) for each feature with values
+ * and 2 for each with counts alone, once for each key of a kv head and each query of a head. */
 double precis_report_gflops(const precis_run_report *report);
 double precis_report_tokens_per_second(const precis_run_report *report);
 

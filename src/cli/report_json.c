@@ -13,7 +13,8 @@ static json_t *problem_object(const precis_run_report *r)
                    precis_json_integer(r->attend.keys), "heads", p->heads, "kv_heads", p->kv_heads,
                    "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal, "scale",
                    precis_json_number(p->scale), "tol",
-                   precis_json_number(fmax(r->settings->tol, 0)), "guarantee", "bound");
+                   precis_json_number(fmax(r->settings->tol, 0)), "guarantee",
+                   r->settings->guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
 }
 
 static json_t *machine_object(const precis_run_report *r)
@@ -23,10 +24,21 @@ static json_t *machine_object(const precis_run_report *r)
                    precis_json_integer(r->attend.fast_memory_bytes), "cpu", r->cpu);
 }
 
+static json_t *move_object(const precis_run_report *r)
+{
+  const precis_report *a = &r->attend;
+  if (a->move != PRECIS_MOVE_SUMMARIES)
+    return json_pack("{s:s, s:i}", "move", precis_move_name(a->move), "heads", r->problem.heads);
+  return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "move", precis_move_name(a->move), "heads",
+                   r->problem.heads, "degree", a->degree, "envelope_degree", a->envelope_degree,
+                   "features", precis_json_integer(a->features), "count_features",
+                   precis_json_integer(a->count_features), "bound_b", precis_json_number(a->bound));
+}
+
 static json_t *alternatives_array(const precis_report *attend)
 {
   json_t *all = json_array();
-  for (int move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
+  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++)
     if (move != (int)attend->move && attend->predicted_bytes[move] >= 0)
       json_array_append_new(all, json_pack("{s:s, s:o}", "move",
                                            precis_move_name((precis_move)move), "network_bytes",
@@ -48,37 +60,55 @@ static json_t *predicted_object(const precis_report *attend)
 
 static json_t *plan_object(const precis_run_report *r)
 {
-  return json_pack("{s:[{s:s, s:i}], s:s, s:o, s:o}", "moves", "move",
-                   precis_move_name(r->attend.move), "heads", r->problem.heads, "why",
-                   r->attend.why, "alternatives", alternatives_array(&r->attend), "predicted",
+  return json_pack("{s:[o], s:s, s:o, s:o}", "moves", move_object(r), "why", r->attend.why,
+                   "alternatives", alternatives_array(&r->attend), "predicted",
                    predicted_object(&r->attend));
+}
+
+static json_t *promise_object(const precis_report *attend)
+{
+  return json_pack("{s:o, s:o, s:o, s:b}", "error", precis_json_number(attend->promise),
+                   "lse_error", precis_json_number(attend->lse_promise), "rows_recomputed",
+                   precis_json_integer(attend->rows_recomputed), "estimate", attend->estimate);
 }
 
 static json_t *moved_object(const precis_report *attend)
 {
-  return json_pack("{s:o, s:o, s:o}", "network_bytes", precis_json_integer(attend->network_bytes),
-                   "node_bytes", precis_json_integer(attend->node_bytes), "messages",
-                   precis_json_integer(attend->messages));
+  return json_pack("{s:o, s:o, s:o, s:o}", "network_bytes",
+                   precis_json_integer(attend->network_bytes), "node_bytes",
+                   precis_json_integer(attend->node_bytes), "messages",
+                   precis_json_integer(attend->messages), "repair_bytes",
+                   precis_json_integer(attend->repair_bytes));
 }
 
 static json_t *seconds_object(const precis_run_report *r)
 {
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "read", precis_json_number(r->seconds_read),
-                   "survey", precis_json_number(r->attend.seconds_survey), "exact",
-                   precis_json_number(r->attend.seconds_exact), "wait",
-                   precis_json_number(r->attend.seconds_wait), "write",
-                   precis_json_number(r->seconds_write), "total",
-                   precis_json_number(r->seconds_total));
+  const precis_report *a = &r->attend;
+  const struct {
+    const char *name;
+    double seconds;
+  } all[] = {{"read", r->seconds_read},
+             {"survey", a->seconds_survey},
+             {"plan", a->seconds_plan},
+             {"summarise", a->seconds_summarise},
+             {"apply", a->seconds_apply},
+             {"exact", a->seconds_exact},
+             {"wait", a->seconds_wait},
+             {"write", r->seconds_write},
+             {"total", r->seconds_total}};
+  json_t *object = json_object();
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    json_object_set_new(object, all[i].name, precis_json_number(all[i].seconds));
+  return object;
 }
 
 json_t *precis_report_json(const precis_run_report *r)
 {
   json_t *all = json_pack(
-      "{s:s, s:o, s:o, s:o, s:{s:o, s:i, s:b}, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
-      precis_version(), "problem", problem_object(r), "machine", machine_object(r), "plan",
-      plan_object(r), "promise", "error", precis_json_number(r->attend.promise), "rows_recomputed",
-      0, "estimate", 0, "moved", moved_object(&r->attend), "seconds", seconds_object(r), "rates",
-      "gflops", precis_json_number(precis_report_gflops(r)), "tokens_per_second",
+      "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis", precis_version(),
+      "problem", problem_object(r), "machine", machine_object(r), "plan", plan_object(r), "promise",
+      promise_object(&r->attend), "moved", moved_object(&r->attend), "seconds", seconds_object(r),
+      "rates", "gflops", precis_json_number(precis_report_gflops(r)), "tokens_per_second",
       precis_json_number(precis_report_tokens_per_second(r)), "peak_bytes",
       precis_json_integer(r->peak_bytes));
   if (all != NULL && r->measured.rows > 0)

@@ -5,7 +5,12 @@
 
 double precis_report_gflops(const precis_run_report *r)
 {
-  double flops = 2. * (r->problem.dim + r->problem.value_dim) * (double)r->attend.pairs;
+  const precis_problem *p = &r->problem;
+  const precis_report *a = &r->attend;
+  double tokens = (double)a->keys * p->kv_heads + (double)a->queries * p->heads,
+         feature_columns = (double)a->features * (p->value_dim + 1) + (double)a->count_features;
+  double flops =
+      2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
   return r->attend.seconds_total > 0 ? flops / r->attend.seconds_total * 1e-9 : 0;
 }
 
@@ -49,6 +54,50 @@ static void print_problem(const precis_run_report *r, FILE *stream)
   fprintf(stream, ", scale %.4g%s\n", p->scale, p->causal ? ", causal" : "");
 }
 
+static void print_summary(const precis_report *a, FILE *stream)
+{
+  if (a->move != PRECIS_MOVE_SUMMARIES)
+    return;
+  fprintf(stream, "summary    degree %d", a->degree);
+  if (a->envelope_degree > 0)
+    fprintf(stream, ", envelope %d", a->envelope_degree);
+  fprintf(stream, ", %" PRId64 " features with values", a->features);
+  if (a->count_features > 0)
+    fprintf(stream, " and %" PRId64 " counts", a->count_features);
+  fprintf(stream, ", |y| <= %.3g\n", a->bound);
+}
+
+static void print_promise(const precis_report *a, FILE *stream)
+{
+  if (a->estimate)
+    fprintf(stream,
+            "estimate   error about %.2g of each column's value range, measured on some rows, "
+            "not proved; lse %.2g\n",
+            a->promise, a->lse_promise);
+  else
+    fprintf(stream,
+            "promise    error at most %.2g of each column's value range, proved for every row; "
+            "lse %.2g\n",
+            a->promise, a->lse_promise);
+  if (a->rows_recomputed > 0)
+    fprintf(stream, "repair     %" PRId64 " row%s recomputed exactly, %s moved for %s\n",
+            a->rows_recomputed, plural(a->rows_recomputed), bytes(a->repair_bytes).text,
+            a->rows_recomputed == 1 ? "it" : "them");
+}
+
+static void print_seconds(const precis_run_report *r, FILE *stream)
+{
+  const precis_report *a = &r->attend;
+  fprintf(stream, "seconds    read %.3f, survey %.3f, plan %.3f, ", r->seconds_read,
+          a->seconds_survey, a->seconds_plan);
+  if (a->move == PRECIS_MOVE_SUMMARIES)
+    fprintf(stream, "summarise %.3f, apply %.3f, ", a->seconds_summarise, a->seconds_apply);
+  fprintf(stream, "exact %.3f, wait %.3f, ", a->seconds_exact, a->seconds_wait);
+  if (r->measured.rows > 0)
+    fprintf(stream, "verify %.3f, ", r->seconds_verify);
+  fprintf(stream, "write %.3f, total %.3f\n", r->seconds_write, r->seconds_total);
+}
+
 void precis_report_print(const precis_run_report *r, FILE *stream)
 {
   const precis_report *a = &r->attend;
@@ -57,21 +106,18 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
           a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
           bytes(a->fast_memory_bytes).text, r->cpu);
   fprintf(stream, "move       %s\n", a->why);
+  print_summary(a, stream);
   fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",
           bytes(a->network_bytes).text, bytes(a->node_bytes).text, a->messages,
           plural(a->messages));
-  fprintf(stream, "promise    error at most %.2g of each column's value range\n", a->promise);
+  print_promise(a, stream);
   if (r->measured.rows > 0)
     fprintf(stream,
             "measured   error %.2g of the value range, %.2g relative, over %" PRId64
             " row%s against double precision\n",
             r->measured.max_error, r->measured.relative_error, r->measured.rows,
             plural(r->measured.rows));
-  fprintf(stream, "seconds    read %.3f, survey %.3f, exact %.3f, wait %.3f, ", r->seconds_read,
-          a->seconds_survey, a->seconds_exact, a->seconds_wait);
-  if (r->measured.rows > 0)
-    fprintf(stream, "verify %.3f, ", r->seconds_verify);
-  fprintf(stream, "write %.3f, total %.3f\n", r->seconds_write, r->seconds_total);
+  print_seconds(r, stream);
   fprintf(stream, "rate       %.1f GFLOP/s, %.0f queries a second\n", precis_report_gflops(r),
           precis_report_tokens_per_second(r));
   fprintf(stream, "memory     %s at most on any rank\n", bytes(r->peak_bytes).text);

@@ -1,4 +1,5 @@
 /* run.c - precis run: files in, attention, files out */
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +27,29 @@ typedef struct run {
   precis_run_report report;
 } run;
 
+/* What asks for summaries, and what rules them out. */
 static int check_options(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  if (s->exact && s->tol > 0)
+  const char *move = precis_move_name((precis_move)s->move);
+  if (s->exact && s->tol >= 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--exact and --tol %g exclude each other", s->tol);
-  if (s->quiet && s->json != NULL && strcmp(s->json, "-") == 0)
+  int exact = s->exact || s->tol == 0, forced = s->move == PRECIS_MOVE_SUMMARIES;
+  if (exact && (forced || s->degree > 0))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s and %s exclude each other",
+                              s->exact ? "--exact" : "--tol 0",
+                              forced ? "--move summaries" : "--degree");
+  if (s->degree > 0 && s->move != PRECIS_MOVE_AUTO && !forced)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "--quiet and --json - exclude each other");
+                              "--degree and --move %s exclude each other: %s is exact", move, move);
   return PRECIS_SUCCESS;
+}
+
+/* A degree without a tolerance: summaries, whatever they can promise. */
+static precis_move move_of(const precis_settings *s)
+{
+  return s->degree > 0 && s->tol < 0 ? PRECIS_MOVE_SUMMARIES : (precis_move)s->move;
 }
 
 /* Callbacks of the library: one context for both. */
@@ -54,7 +68,10 @@ static void show_progress(void *context, double share)
 static int create(run *r)
 {
   const precis_settings *s = &r->cli->settings;
-  precis_options options = {.move = (precis_move)s->move,
+  precis_options options = {.move = move_of(s),
+                            .tol = fmax(s->tol, 0),
+                            .guarantee = (precis_guarantee)s->guarantee,
+                            .degree = (int)s->degree,
                             .threads = (int)s->threads,
                             .fast_memory_bytes = s->fast_memory,
                             .message = keep_message,
@@ -171,14 +188,22 @@ static int verify(run *r)
   return status;
 }
 
-/* Outputs appear only if they are as good as asked for. */
-static int check_tolerance(run *r)
+/* Outputs appear only if they are as good as promised: a broken proof is a bug, a broken estimate
+ * a tolerance that was missed. */
+static int check_measured(run *r)
 {
-  double tol = r->cli->settings.tol, error = r->report.measured.max_error;
-  if (tol <= 0 || error <= tol)
-    return PRECIS_SUCCESS;
-  return precis_message_set(&r->cli->why, PRECIS_ERR_TOLERANCE,
-                            "measured error %.3g exceeds --tol %g", error, tol);
+  precis_message *why = &r->cli->why;
+  double tol = r->cli->settings.tol, error = r->report.measured.max_error,
+         promise = r->report.attend.promise;
+  if (!r->report.attend.estimate && error > promise)
+    return precis_message_set(why, PRECIS_ERR_INTERNAL,
+                              "measured error %.3g exceeds the promise %.3g, please report it",
+                              error, promise);
+  if (r->report.attend.estimate && tol > 0 && error > tol)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "measured error %.3g exceeds --tol %g, estimated was %.3g", error,
+                              tol, promise);
+  return PRECIS_SUCCESS;
 }
 
 static int write_outputs(run *r)
@@ -239,7 +264,7 @@ static int compute(run *r)
     status = verify(r);
   if (status != PRECIS_SUCCESS)
     return status;
-  int good = check_tolerance(r);
+  int good = check_measured(r);
   if (good == PRECIS_SUCCESS)
     status = write_outputs(r);
   if (status != PRECIS_SUCCESS)

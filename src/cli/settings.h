@@ -36,7 +36,7 @@ typedef struct precis_settings {
   const char *input, *q, *k, *v, *bias; /* files to read */
   const char *out, *lse, *json;         /* files to write */
   int causal, exact, quiet;
-  int guarantee; /* 0: bound */
+  int guarantee; /* precis_guarantee */
   double scale;
   double tol;             /* -1: not given */
   int64_t first_position; /* -1: not given */
