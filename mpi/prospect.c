@@ -156,8 +156,10 @@ static precis_head_sample sample_of(const study *s, int g)
 
 static double rounding_of(const study *s, const precis_candidate *c, const precis_polynomial *fit, double bound)
 {
+  /* About what precis_apply_roundings() will say, when tiles are known. */
+  int64_t additions = 2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK, s->out->plan.wire_roundings,
-                                            c->features};
+                                            additions};
   return precis_certificate_rounding(&rounding, fit, bound);
 }
 

@@ -175,7 +175,7 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i, const
   if (!(weights > 0))
     return;
   const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK, x->plan->wire_roundings,
-                                            x->plan->features};
+                                            x->additions};
   double bound = x->norm[i] * x->plan->key_radius[g];
   double mass = fmax(sums->env[i], 0) + weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
   double factor = meet(dv, log_scale, row);
@@ -249,6 +249,8 @@ static int plan_shapes(precis_summary_work *x)
   int64_t size = x->apply.tile_features, counts = x->apply_counts.tile_features;
   x->value_tiles = (x->plan->features + size - 1) / size;
   x->count_tiles = (x->plan->count_features + counts - 1) / counts;
+  x->additions = precis_apply_roundings(&x->apply, x->plan->features, x->value_tiles) +
+                 precis_apply_roundings(&x->apply_counts, x->plan->count_features, x->count_tiles);
   int64_t values = (size < x->plan->features ? size : x->plan->features) * (dv + 1);
   int64_t only = counts < x->plan->count_features ? counts : x->plan->count_features;
   x->numbers_most = values > only ? values : only;

@@ -32,6 +32,7 @@ typedef struct precis_summary_work {
   precis_apply_shape apply, apply_counts;
   int64_t value_tiles, count_tiles; /* of each head */
   int64_t numbers_most;             /* in a tile */
+  int64_t additions;                /* float32 ones that a sum passes when all tiles are applied */
   double *values, *counts;          /* of one tile */
   char *scratch;
   int64_t scratch_each;    /* bytes of a thread */

@@ -24,12 +24,15 @@ static int64_t whole_chunks(int64_t features)
   return features < PRECIS_CHUNK_FEATURES ? features : features - features % PRECIS_CHUNK_FEATURES;
 }
 
-/* Half of fast memory for what stays, be it rows of S or queries; with queries an eighth for the rows of S that stream past.
- * The rest is for the rows made from a group of queries and for what passes through. */
-int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes, precis_apply_shape *shape)
+/* Half of fast memory for what stays, be it rows of S or queries; with queries an eighth for the
+ * rows of S that stream past. The rest is for the rows made from a group of queries and for what
+ * passes through. */
+int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+                      precis_apply_shape *shape)
 {
-  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 ||
-      degree > PRECIS_FEATURES_DEGREE_MAX || precis_features_count(dim, degree) < 0)
+  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 ||
+      value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 || degree > PRECIS_FEATURES_DEGREE_MAX ||
+      precis_features_count(dim, degree) < 0)
     return PRECIS_ERR_ARGUMENT;
   const precis_feature_kernel *kernel = precis_feature_kernel_choose();
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float), columns = value_dim + 1;
@@ -48,7 +51,8 @@ int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_by
 
 int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles)
 {
-  int64_t least = shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
+  int64_t least =
+      shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
   int64_t pieces = tiles + features / least;
   int64_t chunks = features / PRECIS_CHUNK_FEATURES + shape->degree + 1 + pieces;
   return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
@@ -64,10 +68,12 @@ double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries,
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
   double passes = (double)parts(queries, shape->query_block);
-  return (double)queries * (shape->dim + shape->value_dim) + passes * (double)features * (shape->value_dim + 1);
+  return (double)queries * (shape->dim + shape->value_dim) +
+         passes * (double)features * (shape->value_dim + 1);
 }
 
-/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, value_dim + 1 sums, den, env. */
+/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, value_dim +
+ * 1 sums, den, env. */
 typedef struct resident {
   float *factor, *sums, *den, *env;
 } resident;
@@ -86,10 +92,13 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
   precis_scratch s = {.memory = memory};
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
   w->resident_floats = (int64_t)w->group * (1 + shape->dim + shape->value_dim + 1 + 2);
-  w->resident = precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
-  w->prefix = precis_scratch_take(&s, (int64_t)w->group * (1 + precis_chunk_prefixes(shape->degree)), sizeof(float));
+  w->resident =
+      precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
+  w->prefix = precis_scratch_take(
+      &s, (int64_t)w->group * (1 + precis_chunk_prefixes(shape->degree)), sizeof(float));
   w->rows = precis_scratch_take(&s, (int64_t)w->group * PRECIS_CHUNK_FEATURES, sizeof(float));
-  int64_t most = shape->tile_features > shape->stream_features ? shape->tile_features : shape->stream_features;
+  int64_t most =
+      shape->tile_features > shape->stream_features ? shape->tile_features : shape->stream_features;
   w->packed = precis_scratch_take(&s, most * (shape->value_dim + 1), sizeof(float));
   w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, most), 1);
   return s.used;
@@ -110,18 +119,18 @@ static resident resident_at(const precis_apply_shape *shape, const workspace *w,
   return r;
 }
 
-static void load(const precis_apply_shape *shape, const workspace *w, const precis_query_rows *queries, int64_t first,
-                 int64_t rows, resident r)
+static void load(const precis_apply_shape *shape, const workspace *w,
+                 const precis_query_rows *queries, int64_t first, int64_t rows, resident r)
 {
   for (int t = 0; t < w->group; t++)
     r.factor[t] = 1;
-  precis_features_load(shape->dim, rows, w->group, queries->q + first * queries->q_stride, queries->q_stride,
-                       w->group, r.factor + w->group);
+  precis_features_load(shape->dim, rows, w->group, queries->q + first * queries->q_stride,
+                       queries->q_stride, w->group, r.factor + w->group);
   memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 3) * sizeof *r.sums);
 }
 
-static void store(const precis_apply_shape *shape, const workspace *w, const precis_query_rows *queries, int64_t first,
-                  int64_t rows, resident r)
+static void store(const precis_apply_shape *shape, const workspace *w,
+                  const precis_query_rows *queries, int64_t first, int64_t rows, resident r)
 {
   if (shape->value_dim > 0)
     precis_features_unload(shape->value_dim, rows, r.sums, w->group, queries->num_stride,
@@ -132,11 +141,13 @@ static void store(const precis_apply_shape *shape, const workspace *w, const pre
   }
 }
 
-/* A chunk of S with its coefficients multiplied in, in the panels that the kernel wants. Counts, the last column, go without a_p. */
+/* A chunk of S with its coefficients multiplied in, in the panels that the kernel wants. Counts,
+ * the last column, go without a_p. */
 static void pack(const precis_apply_shape *shape, double a, const precis_feature_chunk *chunk,
                  const precis_summary_tile *tile, float *packed)
 {
-  int dv = shape->value_dim, columns = dv + 1, panels = precis_packed_panels(shape->kernel, columns);
+  int dv = shape->value_dim, columns = dv + 1,
+      panels = precis_packed_panels(shape->kernel, columns);
   int64_t row = chunk->first - tile->first;
   for (int p = 0; p < panels; p++) {
     int from = precis_packed_panel_first(shape->kernel, columns, p);
@@ -154,10 +165,12 @@ static void pack(const precis_apply_shape *shape, double a, const precis_feature
 }
 
 /* One chunk against one group. */
-static void meet(const precis_apply_shape *shape, const workspace *w, const precis_apply_coefficients *coefficients,
-                 const precis_feature_chunk *chunk, const float *packed, int64_t rows, resident r)
+static void meet(const precis_apply_shape *shape, const workspace *w,
+                 const precis_apply_coefficients *coefficients, const precis_feature_chunk *chunk,
+                 const float *packed, int64_t rows, resident r)
 {
-  precis_query_group group = {.tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
+  precis_query_group group = {
+      .tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
   shape->kernel->apply(chunk, &group, shape->value_dim + 1, packed, r.sums);
   float *counts = r.sums + (int64_t)shape->value_dim * w->group;
   float a = (float)coefficients->a[chunk->degree], e = (float)coefficients->e[chunk->degree];
@@ -178,11 +191,13 @@ static workspace start(const precis_apply_shape *shape, void *scratch)
 }
 
 /* The recipe of rows first .. first + features - 1 of a tile, and those rows packed. */
-static precis_feature_recipe prepare(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
-                                     const precis_summary_tile *tile, int64_t first, int64_t features,
-                                     const workspace *w)
+static precis_feature_recipe prepare(const precis_apply_shape *shape,
+                                     const precis_apply_coefficients *coefficients,
+                                     const precis_summary_tile *tile, int64_t first,
+                                     int64_t features, const workspace *w)
 {
-  precis_feature_recipe recipe = precis_recipe_make(shape->dim, tile->first + first, features, w->recipe);
+  precis_feature_recipe recipe =
+      precis_recipe_make(shape->dim, tile->first + first, features, w->recipe);
   float *packed = w->packed;
   for (int64_t i = 0; i < recipe.chunks; i++) {
     const precis_feature_chunk *chunk = &recipe.chunk[i];
@@ -193,7 +208,8 @@ static precis_feature_recipe prepare(const precis_apply_shape *shape, const prec
 }
 
 /* All that is prepared against one group. */
-static void meet_all(const precis_apply_shape *shape, const workspace *w, const precis_apply_coefficients *coefficients,
+static void meet_all(const precis_apply_shape *shape, const workspace *w,
+                     const precis_apply_coefficients *coefficients,
                      const precis_feature_recipe *recipe, int64_t rows, resident r)
 {
   const float *packed = w->packed;
@@ -203,8 +219,10 @@ static void meet_all(const precis_apply_shape *shape, const workspace *w, const 
   }
 }
 
-void precis_apply_tile(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
-                       const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch)
+void precis_apply_tile(const precis_apply_shape *shape,
+                       const precis_apply_coefficients *coefficients,
+                       const precis_summary_tile *tile, const precis_query_rows *queries,
+                       void *scratch)
 {
   workspace w = start(shape, scratch);
   resident r = resident_at(shape, &w, 0);
@@ -233,16 +251,20 @@ static void stream(const precis_apply_shape *shape, const precis_apply_coefficie
   }
 }
 
-void precis_apply_whole(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
-                        const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch)
+void precis_apply_whole(const precis_apply_shape *shape,
+                        const precis_apply_coefficients *coefficients,
+                        const precis_summary_tile *tile, const precis_query_rows *queries,
+                        void *scratch)
 {
   workspace w = start(shape, scratch);
   for (int64_t block = 0; block < queries->rows; block += shape->query_block) {
     int64_t rows = clamp(queries->rows - block, 0, shape->query_block);
     for (int64_t g = 0; g < rows; g += w.group)
-      load(shape, &w, queries, block + g, clamp(rows - g, 0, w.group), resident_at(shape, &w, g / w.group));
+      load(shape, &w, queries, block + g, clamp(rows - g, 0, w.group),
+           resident_at(shape, &w, g / w.group));
     stream(shape, coefficients, tile, rows, &w);
     for (int64_t g = 0; g < rows; g += w.group)
-      store(shape, &w, queries, block + g, clamp(rows - g, 0, w.group), resident_at(shape, &w, g / w.group));
+      store(shape, &w, queries, block + g, clamp(rows - g, 0, w.group),
+            resident_at(shape, &w, g / w.group));
   }
 }

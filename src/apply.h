@@ -1,13 +1,16 @@
 /* apply.h - a summary applied to queries, for one head
  *
- * With y = <q, k>, P(y) = sum_p a_p y^p and E(y) = sum_p e_p y^p, and S of summarise.h, a query gathers
+ * With y = <q, k>, P(y) = sum_p a_p y^p and E(y) = sum_p e_p y^p, and S of summarise.h, a query
+ * gathers
  *
- *   num[c] += sum_j w_j P(y_j) v_jc = sum_f a_p(f) orders_f phi_f(q) S[f][c]      orders_f = p!/alpha!, p(f) the degree of f
+ *   num[c] += sum_j w_j P(y_j) v_jc = sum_f a_p(f) orders_f phi_f(q) S[f][c]
  *   den    += sum_j w_j P(y_j)      = sum_f a_p(f) orders_f phi_f(q) count[f]
  *   env    += sum_j w_j E(y_j)      = sum_f e_p(f) orders_f phi_f(q) count[f]
  *
- * den and env share sum_f orders_f phi_f(q) count[f] over each degree, so that E costs nothing more up to P's degree, and one
- * number a feature beyond (a tile with value_dim 0). */
+ * with orders_f = p!/alpha! and p(f) the degree of f.
+ *
+ * den and env share sum_f orders_f phi_f(q) count[f] over each degree, so that E costs nothing
+ * more up to P's degree, and one number a feature beyond (a tile with value_dim 0). */
 #ifndef PRECIS_SRC_APPLY_H
 #define PRECIS_SRC_APPLY_H
 
@@ -19,14 +22,15 @@
 typedef struct precis_apply_shape {
   int dim, value_dim; /* value_dim 0: only counts */
   int degree;
-  int64_t query_block;   /* n_b, queries that stay in fast memory with their sums, a multiple of the kernel's group */
-  int64_t tile_features; /* r_b, rows of S that stay there */
+  int64_t query_block;     /* n_b, queries that stay in fast memory with their sums: whole groups */
+  int64_t tile_features;   /* r_b, rows of S that stay there */
   int64_t stream_features; /* rows of S at a time that pass by queries that stay */
   const precis_feature_kernel *kernel;
 } precis_apply_shape;
 
 /* ARGUMENT as precis_summarise_plan(). */
-int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes, precis_apply_shape *shape);
+int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+                      precis_apply_shape *shape);
 
 /* Rows first .. first + features - 1 of S. */
 typedef struct precis_summary_tile {
@@ -35,7 +39,8 @@ typedef struct precis_summary_tile {
   const float *counts; /* features */
 } precis_summary_tile;
 
-/* Queries of one head, centred and scaled so that y is the inner product with the keys as summarised. */
+/* Queries of one head, centred and scaled so that y is the inner product with the keys as
+ * summarised. */
 typedef struct precis_query_rows {
   int64_t rows;
   const float *q; /* rows x dim, q_stride floats apart */
@@ -50,29 +55,36 @@ typedef struct precis_apply_coefficients {
   const double *a, *e;
 } precis_apply_coefficients;
 
-/* Either way: adds to num, den and env, which the caller has cleared before the first tile. Any number of queries and features,
- * also none.
+/* Either way: adds to num, den and env, which the caller has cleared before the first tile. Any
+ * number of queries and features, also none.
  *   scratch  precis_apply_scratch() bytes, aligned to 64 bytes
- * No aliasing. All sums are float32: over the at most PRECIS_CHUNK_FEATURES features of a chunk, then over the chunks.
- * Kernel: never fails, allocates or communicates; the caller has set BLAS to one thread. */
+ * No aliasing. All sums are float32: over the at most PRECIS_CHUNK_FEATURES features of a chunk,
+ * then over the chunks. Kernel: never fails, allocates or communicates; the caller has set BLAS
+ * to one thread. */
 
-/* Feature-stationary, for tiles that arrive one by one: all queries against rows of S that stay in fast memory.
+/* Feature-stationary, for tiles that arrive one by one: all queries against rows of S that stay
+ * in fast memory.
  * I/O for n queries: (n d + 2 n (d_v + 3)) ceil(features / r_b) + features (d_v + 1). */
-void precis_apply_tile(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
-                       const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch);
+void precis_apply_tile(const precis_apply_shape *shape,
+                       const precis_apply_coefficients *coefficients,
+                       const precis_summary_tile *tile, const precis_query_rows *queries,
+                       void *scratch);
 
 /* Query-stationary, for an S that is all there: n_b queries stay in fast memory and S streams past.
  * I/O for n queries: n (d + d_v) + ceil(n / n_b) r (d_v + 1). */
-void precis_apply_whole(const precis_apply_shape *shape, const precis_apply_coefficients *coefficients,
-                        const precis_summary_tile *tile, const precis_query_rows *queries, void *scratch);
+void precis_apply_whole(const precis_apply_shape *shape,
+                        const precis_apply_coefficients *coefficients,
+                        const precis_summary_tile *tile, const precis_query_rows *queries,
+                        void *scratch);
 
 /* The formulas above, in 4-byte words. */
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
 
-/* The longest chain of float32 additions that a term of num, den or env passes when `features` features of S are applied in so many
- * tiles (or calls). Besides, a term passes a rounding for each of: S's entry, a_p, orders and the two products of these; d
- * factors of phi(q); the product with S. */
+/* The longest chain of float32 additions that a term of num, den or env passes when `features`
+ * features of S are applied in so many tiles (or calls). Besides, a term passes a rounding for
+ * each of: S's entry, a_p, orders and the two products of these; d factors of phi(q); the
+ * product with S. */
 int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles);
 
 /* Bytes of working space of one call of either. */

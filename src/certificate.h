@@ -28,7 +28,7 @@ typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */
   int key_block;     /* keys in a float32 sum */
   int wire;                  /* roundings of sums to float32 on their way */
-  int64_t features;
+  int64_t additions;         /* when applied: see precis_apply_roundings(), values and counts together */
 } precis_summary_rounding;
 
 /* What rounding may add to the error mass of a row, in units of the sum of weights W of the keys in the summary, for a row with |y| <=

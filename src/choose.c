@@ -1,5 +1,6 @@
 #include "src/choose.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -83,7 +84,7 @@ static int longest(const precis_head_sample *s, int *rows)
     double best = -1;
     for (int row = 0; row < s->rows; row++) {
       const double *moments = row_of(s, row);
-      double spread = moments[0] > 0 ? moments[2] / moments[0] : -1;
+      double spread = moments[PRECIS_SAMPLE_EXP] >= DBL_MIN ? moments[2] / moments[0] : -1; /* else quotients overflow */
       if (spread < limit && spread > best) {
         best = spread;
         rows[count] = row;
@@ -151,7 +152,7 @@ static double square_error(const double *row, int degree, const double *a)
     for (int q = 0; q <= degree; q++)
       sum += a[p] * a[q] * row[p + q];
   }
-  return fmax(sum, 0) * row[0] / (row[PRECIS_SAMPLE_EXP] * row[PRECIS_SAMPLE_EXP]);
+  return fmax(sum, 0) / row[PRECIS_SAMPLE_EXP] * (row[0] / row[PRECIS_SAMPLE_EXP]);
 }
 
 double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit)
@@ -160,7 +161,7 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
   double unit = fmax(sample->bound, 1e-20) / 4; /* powers of y in it are of about one size */
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
-    double weight = row[0] > 0 ? row[0] / (row[PRECIS_SAMPLE_EXP] * row[PRECIS_SAMPLE_EXP]) : 0;
+    double weight = row[PRECIS_SAMPLE_EXP] >= DBL_MIN ? row[0] / row[PRECIS_SAMPLE_EXP] / row[PRECIS_SAMPLE_EXP] : 0;
     for (int p = 0; p <= degree; p++) {
       b[p] += weight * row[PRECIS_SAMPLE_EXP + p] * pow(unit, -p);
       for (int q = 0; q <= degree; q++)
@@ -173,7 +174,7 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
   for (int p = 0; p <= degree; p++)
     fit->a[p] = b[p] * pow(unit, -p);
   for (int i = 0; i < sample->rows; i++)
-    if (row_of(sample, i)[0] > 0)
+    if (row_of(sample, i)[PRECIS_SAMPLE_EXP] >= DBL_MIN)
       worst = fmax(worst, square_error(row_of(sample, i), degree, fit->a));
   return sqrt(worst);
 }

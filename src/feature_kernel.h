@@ -1,17 +1,29 @@
 /* feature_kernel.h - one chunk of features against one block of tokens, in several forms
  *
- * Everything around it (loops over tiles and blocks, packing, scratch) is the same for all forms and lives in
- * summarise.c and apply.c. The forms:
+ * Everything around it (loops over tiles and blocks, packing, scratch) is the same for all forms
+ * and lives in summarise.c and apply.c. The forms:
  *
  *   gemm   makes the chunk's rows and calls cblas_sgemm
- *   fused  makes a few rows at a time, in the first-level cache, and multiplies them into accumulators that stay in registers;
- *          compiled for three vector widths: v4 (AVX-512), v3 (AVX2) and plain (whatever the compiler was told to use)
+ *   fused  makes a few rows at a time, in the first-level cache, and multiplies them into
+ *          accumulators that stay in registers; compiled for three vector widths: v4 (AVX-512),
+ *          v3 (AVX2) and plain (what the compiler was told to use)
  *
- * The rule: fused v4 or v3 where the processor has them, else gemm, whose BLAS knows the hardware better than plain C.
- * Measured ratios are in the comment on precis_feature_kernel_choose().
+ * The rule: fused v4 or v3 where the processor has them, else gemm, whose BLAS knows the hardware
+ * better than plain C. It does not depend on the shape. Summarise/apply on one core (Zen 5) in
+ * ratio to cblas_sgemm 2048^3, value_dim = dim, with a BLAS for AVX2 (125 Gflop/s) and one for
+ * AVX-512 (235 Gflop/s), 4 MiB of fast memory:
  *
- * All arrays are float32 unless they say double, aligned to 64 bytes and free of aliases. Kernels never allocate, communicate,
- * log or fail; the caller has set BLAS to one thread. */
+ *                        d=64 g=2    d=32 g=3    d=16 g=3    d=8 g=4
+ *   AVX2     fused v4    1.78/1.85   1.70/1.82   1.41/1.63   .70/1.20
+ *            fused v3     .94/.96     .91/.94     .85/.88    .55/.67
+ *            gemm         .84/.82     .77/.72     .63/.58    .45/.41
+ *   AVX-512  fused v4     .93/.96     .90/.96     .74/.86    .37/.63
+ *            gemm         .73/.73     .65/.60     .47/.47    .38/.42
+ *
+ * Values narrower than a vector (dim 8) leave lanes idle when summarising.
+ *
+ * All arrays are float32 unless they say double, aligned to 64 bytes and free of aliases.
+ * Kernels never allocate, communicate, log or fail; the caller has set BLAS to one thread. */
 #ifndef PRECIS_SRC_FEATURE_KERNEL_H
 #define PRECIS_SRC_FEATURE_KERNEL_H
 
@@ -21,7 +33,8 @@
 
 enum {
   PRECIS_KEY_BLOCK = 256, /* keys at a time, at most */
-  PRECIS_KEY_ROW = 272,   /* floats from row to row of a block of keys: 256 would map all rows to a few cache sets */
+  /* Floats from row to row of a block of keys: 256 would put all rows into a few cache sets. */
+  PRECIS_KEY_ROW = 272,
   PRECIS_QUERY_GROUP_MOST = 256
 };
 
@@ -29,11 +42,11 @@ enum {
 typedef struct precis_key_block {
   int64_t tokens;      /* 1..PRECIS_KEY_BLOCK */
   const float *factor; /* 1 + dim rows: ones, the variables */
-  float *prefix;       /* 1 + precis_chunk_prefixes() rows, row 0 the weights; others are working space */
-  float *rows;         /* PRECIS_CHUNK_FEATURES rows of working space */
-  int value_dim;       /* 0: only counts */
-  const float *v;      /* panels of up to value_panel columns, one after the other: see precis_value_panel_width() */
-  float *products;     /* PRECIS_CHUNK_FEATURES x value_dim of working space */
+  float *prefix; /* 1 + precis_chunk_prefixes() rows, row 0 the weights; others are working space */
+  float *rows;   /* PRECIS_CHUNK_FEATURES rows of working space */
+  int value_dim; /* 0: only counts */
+  const float *v;  /* panels, one after the other: see precis_value_panel_width() */
+  float *products; /* PRECIS_CHUNK_FEATURES x value_dim of working space */
 } precis_key_block;
 
 /* A group of queries. Rows precis_feature_kernel_group() apart, zero from `tokens` up. */
@@ -46,19 +59,21 @@ typedef struct precis_query_group {
 
 typedef struct precis_feature_kernel {
   const char *name;
-  int lanes;        /* columns of a value panel come in multiples of this */
-  int value_panel;  /* columns of a value panel, at most */
-  int group;        /* queries at a time ... */
-  int count_group;  /* ... and when there are only counts */
-  int apply_panel;  /* columns of a packed panel, at most; 0: all values in one, counts in another */
+  int lanes;       /* columns of a value panel come in multiples of this */
+  int value_panel; /* columns of a value panel, at most */
+  int group;       /* queries at a time ... */
+  int count_group; /* ... and when there are only counts */
+  int apply_panel; /* columns of a packed panel, at most; 0: all values in one, counts in another */
 
-  /* values[f * value_dim + c] += sum_t row_f[t] v[t][c], counts[f] += sum_t row_f[t], rows carrying the weights.
-   * Sums over a block are float32, those over blocks are these doubles: errors do not grow with the number of keys. */
-  void (*summarise)(const precis_feature_chunk *chunk, const precis_key_block *block, double *values,
-                    double *counts);
+  /* values[f * value_dim + c] += sum_t row_f[t] v[t][c], counts[f] += sum_t row_f[t], rows
+   * carrying the weights. Sums over a block are float32, those over blocks are these doubles:
+   * errors do not grow with the number of keys. */
+  void (*summarise)(const precis_feature_chunk *chunk, const precis_key_block *block,
+                    double *values, double *counts);
 
-  /* sums[c * group + t] += sum_f row_f[t] packed_f[c] for c < columns, all float32. packed: panels, one after the other,
-   * each features x width; see precis_packed_panel_first(). columns = 1: counts only. */
+  /* sums[c * group + t] += sum_f row_f[t] packed_f[c] for c < columns, all float32. packed:
+   * panels, one after the other, each features x width; see precis_packed_panel_first(). columns
+   * = 1: counts only. */
   void (*apply)(const precis_feature_chunk *chunk, const precis_query_group *group, int columns,
                 const float *packed, float *sums);
 } precis_feature_kernel;
@@ -76,8 +91,10 @@ static inline int precis_packed_panels(const precis_feature_kernel *kernel, int 
   return (columns + kernel->apply_panel - 1) / kernel->apply_panel;
 }
 
-/* The first column of a panel; panels differ by at most one column in width, unless they separate values and counts. */
-static inline int precis_packed_panel_first(const precis_feature_kernel *kernel, int columns, int panel)
+/* The first column of a panel; panels differ by at most one column in width, unless they
+ * separate values and counts. */
+static inline int precis_packed_panel_first(const precis_feature_kernel *kernel, int columns,
+                                            int panel)
 {
   int panels = precis_packed_panels(kernel, columns);
   if (kernel->apply_panel == 0)

@@ -14,8 +14,8 @@ static int64_t greatest_divisor(int64_t a, int64_t b)
   return a;
 }
 
-/* C(n, k), or -1. After step i the product is C(n - k + i, i), an integer; dividing before multiplying keeps all that lies
- * between below the result. */
+/* C(n, k), or -1. After step i the product is C(n - k + i, i), an integer; dividing before
+ * multiplying keeps all that lies between below the result. */
 static int64_t choose(int64_t n, int64_t k)
 {
   int64_t result = 1;
@@ -47,7 +47,8 @@ precis_monomial precis_monomial_at(int dim, int64_t feature)
   int variable = 0;
   for (int i = 0; i < m.degree; i++) {
     /* Those whose place i holds `variable` go on with any monomial in the variables from it on. */
-    for (int64_t size; feature >= (size = homogeneous(dim - variable, m.degree - 1 - i)); variable++)
+    for (int64_t size; feature >= (size = homogeneous(dim - variable, m.degree - 1 - i));
+         variable++)
       feature -= size;
     m.variable[i] = variable;
   }
@@ -83,14 +84,15 @@ double precis_monomial_orders(const precis_monomial *m)
 
 /* What precis_features_make does to one row. */
 PRECIS_CLONES
-static void multiply(int64_t tokens, const float *restrict a, const float *restrict b, float *restrict product)
+static void multiply(int64_t tokens, const float *restrict a, const float *restrict b,
+                     float *restrict product)
 {
   for (int64_t t = 0; t < tokens; t++)
     product[t] = a[t] * b[t];
 }
 
-void precis_features_make(const precis_feature_chunk *chunk, int64_t tokens, int64_t ld, const float *factor,
-                          float *prefix, float *rows)
+void precis_features_make(const precis_feature_chunk *chunk, int64_t tokens, int64_t ld,
+                          const float *factor, float *prefix, float *rows)
 {
   for (int i = 0; i < chunk->prefixes; i++)
     multiply(tokens, prefix + chunk->prefix[i].prefix * ld, factor + chunk->prefix[i].factor * ld,
@@ -108,13 +110,15 @@ void precis_features_make(const precis_feature_chunk *chunk, int64_t tokens, int
 
 typedef float four __attribute__((vector_size(16), aligned(4)));
 
-/* A 4 x 4 block from rows of the one matrix to rows of the other, four at a time: element by element the strided stores would
- * cost as much as several features. */
+/* A 4 x 4 block from rows of the one matrix to rows of the other, four at a time: element by
+ * element the strided stores would cost as much as several features. */
 static inline void transpose(const four *in, four *out)
 {
 #ifdef SHUFFLES
-  four ab0 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5), ab1 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
-  four cd0 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5), cd1 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+  four ab0 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5),
+       ab1 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
+  four cd0 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5),
+       cd1 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
   out[0] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
   out[1] = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
   out[2] = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
@@ -126,8 +130,8 @@ static inline void transpose(const four *in, four *out)
 #endif
 }
 
-void precis_features_load(int dim, int64_t tokens, int64_t padded, const float *x, int64_t stride, int64_t ld,
-                          float *rows)
+void precis_features_load(int dim, int64_t tokens, int64_t padded, const float *x, int64_t stride,
+                          int64_t ld, float *rows)
 {
   int64_t whole = tokens - tokens % 4;
   int wide = dim - dim % 4;
@@ -147,7 +151,8 @@ void precis_features_load(int dim, int64_t tokens, int64_t padded, const float *
   }
 }
 
-void precis_features_unload(int dim, int64_t tokens, const float *rows, int64_t ld, int64_t stride, float *x)
+void precis_features_unload(int dim, int64_t tokens, const float *rows, int64_t ld, int64_t stride,
+                            float *x)
 {
   int64_t whole = tokens - tokens % 4;
   int wide = dim - dim % 4;

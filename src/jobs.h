@@ -1,7 +1,9 @@
-/* jobs.h - the work of one step of a move: some heads' queries against some heads' tiles, over the threads
+/* jobs.h - the work of one step of a move: some heads' queries against some heads' tiles, over the
+ * threads
  *
- * Pure computation with one opening for whoever moves the data: `poll` is called from the calling thread every few
- * milliseconds, so that messages in flight make progress (Open MPI has no thread for it). */
+ * Pure computation with one opening for whoever moves the data: `poll` is called from the calling
+ * thread every few milliseconds, so that messages in flight make progress (Open MPI has no thread
+ * for it). */
 #ifndef PRECIS_SRC_JOBS_H
 #define PRECIS_SRC_JOBS_H
 

@@ -11,8 +11,9 @@ static int64_t whole_lines(int64_t bytes)
   return (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* A chunk ends at PRECIS_CHUNK_FEATURES features, at the end of a degree, or before it has too many prefixes. A feature brings
- * at most degree - 1 of those, so the last would take 64 features and more. */
+/* A chunk ends at PRECIS_CHUNK_FEATURES features, at the end of a degree, or before it has too
+ * many prefixes. A feature brings at most degree - 1 of those, so the last would take 64
+ * features and more. */
 static int64_t chunks_most(int64_t features)
 {
   return features / 64 + PRECIS_FEATURES_DEGREE_MAX + 2;
@@ -26,7 +27,8 @@ int64_t precis_recipe_bytes(int degree, int64_t features)
          whole_lines(features * (degree > 1 ? degree - 1 : 0) * step);
 }
 
-/* Where the walk over the features stands, and what is known of the first i variables of its monomial. */
+/* Where the walk over the features stands, and what is known of the first i variables of its
+ * monomial. */
 typedef struct walk {
   int dim;
   precis_monomial monomial;
@@ -50,11 +52,12 @@ static void begin(walk *w)
 }
 
 /* Adds the steps for the prefixes that end at `place` and later. */
-static void add_prefixes(walk *w, int place, precis_feature_chunk *chunk, precis_feature_step *steps)
+static void add_prefixes(walk *w, int place, precis_feature_chunk *chunk,
+                         precis_feature_step *steps)
 {
   for (int i = place; i < w->monomial.degree - 1; i++) {
-    steps[chunk->prefixes] =
-        (precis_feature_step){.prefix = w->row[i], .factor = (uint16_t)(1 + w->monomial.variable[i])};
+    steps[chunk->prefixes] = (precis_feature_step){
+        .prefix = w->row[i], .factor = (uint16_t)(1 + w->monomial.variable[i])};
     w->row[i + 1] = (uint16_t)++chunk->prefixes;
     w->equal[i + 1] = occurrences(w, i);
     w->orders[i + 1] = w->orders[i] * (i + 1) / w->equal[i + 1];
@@ -69,7 +72,8 @@ static void add_feature(const walk *w, precis_feature_step *step, float *orders)
     *orders = 1;
     return;
   }
-  *step = (precis_feature_step){.prefix = w->row[last], .factor = (uint16_t)(1 + w->monomial.variable[last])};
+  *step = (precis_feature_step){.prefix = w->row[last],
+                                .factor = (uint16_t)(1 + w->monomial.variable[last])};
   *orders = (float)(w->orders[last] * (last + 1) / occurrences(w, last));
 }
 
@@ -104,10 +108,14 @@ precis_feature_recipe precis_recipe_make(int dim, int64_t first, int64_t feature
   walk w = {.dim = dim, .monomial = precis_monomial_at(dim, first)};
   for (int64_t done = 0; done < features;) {
     precis_feature_chunk *chunk = &recipe.chunk[recipe.chunks++];
-    *chunk = (precis_feature_chunk){.first = first + done, .degree = w.monomial.degree, .prefix = prefix,
-                                    .feature = feature, .orders = orders};
+    *chunk = (precis_feature_chunk){.first = first + done,
+                                    .degree = w.monomial.degree,
+                                    .prefix = prefix,
+                                    .feature = feature,
+                                    .orders = orders};
     int64_t most = features - done;
-    fill(&w, most < PRECIS_CHUNK_FEATURES ? most : PRECIS_CHUNK_FEATURES, chunk, prefix, feature, orders);
+    fill(&w, most < PRECIS_CHUNK_FEATURES ? most : PRECIS_CHUNK_FEATURES, chunk, prefix, feature,
+         orders);
     done += chunk->features;
     prefix += chunk->prefixes;
     feature += chunk->features;

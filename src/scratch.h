@@ -17,7 +17,8 @@ typedef struct precis_scratch {
 static inline void *precis_scratch_take(precis_scratch *scratch, int64_t count, size_t size)
 {
   int64_t at = scratch->used, bytes = count * (int64_t)size;
-  scratch->used += (bytes + PRECIS_SCRATCH_ALIGNMENT - 1) / PRECIS_SCRATCH_ALIGNMENT * PRECIS_SCRATCH_ALIGNMENT;
+  scratch->used +=
+      (bytes + PRECIS_SCRATCH_ALIGNMENT - 1) / PRECIS_SCRATCH_ALIGNMENT * PRECIS_SCRATCH_ALIGNMENT;
   return scratch->memory ? scratch->memory + at : NULL;
 }
 

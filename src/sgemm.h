@@ -6,4 +6,8 @@
  * thread. */
 void precis_sgemm_square(int order, const float *a, const float *b, float *c);
 
+/* The kind of processor that BLAS takes this one for. An old library may not know a new one, and
+ * then falls short of it. Static storage. */
+const char *precis_sgemm_core(void);
+
 #endif

@@ -20,13 +20,14 @@ static int64_t whole_chunks(int64_t features)
   return features < PRECIS_CHUNK_FEATURES ? features : features - features % PRECIS_CHUNK_FEATURES;
 }
 
-/* Half of fast memory for the accumulators, two words each; a quarter for a block of keys, the rest for the rows made from it
- * and for what passes through. */
+/* Half of fast memory for the accumulators, two words each; a quarter for a block of keys, the
+ * rest for the rows made from it and for what passes through. */
 int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
                           precis_summarise_shape *shape)
 {
-  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 ||
-      degree > PRECIS_FEATURES_DEGREE_MAX || precis_features_count(dim, degree) < 0)
+  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 ||
+      value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 || degree > PRECIS_FEATURES_DEGREE_MAX ||
+      precis_features_count(dim, degree) < 0)
     return PRECIS_ERR_ARGUMENT;
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
   int64_t keys = clamp(words / 8 / (dim + value_dim), KEYS_LEAST, PRECIS_KEY_BLOCK);
@@ -35,7 +36,8 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
       .value_dim = value_dim,
       .degree = degree,
       .key_block = (int)(keys - keys % KEYS_LEAST),
-      .tile_features = whole_chunks(clamp(words / 2 / (2 * (value_dim + 1)), FEATURES_LEAST, FEATURES_MOST)),
+      .tile_features =
+          whole_chunks(clamp(words / 2 / (2 * (value_dim + 1)), FEATURES_LEAST, FEATURES_MOST)),
       .kernel = precis_feature_kernel_choose(),
   };
   return PRECIS_SUCCESS;
@@ -44,7 +46,8 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
 double precis_summarise_words(const precis_summarise_shape *shape, int64_t keys, int64_t features)
 {
   double passes = (double)((features + shape->tile_features - 1) / shape->tile_features);
-  return (double)keys * (shape->dim + shape->value_dim) * passes + (double)features * (shape->value_dim + 1);
+  return (double)keys * (shape->dim + shape->value_dim) * passes +
+         (double)features * (shape->value_dim + 1);
 }
 
 typedef struct workspace {
@@ -57,10 +60,13 @@ static int64_t lay_out(const precis_summarise_shape *shape, void *memory, worksp
   precis_scratch s = {.memory = memory};
   const int64_t row = PRECIS_KEY_ROW;
   w->factor = precis_scratch_take(&s, (1 + shape->dim) * row, sizeof(float));
-  w->prefix = precis_scratch_take(&s, (1 + precis_chunk_prefixes(shape->degree)) * row, sizeof(float));
+  w->prefix =
+      precis_scratch_take(&s, (1 + precis_chunk_prefixes(shape->degree)) * row, sizeof(float));
   w->rows = precis_scratch_take(&s, PRECIS_CHUNK_FEATURES * row, sizeof(float));
-  w->v = precis_scratch_take(&s, (int64_t)shape->key_block * (shape->value_dim + shape->kernel->lanes), sizeof(float));
-  w->products = precis_scratch_take(&s, (int64_t)PRECIS_CHUNK_FEATURES * shape->value_dim, sizeof(float));
+  w->v = precis_scratch_take(
+      &s, (int64_t)shape->key_block * (shape->value_dim + shape->kernel->lanes), sizeof(float));
+  w->products =
+      precis_scratch_take(&s, (int64_t)PRECIS_CHUNK_FEATURES * shape->value_dim, sizeof(float));
   w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, shape->tile_features), 1);
   return s.used;
 }
@@ -71,8 +77,10 @@ int64_t precis_summarise_scratch(const precis_summarise_shape *shape)
   return lay_out(shape, NULL, &w);
 }
 
-/* Copies a block of values into panels, filled up with zeros: rows of a wide stride would meet in a few cache sets. */
-static void load_values(const precis_summarise_shape *shape, int64_t keys, const float *v, int64_t stride, float *panel)
+/* Copies a block of values into panels, filled up with zeros: rows of a wide stride would meet
+ * in a few cache sets. */
+static void load_values(const precis_summarise_shape *shape, int64_t keys, const float *v,
+                        int64_t stride, float *panel)
 {
   for (int c = 0; c < shape->value_dim; c += shape->kernel->value_panel) {
     int width = precis_value_panel_width(shape->kernel, shape->value_dim - c);
@@ -84,12 +92,12 @@ static void load_values(const precis_summarise_shape *shape, int64_t keys, const
   }
 }
 
-static void load(const precis_summarise_shape *shape, const precis_weighted_keys *from, int64_t first, int64_t keys,
-                 const workspace *w)
+static void load(const precis_summarise_shape *shape, const precis_weighted_keys *from,
+                 int64_t first, int64_t keys, const workspace *w)
 {
   int64_t whole = (keys + 15) / 16 * 16;
-  precis_features_load(shape->dim, keys, whole, from->k + first * from->k_stride, from->k_stride, PRECIS_KEY_ROW,
-                       w->factor + PRECIS_KEY_ROW);
+  precis_features_load(shape->dim, keys, whole, from->k + first * from->k_stride, from->k_stride,
+                       PRECIS_KEY_ROW, w->factor + PRECIS_KEY_ROW);
   for (int64_t t = 0; t < whole; t++)
     w->prefix[t] = t >= keys ? 0 : from->w ? from->w[first + t] : 1;
   if (shape->value_dim > 0)
@@ -98,21 +106,29 @@ static void load(const precis_summarise_shape *shape, const precis_weighted_keys
 
 /* All keys against one tile. */
 static void add_tile(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
-                     const precis_feature_recipe *recipe, double *values, double *counts, const workspace *w)
+                     const precis_feature_recipe *recipe, double *values, double *counts,
+                     const workspace *w)
 {
   for (int64_t key = 0; key < keys->keys; key += shape->key_block) {
     int64_t block = clamp(keys->keys - key, 0, shape->key_block);
     load(shape, keys, key, block, w);
-    precis_key_block in = {.tokens = block, .factor = w->factor, .prefix = w->prefix, .rows = w->rows,
-                           .value_dim = shape->value_dim, .v = w->v, .products = w->products};
+    precis_key_block in = {.tokens = block,
+                           .factor = w->factor,
+                           .prefix = w->prefix,
+                           .rows = w->rows,
+                           .value_dim = shape->value_dim,
+                           .v = w->v,
+                           .products = w->products};
     for (int64_t i = 0, done = 0; i < recipe->chunks; done += recipe->chunk[i++].features)
-      shape->kernel->summarise(&recipe->chunk[i], &in, shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
+      shape->kernel->summarise(&recipe->chunk[i], &in,
+                               shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
                                counts + done);
   }
 }
 
-void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys, int64_t first,
-                          int64_t features, double *values, double *counts, void *scratch)
+void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
+                          int64_t first, int64_t features, double *values, double *counts,
+                          void *scratch)
 {
   workspace w;
   lay_out(shape, scratch, &w);
@@ -121,20 +137,23 @@ void precis_summarise_add(const precis_summarise_shape *shape, const precis_weig
   for (int64_t done = 0; keys->keys > 0 && done < features; done += shape->tile_features) {
     int64_t tile = clamp(features - done, 0, shape->tile_features);
     precis_feature_recipe recipe = precis_recipe_make(shape->dim, first + done, tile, w.recipe);
-    add_tile(shape, keys, &recipe, shape->value_dim > 0 ? values + done * shape->value_dim : NULL, counts + done, &w);
+    add_tile(shape, keys, &recipe, shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
+             counts + done, &w);
   }
 }
 
 /* Cloned functions must be static: the linker does not hide the dispatchers of others. */
 PRECIS_CLONES
-static void merge(int64_t numbers, double into_scale, double *into, double from_scale, const double *from)
+static void merge(int64_t numbers, double into_scale, double *into, double from_scale,
+                  const double *from)
 {
   for (int64_t i = 0; i < numbers; i++)
     into[i] = into_scale * into[i] + from_scale * from[i];
 }
 
 PRECIS_CLONES
-static void merge_wire(int64_t numbers, double into_scale, double *into, double from_scale, const float *from)
+static void merge_wire(int64_t numbers, double into_scale, double *into, double from_scale,
+                       const float *from)
 {
   for (int64_t i = 0; i < numbers; i++)
     into[i] = into_scale * into[i] + from_scale * (double)from[i];
@@ -147,12 +166,14 @@ static void round_all(int64_t numbers, double scale, const double *from, float *
     into[i] = (float)(scale * from[i]);
 }
 
-void precis_summary_merge(int64_t numbers, double into_scale, double *into, double from_scale, const double *from)
+void precis_summary_merge(int64_t numbers, double into_scale, double *into, double from_scale,
+                          const double *from)
 {
   merge(numbers, into_scale, into, from_scale, from);
 }
 
-void precis_summary_merge_wire(int64_t numbers, double into_scale, double *into, double from_scale, const float *from)
+void precis_summary_merge_wire(int64_t numbers, double into_scale, double *into, double from_scale,
+                               const float *from)
 {
   merge_wire(numbers, into_scale, into, from_scale, from);
 }

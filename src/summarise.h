@@ -2,9 +2,10 @@
  *
  *   S[f][c] = sum_j w_j phi_f(k_j) v_jc        count[f] = sum_j w_j phi_f(k_j)
  *
- * Feature-stationary: a tile of rows of S stays in fast memory and the keys and values stream past it. I/O for n keys and
- * r features in tiles of r_b: n (d + d_v) ceil(r / r_b) + r (d_v + 1) numbers. phi is never stored: its rows exist for one
- * block of keys and a few features at a time. */
+ * Feature-stationary: a tile of rows of S stays in fast memory and the keys and values stream
+ * past it. I/O for n keys and r features in tiles of r_b: n (d + d_v) ceil(r / r_b) + r (d_v +
+ * 1) numbers. phi is never stored: its rows exist for one block of keys and a few features at a
+ * time. */
 #ifndef PRECIS_SRC_SUMMARISE_H
 #define PRECIS_SRC_SUMMARISE_H
 
@@ -21,12 +22,14 @@ typedef struct precis_summarise_shape {
   const precis_feature_kernel *kernel;
 } precis_summarise_shape;
 
-/* value_dim may be 0: features that only counts are kept of. ARGUMENT for sizes out of range (dim and value_dim up to
- * PRECIS_FEATURES_DIM_MAX, degree up to PRECIS_FEATURES_DEGREE_MAX, their features within int64_t). */
+/* value_dim may be 0: features that only counts are kept of. ARGUMENT for sizes out of range
+ * (dim and value_dim up to PRECIS_FEATURES_DIM_MAX, degree up to PRECIS_FEATURES_DEGREE_MAX,
+ * their features within int64_t). */
 int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
                           precis_summarise_shape *shape);
 
-/* Numbers that n keys and so many features move through fast memory, by the formula above, in 4-byte words. */
+/* Numbers that n keys and so many features move through fast memory, by the formula above, in
+ * 4-byte words. */
 double precis_summarise_words(const precis_summarise_shape *shape, int64_t keys, int64_t features);
 
 /* Bytes of working space of one call. */
@@ -42,19 +45,22 @@ typedef struct precis_weighted_keys {
   const float *w; /* keys: >= 0, relative to the log-scale that travels with S; NULL: ones */
 } precis_weighted_keys;
 
-/* Adds keys to rows first .. first + features - 1 of S (first + features <= C(dim + degree, degree)). Any number of keys
- * and features, also none; one key costs O(features (value_dim + 1)).
- *   values   features x value_dim doubles, in a row; alignment of a double will do. Not touched where value_dim is 0
+/* Adds keys to rows first .. first + features - 1 of S, where first + features <= C(dim + degree,
+ * degree). Any number of keys and features, also none. One key costs O(features (value_dim + 1)).
+ *   values   features x value_dim doubles, aligned as such; not touched where value_dim is 0
  *   counts   features doubles
  *   scratch  precis_summarise_scratch() bytes, aligned to 64 bytes
- * No aliasing. Products and sums over a block of up to PRECIS_KEY_BLOCK keys are float32 (relative error at most
- * (block + degree + 1) epsilon / 2 of the sum of magnitudes), sums over blocks double: the error does not grow with the number of keys.
+ * No aliasing. Products and sums over a block of at most PRECIS_KEY_BLOCK keys are float32: a block
+ * is wrong by at most (block + degree + 1) 2^-24 times its sum of magnitudes, to first order. Sums
+ * over blocks are double, so that this bounds the relative error for any number of keys.
  * Kernel: never fails, allocates or communicates; the caller has set BLAS to one thread. */
-void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys, int64_t first,
-                          int64_t features, double *values, double *counts, void *scratch);
+void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
+                          int64_t first, int64_t features, double *values, double *counts,
+                          void *scratch);
 
 /* into = into_scale into + from_scale from, for merging sums whose log-scales differ. */
-void precis_summary_merge(int64_t numbers, double into_scale, double *into, double from_scale, const double *from);
+void precis_summary_merge(int64_t numbers, double into_scale, double *into, double from_scale,
+                          const double *from);
 
 /* The same for sums as they travel. */
 void precis_summary_merge_wire(int64_t numbers, double into_scale, double *into, double from_scale,

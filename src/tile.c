@@ -6,15 +6,16 @@
 
 #include "src/softmax.h"
 
-enum { STRIP_MOST = 192, KEYS_MOST = 512, BLOCK_LEAST = 16, BLOCK_MOST = 1024 };
+enum { STRIP_MOST = 192, KEYS_MOST = 512, BLOCK_LEAST = 16, BLOCK_MOST = 8192 };
 
 static int clamp(int64_t value, int64_t least, int64_t most)
 {
   return (int)(value < least ? least : value > most ? most : value);
 }
 
-/* A third of fast memory for queries and accumulators, a third for a block of keys with the scores that belong to it; the rest
- * is slack for what BLAS packs and for caches that are not fully associative. */
+/* A third of fast memory for queries and accumulators, a third for a block of keys with the scores
+ * that belong to it; the rest is for what BLAS packs, a copy of the scores above all, and for
+ * caches that are not fully associative. */
 precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_bytes)
 {
   int64_t third = fast_memory_bytes / (int64_t)sizeof(float) / 3;
@@ -27,6 +28,13 @@ precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_b
   if (shape.key_block > 16)
     shape.key_block -= shape.key_block % 16;
   return shape;
+}
+
+double precis_tile_words(const precis_tile_shape *shape, int64_t queries, int64_t keys)
+{
+  double each = shape->dim + shape->value_dim;
+  double passes = (double)((queries + shape->query_block - 1) / shape->query_block);
+  return (double)queries * (each + 2) + passes * (double)keys * each;
 }
 
 static int64_t round_up(int64_t floats)
@@ -53,12 +61,12 @@ static workspace lay_out(const precis_tile_shape *shape, float *scratch)
 int64_t precis_tile_scratch(const precis_tile_shape *shape)
 {
   return round_up((int64_t)shape->query_block * shape->dim) +
-         round_up((int64_t)shape->query_block * shape->value_dim) + 2 * round_up(shape->query_block) +
-         (int64_t)shape->query_strip * shape->key_block;
+         round_up((int64_t)shape->query_block * shape->value_dim) +
+         2 * round_up(shape->query_block) + (int64_t)shape->query_strip * shape->key_block;
 }
 
-static void load(const workspace *w, const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
-                 double scale)
+static void load(const workspace *w, const precis_tile_shape *shape, int rows, const float *q,
+                 int64_t q_stride, double scale)
 {
   for (int i = 0; i < rows; i++) {
     for (int c = 0; c < shape->dim; c++)
@@ -76,8 +84,8 @@ static int seen(const int64_t *visible, int i, int64_t first_key, int keys)
 }
 
 /* One strip of queries against one block of keys. `visible` is NULL or starts at the strip. */
-static void strip(const workspace *w, const precis_tile_shape *shape, const precis_tile *tile, int row,
-                  int rows, int64_t key, int keys, const int64_t *visible)
+static void strip(const workspace *w, const precis_tile_shape *shape, const precis_tile *tile,
+                  int row, int rows, int64_t key, int keys, const int64_t *visible)
 {
   int d = shape->dim, dv = shape->value_dim, ld = shape->key_block;
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, 1, w->q + (int64_t)row * d, d,
@@ -93,8 +101,8 @@ static void strip(const workspace *w, const precis_tile_shape *shape, const prec
     if (keep != 1)
       cblas_sscal(dv, keep, w->o + (int64_t)(row + i) * dv, 1);
   }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, dv, keys, 1, w->scores, ld, tile->v + key * dv,
-              dv, 1, w->o + (int64_t)row * dv, dv);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, dv, keys, 1, w->scores, ld,
+              tile->v + key * dv, dv, 1, w->o + (int64_t)row * dv, dv);
 }
 
 /* The most keys that any of the rows sees. */
@@ -108,15 +116,18 @@ static int64_t widest(const precis_tile *tile, const int64_t *visible, int rows)
   return most < tile->keys ? most : tile->keys;
 }
 
-void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile, int rows, const float *q,
-                        int64_t q_stride, double scale, const int64_t *visible, precis_partial *partial,
-                        float *scratch)
+void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
+                       double scale, float *scratch)
+{
+  workspace w = lay_out(shape, scratch);
+  load(&w, shape, rows, q, q_stride, scale);
+}
+
+void precis_tile_add(const precis_tile_shape *shape, const precis_tile *tile, int rows,
+                     const int64_t *visible, float *scratch)
 {
   workspace w = lay_out(shape, scratch);
   int64_t end = widest(tile, visible, rows);
-  if (end == 0)
-    return;
-  load(&w, shape, rows, q, q_stride, scale);
   for (int64_t key = 0; key < end; key += shape->key_block) {
     int keys = clamp(end - key, 0, shape->key_block);
     for (int row = 0; row < rows; row += shape->query_strip) {
@@ -127,6 +138,22 @@ void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile,
         strip(&w, shape, tile, row, strip_rows, key, clamp(reach, 0, keys), from);
     }
   }
+}
+
+void precis_tile_end(const precis_tile_shape *shape, int rows, precis_partial *partial,
+                     float *scratch)
+{
+  workspace w = lay_out(shape, scratch);
+  int dv = shape->value_dim;
   for (int i = 0; i < rows; i++)
-    precis_partial_merge(partial, i, shape->value_dim, w.m[i], w.l[i], w.o + (int64_t)i * shape->value_dim);
+    precis_partial_merge(partial, i, dv, w.m[i], w.l[i], w.o + (int64_t)i * dv);
+}
+
+void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile, int rows,
+                        const float *q, int64_t q_stride, double scale, const int64_t *visible,
+                        precis_partial *partial, float *scratch)
+{
+  precis_tile_begin(shape, rows, q, q_stride, scale, scratch);
+  precis_tile_add(shape, tile, rows, visible, scratch);
+  precis_tile_end(shape, rows, partial, scratch);
 }

@@ -1,8 +1,9 @@
 /* tile.h - exact attention of a block of queries to a tile of keys (the FlashAttention loop)
  *
- * Dao et al., "FlashAttention" (arXiv 2205.14135); its input/output cost Theta(n^2 d^2 / M) is optimal for large M by Saha and Ye,
- * "The I/O Complexity of Attention" (arXiv 2402.07443). Queries and their accumulators stay in fast memory, keys and
- * values stream past; scores exist for one strip of queries and one block of keys at a time. */
+ * Dao et al., "FlashAttention" (arXiv 2205.14135); its input/output cost Theta(n^2 d^2 / M) is
+ * optimal for large M by Saha and Ye, "The I/O Complexity of Attention" (arXiv 2402.07443). Queries
+ * and their accumulators stay in fast memory, keys and values stream past; scores exist for one
+ * strip of queries and one block of keys at a time. */
 #ifndef PRECIS_SRC_TILE_H
 #define PRECIS_SRC_TILE_H
 
@@ -31,14 +32,29 @@ precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_b
 /* Floats of scratch that one thread needs. */
 int64_t precis_tile_scratch(const precis_tile_shape *shape);
 
-/* Attends with rows <= query_block queries and merges the result into their partials.
- *   q        rows x dim floats, in rows q_stride floats apart; multiplied by `scale` here, which includes 1 / log 2
+/* Numbers that so many queries and keys move through fast memory, in 4-byte words: queries and
+ * results once, keys and values once for each block of queries, which is
+ * n_q (d + d_v + 2) + ceil(n_q / query_block) n_k (d + d_v). */
+double precis_tile_words(const precis_tile_shape *shape, int64_t queries, int64_t keys);
+
+/* Attends with rows <= query_block queries: begin, add tiles as they come, end by merging the
+ * result into the rows' partials. Queries and sums stay in scratch in between.
+ *   q        rows x dim floats, in rows q_stride floats apart; multiplied by `scale`, which
+ *            includes 1 / log 2
  *   visible  rows: a query sees the first visible[i] keys of the tile; NULL: all of them
  *   scratch  precis_tile_scratch() floats, aligned to 64 bytes; no aliasing anywhere
- * Products and sums over the tile are float32: keep tiles to some thousands of keys. Kernel: never fails, allocates or
- * communicates; the caller has set BLAS to one thread. */
-void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile, int rows, const float *q,
-                        int64_t q_stride, double scale, const int64_t *visible, precis_partial *partial,
-                        float *scratch);
+ * Products and sums are float32 from begin to end: end after some thousands of keys. Kernels: never
+ * fail, allocate or communicate; the caller has set BLAS to one thread. */
+void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
+                       double scale, float *scratch);
+void precis_tile_add(const precis_tile_shape *shape, const precis_tile *tile, int rows,
+                     const int64_t *visible, float *scratch);
+void precis_tile_end(const precis_tile_shape *shape, int rows, precis_partial *partial,
+                     float *scratch);
+
+/* All three, for one tile. */
+void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile, int rows,
+                        const float *q, int64_t q_stride, double scale, const int64_t *visible,
+                        precis_partial *partial, float *scratch);
 
 #endif

@@ -151,7 +151,7 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
   MPI_Comm_size(comm, &r.ranks);
   MPI_Comm_rank(comm, &r.rank);
   precis_options options = {.move = move, .tol = c->tol, .degree = c->degree, .guarantee = c->guarantee,
-                            .threads = c->threads > 0 ? c->threads : 1, .fast_memory_bytes = 1 << 18,
+                            .threads = c->own_threads ? 0 : c->threads > 0 ? c->threads : 1, .fast_memory_bytes = 1 << 18,
                             .tile_rows = c->tile_rows, .message = keep_message, .context = &r.o};
   r.o.status = precis_create(comm, &c->problem, &options, &r.attention);
   if (r.o.status == PRECIS_SUCCESS)

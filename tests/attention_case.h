@@ -35,7 +35,8 @@ typedef struct attention_case {
   int explicit_positions; /* queries at first_position, ... */
   int64_t first_position;
   int64_t tile_rows;
-  int threads;
+  int threads;     /* 0: 1 */
+  int own_threads; /* as many as OpenMP says to each rank */
   double tol;
   int degree;
   precis_guarantee guarantee;

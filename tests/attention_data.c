@@ -106,7 +106,7 @@ static int64_t visible(const attention_data *d, int64_t keys, int64_t query)
 
 static double larger(double a, double b)
 {
-  return b <= a ? a : b; /* of which NaN is the largest */
+  return b > a || isnan(b) ? b : a; /* of which NaN is the largest */
 }
 
 /* The oracle is off too, by some units in the last place of the double that it adds to. */

@@ -17,6 +17,10 @@ cd "$folder" || exit 1
 mkdir work && cd work || exit 1
 failures=0
 limit=${TEST_TIMEOUT-60}
+# Threads must not spin while other ranks share their cores.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY-passive}"
+# Open MPI need not start a daemon for a rank without a launcher.
+export OMPI_MCA_ess_singleton_isolated="${OMPI_MCA_ess_singleton_isolated-1}"
 
 # on RANKS ARGUMENTS...: runs precis; sets $status; leaves ../out and ../err. 0 ranks: without a launcher.
 on()
@@ -134,8 +138,69 @@ fails 3 "exceeds --tol" 2 check --input in.safetensors --out out.safetensors --c
 fails 3 "exceeds --tol" 2 check out.safetensors out.tiles.1.npy --tol 5e-6
 works 0 check out.safetensors out.tiles.1.npy
 says "largest difference"
-fails 3 "summaries" 2 run --input in.safetensors --out new.npy --tol 1e-12 --move summaries
+works 2 run --input in.safetensors --quiet --json -
+[ "$(head -c 1 ../out)" = '{' ] || complain "--quiet --json - does not print the report alone"
 works 0 check lse.npy lse.npy --tol 0
+
+# number KEY: its first value in report.json.
+number()
+{
+  sed -n "s/^ *\"$1\": \([^,]*\),\{0,1\}\$/\1/p" report.json | head -n 1
+}
+
+# holds CONDITION: of numbers.
+holds()
+{
+  awk "BEGIN { exit !($1) }" || complain "$1 does not hold"
+}
+
+echo "cli.sh: summaries"
+works 0 gen --tokens 2k --heads 2 --dim 8 --kind gauss --spread 0.1 -o narrow.safetensors
+works 0 gen --tokens 2k --heads 2 --dim 8 --kind gauss --spread 3 -o broad.safetensors
+for causal in "" --causal; do
+  for ranks in 1 3; do
+    # shellcheck disable=SC2086
+    works $ranks run --input narrow.safetensors --out near.npy --lse lse.npy --tol 1e-2 --verify 20 --json report.json $causal
+    says "proved for every row"
+    says "features with values"
+    grep -q '"move": "summaries"' report.json || complain "no summaries within their regime"
+    grep -q '"move": "tiles"' report.json || complain "no alternatives in the report"
+    grep -q '"estimate": false' report.json || complain "a proof is called an estimate"
+    holds "$(number error) <= 1e-2 && $(number max_error) <= $(number error) && $(number lse_error) > 0"
+    holds "$(number degree) > 0 && $(number features) > 0 && $(number count_features) >= 0 && $(number bound_b) > 0"
+    holds "$(number envelope_degree) >= $(number degree) && $(number repair_bytes) >= 0 && $(number summarise) >= 0"
+    # shellcheck disable=SC2086
+    works $ranks check --input narrow.safetensors --out near.npy --tol "$(number error)" --rows 100 $causal
+  done
+done
+works 2 run --input narrow.safetensors --degree 2 --json report.json
+holds "$(number degree) == 2 && $(number error) < 1"
+works 2 run --input narrow.safetensors --degree 3 --tol 1e-2 --json report.json
+holds "$(number degree) == 3 && $(number error) <= 1e-2"
+works 2 run --input narrow.safetensors --tol 1e-2 --move tiles --json report.json
+! grep -q '"degree"' report.json || complain "tiles have a degree"
+works 2 run --input broad.safetensors --tol 1e-2 --verify 20
+says "exact, as"
+fails 3 "summaries" 3 run --input broad.safetensors --tol 1e-2 --move summaries --out new.npy --json new.json
+fails 3 "tolerance" 2 run --input narrow.safetensors --tol 1e-4 --move summaries --degree 1 --out new.npy
+works 2 run --input narrow.safetensors --tol 1e-12 --verify 10
+# Columns of one value have no range, and the promise is 0: what double precision errs by is not held against it.
+npy same.npy '<f4' "2000, 2, 8"
+head -c 128000 /dev/zero | tr '\000' '<' >>same.npy
+npy some.npy '<f4' "2000, 2, 8"
+tail -c 128000 narrow.safetensors >>some.npy
+works 2 run --q some.npy --k some.npy --v same.npy --scale 0.03 --tol 1e-2 --verify 20
+says "features with values"
+works 2 run --input narrow.safetensors --tol 1e-2 --guarantee sampled --verify 10 --json report.json
+says "not proved"
+grep -q '"estimate": true' report.json || complain "an estimate is called a proof"
+grep -q '"guarantee": "sampled"' report.json || complain "the report does not name the guarantee"
+
+echo "cli.sh: kernels"
+works 0 bench kernels --repeats 1 --json -
+for kernel in tile summarise apply; do
+  says "\"kernel\": \"$kernel\""
+done
 
 echo "cli.sh: positions"
 works 2 run --input few.safetensors --out a.npy --causal
@@ -182,6 +247,12 @@ fails 2 "--scale is 0" 0 run --input in.safetensors --scale 0
 fails 2 "--scale is 'inf'" 0 run --input in.safetensors --scale inf
 fails 2 "--fast-memory is 3" 0 run --input in.safetensors --fast-memory 3
 fails 2 "--exact and --tol" 0 run --input in.safetensors --exact --tol 1e-3
+fails 2 "--exact and --tol 0" 0 run --input in.safetensors --exact --tol 0
+fails 2 "--exact and --degree" 2 run --input in.safetensors --exact --degree 2
+fails 2 "--tol 0 and --move summaries" 0 run --input in.safetensors --tol 0 --move summaries
+fails 2 "--degree and --move tiles" 0 run --input in.safetensors --tol 1e-2 --degree 2 --move tiles
+fails 2 "--degree is 9" 0 run --input in.safetensors --degree 9
+fails 2 "--guarantee is 'luck'" 0 run --input in.safetensors --guarantee luck
 fails 2 "--input and --k" 0 run --input in.safetensors --k k.npy
 fails 2 "--v is missing" 0 run --q q.npy --k k.npy
 fails 2 "--input is missing" 0 run --out new.npy
@@ -191,9 +262,7 @@ fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --lse ne
 fails 2 "new.txt" 2 run --input in.safetensors --out new.txt
 fails 2 "exclude each other" 0 check a.npy b.npy --causal
 fails 2 "compares two files" 0 check a.npy
-fails 2 "" 0 run --input in.safetensors --degree 3 --move tiles
-works 0 run --input in.safetensors --guarantee sampled --tol 1e-2
-fails 2 "not in this version" 0 run --input in.safetensors --memory-limit 1G
+fails 2 "not in this version" 2 run --input in.safetensors --memory-limit 1G
 fails 2 "not in this version" 0 plan --ranks 8
 fails 2 "not in this version" 0 serve
 fails 2 "not in this version" 0 bench moves
@@ -201,6 +270,11 @@ fails 2 "not in this version" 0 topo --calibrate
 
 echo "cli.sh: bad files"
 fails 2 "none.safetensors" 2 run --input none.safetensors --out new.npy
+fails 2 "none.npy" 2 run --q none.npy --k k.npy --v v.npy --out new.npy
+fails 2 "none.npy" 2 check none.npy a.npy
+fails 2 "none.npy" 2 check --input in.safetensors --out none.npy
+mkdir folder.safetensors
+fails 2 "folder.safetensors" 2 run --input folder.safetensors --out new.npy
 head -c 2000 in.safetensors >cut.safetensors
 fails 2 "cut.safetensors" 3 run --input cut.safetensors --out new.npy
 head -c 5 in.safetensors >cut.safetensors

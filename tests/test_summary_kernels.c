@@ -1,303 +1,8 @@
-/* Summaries made and applied, against the polynomial attention they stand for in double precision. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+/* Summaries made and applied, against the polynomial attention that they stand for. */
+#include "tests/summary_case.h"
 
-#include <cmocka.h>
-
-#include "src/apply.h"
 #include "src/blas.h"
-#include "src/memory.h"
-#include "src/summarise.h"
-
-static const double UNIT = 0x1p-24; /* of a rounding to float32 */
-static const double A[] = {1.0, 1.01, .49, .17, .04, .008, .0015, .0002, 2e-5, 2e-6, 2e-7, 2e-8, 2e-9};
-static const double E[] = {1e-3, 0, 2e-3, 0, 7e-3, 0, 1e-3, 0, 1e-4, 0, 1e-5, 0, 1e-6};
-
-/* Deterministic, in [-1, 1). */
-static float noise(uint32_t *state)
-{
-  *state = *state * 1664525u + 1013904223u;
-  return (float)(int32_t)*state * 0x1p-31f;
-}
-
-static void *array(int64_t count, size_t size)
-{
-  void *memory = precis_memory_array(count, size);
-  assert_non_null(memory);
-  return memory;
-}
-
-static float *noisy(int64_t count, float scale, uint32_t seed)
-{
-  float *x = array(count, sizeof *x);
-  for (int64_t i = 0; i < count; i++)
-    x[i] = scale * noise(&seed);
-  return x;
-}
-
-/* --- a case: keys, queries, and what is to come out ------------------------------------------ */
-
-typedef struct sizes {
-  int dim, value_dim, degree, count_degree; /* count_degree >= degree: of the envelope */
-  int64_t keys, queries;
-  int64_t fast_memory;
-} sizes;
-
-typedef struct problem {
-  sizes s;
-  int64_t features, all_features; /* with values; in all */
-  precis_weighted_keys keys;
-  int64_t q_stride, num_stride;
-  float *k, *v, *w, *q;
-} problem;
-
-static problem create(const sizes *s)
-{
-  problem p = {.s = *s, .q_stride = s->dim + 3, .num_stride = s->value_dim + 2};
-  int64_t k_stride = s->dim + 1, v_stride = s->value_dim + 5;
-  /* |y| is about 1, so that no degree drowns the others. */
-  float scale = 1.5f / sqrtf((float)s->dim);
-  p.features = precis_features_count(s->dim, s->degree);
-  p.all_features = precis_features_count(s->dim, s->count_degree);
-  p.k = noisy(s->keys * k_stride, scale, 1);
-  p.v = noisy(s->keys * v_stride, 1, 2);
-  p.w = noisy(s->keys, 1, 3);
-  p.q = noisy(s->queries * p.q_stride, 1.5f, 4);
-  for (int64_t j = 0; j < s->keys; j++)
-    p.w[j] = j % 7 == 3 ? 0 : fabsf(p.w[j]);
-  p.keys = (precis_weighted_keys){s->keys, p.k, k_stride, p.v, v_stride, p.w};
-  return p;
-}
-
-static void release(problem *p)
-{
-  free(p->k);
-  free(p->v);
-  free(p->w);
-  free(p->q);
-}
-
-/* S in double, and the same sums of magnitudes, which bound what rounding can do. */
-typedef struct sums {
-  double *values, *counts, *value_magnitudes, *count_magnitudes;
-} sums;
-
-static sums clear_sums(const problem *p)
-{
-  size_t columns = (size_t)p->s.value_dim, rows = (size_t)p->all_features;
-  sums s = {calloc(rows * columns, sizeof(double)), calloc(rows, sizeof(double)), calloc(rows * columns, sizeof(double)),
-            calloc(rows, sizeof(double))};
-  assert_non_null(s.values);
-  assert_non_null(s.counts);
-  assert_non_null(s.value_magnitudes);
-  assert_non_null(s.count_magnitudes);
-  return s;
-}
-
-static void free_sums(sums *s)
-{
-  free(s->values);
-  free(s->counts);
-  free(s->value_magnitudes);
-  free(s->count_magnitudes);
-}
-
-static void add_naive(const problem *p, const precis_monomial *m, int64_t f, sums *s)
-{
-  int dv = p->s.value_dim;
-  for (int64_t j = 0; j < p->s.keys; j++) {
-    double phi = p->w ? p->w[j] : 1;
-    for (int i = 0; i < m->degree; i++)
-      phi *= p->k[j * p->keys.k_stride + m->variable[i]];
-    s->counts[f] += phi;
-    s->count_magnitudes[f] += fabs(phi);
-    for (int c = 0; c < dv && m->degree <= p->s.degree; c++) {
-      double term = phi * p->v[j * p->keys.v_stride + c];
-      s->values[f * dv + c] += term;
-      s->value_magnitudes[f * dv + c] += fabs(term);
-    }
-  }
-}
-
-static sums naive(const problem *p)
-{
-  sums s = clear_sums(p);
-  precis_monomial m = precis_monomial_at(p->s.dim, 0);
-  for (int64_t f = 0; f < p->all_features; f++, precis_monomial_next(p->s.dim, &m))
-    add_naive(p, &m, f, &s);
-  return s;
-}
-
-/* --- summarise --------------------------------------------------------------------------------- */
-
-static precis_summarise_shape summarise_shape(const problem *p, const precis_feature_kernel *kernel, int counts_only)
-{
-  precis_summarise_shape shape;
-  assert_int_equal(precis_summarise_plan(p->s.dim, counts_only ? 0 : p->s.value_dim,
-                                         counts_only ? p->s.count_degree : p->s.degree, p->s.fast_memory, &shape),
-                   0);
-  shape.kernel = kernel;
-  return shape;
-}
-
-static void summarise(const problem *p, const precis_feature_kernel *kernel, const precis_weighted_keys *keys, sums *s)
-{
-  precis_summarise_shape shape = summarise_shape(p, kernel, 0), counts = summarise_shape(p, kernel, 1);
-  char *scratch = array(precis_summarise_scratch(&shape), 1), *more = array(precis_summarise_scratch(&counts), 1);
-  /* In two tiles: no caller has to cut where chunks end. */
-  int64_t some = p->features / 3, dv = p->s.value_dim;
-  precis_summarise_add(&shape, keys, 0, some, s->values, s->counts, scratch);
-  precis_summarise_add(&shape, keys, some, p->features - some, s->values + some * dv, s->counts + some, scratch);
-  precis_summarise_add(&counts, keys, p->features, p->all_features - p->features, NULL, s->counts + p->features, more);
-  free(scratch);
-  free(more);
-}
-
-static void assert_near(int64_t count, const double *x, const double *y, const double *magnitudes, double tolerance)
-{
-  for (int64_t i = 0; i < count; i++)
-    if (!(fabs(x[i] - y[i]) <= tolerance * magnitudes[i] + 1e-38))
-      fail_msg("entry %lld: %.9g for %.9g, magnitudes %.9g", (long long)i, x[i], y[i], magnitudes[i]);
-}
-
-/* The bound of summarise.h: a rounding for each key of a block, factor of phi, and product with the value. */
-static double summarise_bound(const problem *p)
-{
-  int64_t block = p->s.keys < PRECIS_KEY_BLOCK ? p->s.keys : PRECIS_KEY_BLOCK;
-  return 1.01 * (double)(block + p->s.count_degree + 1) * UNIT;
-}
-
-static void compare(const problem *p, const sums *got, const sums *want, double tolerance)
-{
-  assert_near(p->all_features * p->s.value_dim, got->values, want->values, want->value_magnitudes, tolerance);
-  assert_near(p->all_features, got->counts, want->counts, want->count_magnitudes, tolerance);
-}
-
-/* --- apply ------------------------------------------------------------------------------------- */
-
-typedef struct outputs {
-  float *num, *den, *env;
-} outputs;
-
-static outputs clear_outputs(const problem *p)
-{
-  outputs o = {array(p->s.queries * p->num_stride, sizeof(float)), array(p->s.queries, sizeof(float)),
-               array(p->s.queries, sizeof(float))};
-  memset(o.num, 0, (size_t)(p->s.queries * p->num_stride) * sizeof(float));
-  memset(o.den, 0, (size_t)p->s.queries * sizeof(float));
-  memset(o.env, 0, (size_t)p->s.queries * sizeof(float));
-  return o;
-}
-
-static void free_outputs(outputs *o)
-{
-  free(o->num);
-  free(o->den);
-  free(o->env);
-}
-
-typedef void apply_function(const precis_apply_shape *, const precis_apply_coefficients *, const precis_summary_tile *,
-                            const precis_query_rows *, void *);
-
-static int64_t apply(const problem *p, const precis_feature_kernel *kernel, apply_function *run, const sums *s,
-                     outputs *o)
-{
-  precis_apply_shape shape, counts;
-  assert_int_equal(precis_apply_plan(p->s.dim, p->s.value_dim, p->s.degree, p->s.fast_memory, &shape), 0);
-  assert_int_equal(precis_apply_plan(p->s.dim, 0, p->s.count_degree, p->s.fast_memory, &counts), 0);
-  precis_apply_shape *shapes[] = {&shape, &counts};
-  for (int i = 0; i < 2; i++) {
-    int group = precis_feature_kernel_group(kernel, shapes[i]->value_dim);
-    shapes[i]->kernel = kernel;
-    shapes[i]->query_block = (shapes[i]->query_block + group - 1) / group * group;
-  }
-  int64_t numbers = p->features * p->s.value_dim, first = p->features;
-  float *values = array(numbers, sizeof *values), *rounded = array(p->all_features, sizeof *rounded);
-  precis_summary_round(numbers, 1, s->values, values);
-  precis_summary_round(p->all_features, 1, s->counts, rounded);
-  precis_apply_coefficients coefficients = {A, E}, envelope = {calloc(13, sizeof(double)), E};
-  precis_summary_tile all = {0, first, values, rounded}, rest = {first, p->all_features - first, NULL, rounded + first};
-  precis_query_rows queries = {p->s.queries, p->q, p->q_stride, o->num, p->num_stride, o->den, o->env};
-  char *scratch = array(precis_apply_scratch(&shape), 1), *more = array(precis_apply_scratch(&counts), 1);
-  run(&shape, &coefficients, &all, &queries, scratch);
-  run(&counts, &envelope, &rest, &queries, more);
-  free((void *)(uintptr_t)envelope.a);
-  free(values);
-  free(rounded);
-  free(scratch);
-  free(more);
-  return precis_apply_roundings(&shape, p->features, 1) + precis_apply_roundings(&counts, p->all_features, 1);
-}
-
-static double power(double x, int p)
-{
-  double result = 1;
-  for (int i = 0; i < p; i++)
-    result *= x;
-  return result;
-}
-
-/* P or E of y, and sum_p |coefficient| (sum_c |q_c k_c|)^p, which bounds its terms. */
-static double evaluate(const double *coefficients, int degree, double y)
-{
-  double sum = 0;
-  for (int p = 0; p <= degree; p++)
-    sum += coefficients[p] * power(y, p);
-  return sum;
-}
-
-static void check_query(const problem *p, int64_t i, const outputs *o, double tolerance)
-{
-  int dv = p->s.value_dim;
-  double num[256] = {0}, num_most[256] = {0}, den = 0, den_most = 0, env = 0, env_most = 0;
-  const float *q = p->q + i * p->q_stride;
-  for (int64_t j = 0; j < p->s.keys; j++) {
-    const float *k = p->k + j * p->keys.k_stride, *v = p->v + j * p->keys.v_stride;
-    double y = 0, reach = 0, w = p->w[j];
-    for (int c = 0; c < p->s.dim; c++) {
-      y += (double)q[c] * k[c];
-      reach += fabs((double)q[c] * k[c]);
-    }
-    double value = w * evaluate(A, p->s.degree, y), most = w * evaluate(A, p->s.degree, reach);
-    den += value;
-    den_most += most;
-    env += w * evaluate(E, p->s.count_degree, y);
-    env_most += w * evaluate(E, p->s.count_degree, reach);
-    for (int c = 0; c < dv; c++) {
-      num[c] += value * v[c];
-      num_most[c] += most * fabs((double)v[c]);
-    }
-  }
-  double got = o->den[i];
-  assert_near(1, &got, &den, &den_most, tolerance);
-  got = o->env[i];
-  assert_near(1, &got, &env, &env_most, tolerance);
-  for (int c = 0; c < dv; c++) {
-    got = o->num[i * p->num_stride + c];
-    assert_near(1, &got, &num[c], &num_most[c], tolerance);
-  }
-  for (int64_t c = dv; c < p->num_stride; c++)
-    assert_true(o->num[i * p->num_stride + c] == 0);
-}
-
-/* S itself carries summarise_bound(); then one rounding of it, of a_p, of orders and of two products; a factor of phi(q) each; and
- * the longest chain of sums. */
-static void check_applied(const problem *p, const precis_feature_kernel *kernel, apply_function *run, const sums *s)
-{
-  outputs o = clear_outputs(p);
-  int64_t roundings = apply(p, kernel, run, s, &o) + 6 + p->s.count_degree;
-  double tolerance = 1.01 * (double)roundings * UNIT + summarise_bound(p);
-  for (int64_t i = 0; i < p->s.queries; i++)
-    check_query(p, i, &o, tolerance);
-  free_outputs(&o);
-}
-
-/* --- tests ------------------------------------------------------------------------------------- */
+#include "src/precis.h"
 
 static void check(const sizes *s)
 {
@@ -320,12 +25,15 @@ static void many_shapes(void **state)
 {
   (void)state;
   static const sizes cases[] = {
-      {1, 1, 0, 0, 5, 3, 1 << 20},       {1, 1, 12, 12, 1, 1, 1 << 20},    {1, 33, 3, 4, 257, 40, 1 << 20},
-      {2, 1, 12, 12, 300, 65, 1 << 20},  {3, 5, 4, 6, 255, 33, 1 << 20},   {4, 16, 5, 5, 256, 32, 1 << 20},
-      {4, 2, 9, 12, 40, 20, 1 << 20},    {5, 17, 3, 6, 777, 1, 1 << 20},   {8, 8, 4, 4, 513, 70, 1 << 20},
-      {16, 16, 3, 4, 100, 129, 1 << 20}, {16, 33, 2, 3, 31, 31, 1 << 20},  {7, 64, 3, 3, 130, 17, 1 << 20},
-      {33, 33, 2, 2, 17, 5, 1 << 20},    {64, 64, 2, 2, 65, 50, 1 << 20},  {13, 80, 2, 4, 90, 15, 1 << 20},
-      {256, 256, 1, 1, 70, 9, 1 << 20},  {256, 1, 1, 1, 300, 300, 1 << 20}, {20, 130, 2, 2, 20, 36, 1 << 20},
+      {1, 1, 0, 0, 5, 3, 1 << 20},       {1, 1, 12, 12, 1, 1, 1 << 20},
+      {1, 33, 3, 4, 257, 40, 1 << 20},   {2, 1, 12, 12, 300, 65, 1 << 20},
+      {3, 5, 4, 6, 255, 33, 1 << 20},    {4, 16, 5, 5, 256, 32, 1 << 20},
+      {4, 2, 9, 12, 40, 20, 1 << 20},    {5, 17, 3, 6, 777, 1, 1 << 20},
+      {8, 8, 4, 4, 513, 70, 1 << 20},    {16, 16, 3, 4, 100, 129, 1 << 20},
+      {16, 33, 2, 3, 31, 31, 1 << 20},   {7, 64, 3, 3, 130, 17, 1 << 20},
+      {33, 33, 2, 2, 17, 5, 1 << 20},    {64, 64, 2, 2, 65, 50, 1 << 20},
+      {13, 80, 2, 4, 90, 15, 1 << 20},   {256, 256, 1, 1, 70, 9, 1 << 20},
+      {256, 1, 1, 1, 300, 300, 1 << 20}, {20, 130, 2, 2, 20, 36, 1 << 20},
       {10, 29, 3, 3, 3, 2, 1 << 20},     {6, 15, 3, 3, 16, 16, 1 << 20},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -385,7 +93,8 @@ static void null_weights_are_ones(void **state)
   release(&p);
 }
 
-/* Any run of features on its own equals that part of the whole: bit by bit where we do the sums ourselves. */
+/* Any run of features on its own equals that part of the whole: bit by bit where we do the sums
+ * ourselves. */
 static void tiles_equal_the_whole(void **state)
 {
   (void)state;
@@ -400,12 +109,15 @@ static void tiles_equal_the_whole(void **state)
     for (int trial = 0; trial < 10; trial++) {
       sums part = clear_sums(&p), want = naive(&p);
       int64_t first = (int64_t)(fabsf(noise(&seed)) * (float)p.features) % p.features;
-      int64_t some = 1 + (int64_t)(fabsf(noise(&seed)) * (float)(p.features - first)) % (p.features - first);
+      int64_t some =
+          1 + (int64_t)(fabsf(noise(&seed)) * (float)(p.features - first)) % (p.features - first);
       int64_t dv = p.s.value_dim;
       precis_summarise_add(&shape, &p.keys, first, some, part.values, part.counts, scratch);
       double tolerance = kernels[i] == &precis_feature_kernel_gemm ? 2 * summarise_bound(&p) : 0;
-      assert_near(some * dv, part.values, whole.values + first * dv, want.value_magnitudes + first * dv, tolerance);
-      assert_near(some, part.counts, whole.counts + first, want.count_magnitudes + first, tolerance);
+      assert_near(some * dv, part.values, whole.values + first * dv,
+                  want.value_magnitudes + first * dv, tolerance);
+      assert_near(some, part.counts, whole.counts + first, want.count_magnitudes + first,
+                  tolerance);
       free_sums(&part);
       free_sums(&want);
     }
@@ -469,7 +181,7 @@ static void merged_parts_equal_the_whole(void **state)
   release(&p);
 }
 
-/* --- long sequences ---------------------------------------------------------------------------- */
+/* --- long sequences --- */
 
 enum { PIECE = 1 << 16, LONG_DEGREE = 3, LONG_FEATURES = 10 };
 
@@ -478,7 +190,8 @@ static void add_piece(const float *k, const float *v, double *values, double *co
 {
   for (int64_t j = 0; j < PIECE; j++) {
     double x = k[2 * j], y = k[2 * j + 1];
-    double phi[LONG_FEATURES] = {1, x, y, x * x, x * y, y * y, x * x * x, x * x * y, x * y * y, y * y * y};
+    double phi[LONG_FEATURES] = {1,     x,         y,         x * x,     x * y,
+                                 y * y, x * x * x, x * x * y, x * y * y, y * y * y};
     for (int f = 0; f < LONG_FEATURES; f++) {
       counts[f] += phi[f];
       values[f] += phi[f] * v[j];
@@ -518,7 +231,8 @@ static void error_does_not_grow(void **state)
     assert_true(worst_error(values, true_values) < bound);
     assert_true(worst_error(counts, true_counts) < bound);
   }
-  /* Roundings of many blocks go either way: at the end there is far less than the bound, for ever. */
+  /* Roundings of many blocks go either way: at the end there is far less than the bound, for
+   * ever. */
   assert_true(worst_error(values, true_values) < bound / 100);
   assert_true(worst_error(counts, true_counts) < bound / 100);
   free(scratch);
@@ -529,17 +243,20 @@ static void error_does_not_grow(void **state)
 static void plans_refuse_what_does_not_fit(void **state)
 {
   (void)state;
-  static const int bad[][3] = {{0, 1, 1},  {257, 1, 1}, {1, -1, 1}, {1, 257, 1},
+  static const int bad[][3] = {{0, 1, 1},  {257, 1, 1}, {1, -1, 1},  {1, 257, 1},
                                {1, 1, -1}, {1, 1, 13},  {256, 1, 12}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     precis_summarise_shape s;
     precis_apply_shape a;
-    assert_int_equal(precis_summarise_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &s), -1);
-    assert_int_equal(precis_apply_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &a), -1);
+    assert_int_equal(precis_summarise_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &s),
+                     PRECIS_ERR_ARGUMENT);
+    assert_int_equal(precis_apply_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &a),
+                     PRECIS_ERR_ARGUMENT);
   }
 }
 
-/* A tile and what streams past it fit the fast memory they were planned for; words follow the formulas. */
+/* A tile and what streams past it fit the fast memory they were planned for; words follow the
+ * formulas. */
 static void plans_fit_fast_memory(void **state)
 {
   (void)state;
@@ -555,7 +272,8 @@ static void plans_fit_fast_memory(void **state)
   int64_t r = precis_features_count(32, 3), tiles = (r + s.tile_features - 1) / s.tile_features;
   assert_true(precis_summarise_words(&s, 1000, r) == (double)(1000 * 96 * tiles + r * 65));
   tiles = (r + a.tile_features - 1) / a.tile_features;
-  assert_true(precis_apply_tile_words(&a, 1000, r) == (double)((1000 * 32 + 2000 * 67) * tiles + r * 65));
+  assert_true(precis_apply_tile_words(&a, 1000, r) ==
+              (double)((1000 * 32 + 2000 * 67) * tiles + r * 65));
   int64_t blocks = (100000 + a.query_block - 1) / a.query_block;
   assert_true(precis_apply_whole_words(&a, 100000, r) == (double)(100000 * 96 + blocks * r * 65));
 }

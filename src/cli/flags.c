@@ -136,8 +136,8 @@ const precis_command precis_commands[] = {
      "The kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x 2048 "
      "matrices in the same run; repetitions of both alternate. tile is exact attention, counted as "
      "4 d flops for each query and key, without exponentials. summarise adds keys to a summary, "
-     "apply multiplies queries with one: either a tile of it at a time, or the whole for a block of "
-     "queries. They count 2 r (d + 1) flops for each token, r the number of features."},
+     "apply multiplies queries with one: either a tile of it at a time, or the whole for a block "
+     "of queries. They count 2 r (d + 1) flops for each token, r the number of features."},
     {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", ""},
     {"plan", 0, 0, 0, 0, 0},
     {"serve", 0, 0, 0, 0, 0},

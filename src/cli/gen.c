@@ -78,9 +78,9 @@ int precis_command_gen(precis_cli *cli)
                             {"v", 3, {s->tokens, p->kv_heads, p->value_dim}}};
   precis_cli_phase(cli, "writing the file");
   precis_writer *writer = NULL;
+  precis_watchdog_hold(&cli->watchdog);
   status = precis_writer_create(&cli->world, s->out, arrays, 3, &writer, &cli->why);
-  if (status == PRECIS_SUCCESS)
-    precis_watchdog_guard(&cli->watchdog, precis_writer_aside(writer));
+  precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? precis_writer_aside(writer) : NULL);
   for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)
     status = write_tensor(cli, &recipe, (precis_role)i, arrays[i].shape[0], writer);
   if (status == PRECIS_SUCCESS)

@@ -22,7 +22,8 @@ int precis_input_open(precis_cli *cli, precis_input *input);
 /* Also after a failed open. */
 void precis_input_close(precis_input *input);
 
-/* Collective: precis_file_open(), but a file that is missing or cannot be read is bad input: FORMAT. */
+/* Collective: precis_file_open(), but a file that is missing or cannot be read is bad input,
+ * FORMAT. */
 int precis_input_open_file(precis_cli *cli, const char *path, const char *name, int *found,
                            precis_file_array *array);
 

@@ -24,9 +24,9 @@ int precis_json_open(precis_cli *cli, precis_draft *draft)
 {
   if (cli->settings.json == NULL || !precis_json_leaves_stdout(cli))
     return PRECIS_SUCCESS;
+  precis_watchdog_hold(&cli->watchdog);
   int status = precis_draft_create(cli->settings.json, draft, &cli->why);
-  if (status == PRECIS_SUCCESS)
-    precis_watchdog_guard(&cli->watchdog, draft->aside);
+  precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? draft->aside : NULL);
   return status;
 }
 

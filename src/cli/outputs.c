@@ -42,9 +42,9 @@ static int open_json(precis_cli *cli, precis_outputs *outputs)
 static int open_writer(precis_cli *cli, const char *path, const precis_output *arrays, int count,
                        precis_writer **writer)
 {
+  precis_watchdog_hold(&cli->watchdog);
   int status = precis_writer_create(&cli->world, path, arrays, count, writer, &cli->why);
-  if (status == PRECIS_SUCCESS)
-    precis_watchdog_guard(&cli->watchdog, precis_writer_aside(*writer));
+  precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? precis_writer_aside(*writer) : NULL);
   return status;
 }
 

@@ -92,15 +92,22 @@ void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase)
   atomic_store(&watchdog->phase, phase);
 }
 
+void precis_watchdog_hold(precis_watchdog *watchdog)
+{
+  if (watchdog->seconds > 0 && watchdog->rank == 0)
+    pthread_mutex_lock(&watchdog->mutex);
+}
+
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
 {
   if (watchdog->seconds <= 0)
     return;
-  pthread_mutex_lock(&watchdog->mutex);
+  if (watchdog->rank != 0)
+    pthread_mutex_lock(&watchdog->mutex);
   int i = 0;
   while (i < PRECIS_WATCHDOG_FILES && watchdog->files[i] != NULL)
     i++;
-  if (i < PRECIS_WATCHDOG_FILES)
+  if (i < PRECIS_WATCHDOG_FILES && path != NULL)
     watchdog->files[i] = strdup(path);
   pthread_mutex_unlock(&watchdog->mutex);
 }

@@ -1,0 +1,244 @@
+/* Degrees, their prices, and fits to sampled rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/choose.h"
+#include "src/features.h"
+
+enum { ROWS = 40, KEYS = 200, MANY = 64 };
+
+/* Deterministic, in [-1, 1). */
+static double noise(uint32_t *state)
+{
+  *state = *state * 1664525u + 1013904223u;
+  return (int32_t)*state * 0x1p-31;
+}
+
+/* Rows whose scores lie within spread (1 + row / ROWS) of 0; their pairs stay at hand. */
+typedef struct sample {
+  double w[ROWS][KEYS], y[ROWS][KEYS];
+  double moments[ROWS * PRECIS_SAMPLE_MOMENTS];
+  precis_head_sample head;
+} sample;
+
+static sample make(double spread)
+{
+  sample s = {.head = {.rows = ROWS, .bound = 2.5 * spread}};
+  uint32_t state = 17;
+  for (int i = 0; i < ROWS; i++)
+    for (int j = 0; j < KEYS; j++) {
+      s.w[i][j] = exp(noise(&state));
+      s.y[i][j] = spread * (1 + (double)i / ROWS) * noise(&state) * noise(&state);
+      precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.y[i][j]);
+    }
+  return s;
+}
+
+static void moments_of_a_row(void **state)
+{
+  (void)state;
+  sample s = make(1);
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
+    double sum = 0, with = 0, square = 0;
+    for (int j = 0; j < KEYS; j++) {
+      sum += s.w[3][j] * pow(s.y[3][j], m);
+      with += s.w[3][j] * pow(s.y[3][j], m) * exp(s.y[3][j]);
+      square += s.w[3][j] * exp(2 * s.y[3][j]);
+    }
+    const double *row = s.moments + 3 * PRECIS_SAMPLE_MOMENTS;
+    assert_true(fabs(row[m] - sum) < 1e-10);
+    if (m <= PRECIS_SAMPLE_DEGREE)
+      assert_true(fabs(row[PRECIS_SAMPLE_EXP + m] - with) < 1e-10);
+    assert_true(fabs(row[PRECIS_SAMPLE_SQUARE] - square) < 1e-9);
+  }
+}
+
+static int usable(const double *moments)
+{
+  int good = moments[0] > 0;
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+    good = good && isfinite(moments[m]) && (m % 2 || moments[m] >= 0);
+  return good;
+}
+
+/* The longest rows steer; rows without weight, or with next to none, do not get in the way. */
+static void moments_to_fit(void **state)
+{
+  (void)state;
+  double moments[PRECIS_DEGREE_MAX + 1], fewer[PRECIS_DEGREE_MAX + 1];
+  sample s = make(1);
+  sample alone = s;
+  alone.head.moments = alone.moments + (ROWS - 10) * PRECIS_SAMPLE_MOMENTS;
+  alone.head.rows = 10;
+  s.head.moments = s.moments;
+  precis_choose_moments(&s.head, moments);
+  precis_choose_moments(&alone.head, fewer);
+  assert_true(usable(moments) && usable(fewer));
+  assert_true(moments[2] > 0 && fabs(moments[2] / fewer[2] - 1) < .2);
+
+  for (int i = 0; i < ROWS; i++) {
+    double *row = s.moments + i * PRECIS_SAMPLE_MOMENTS;
+    memset(row, 0, PRECIS_SAMPLE_MOMENTS * sizeof *row);
+    if (i % 2)
+      precis_sample_add(row, 5e-324, -1.5); /* w e^y vanishes, w does not */
+  }
+  precis_choose_moments(&s.head, moments);
+  assert_true(usable(moments));
+  precis_polynomial fit;
+  assert_int_equal(precis_choose_fit(&s.head, 2, 4, &fit), 0);
+
+  precis_head_sample none = {.rows = 0, .moments = s.moments, .bound = 2};
+  precis_choose_moments(&none, moments);
+  assert_true(usable(moments));
+  none.bound = 0;
+  assert_int_equal(precis_choose_fit(&none, 1, 2, &fit), 0);
+}
+
+static void fits(void **state)
+{
+  (void)state;
+  sample s = make(.5);
+  s.head.moments = s.moments;
+  double before = INFINITY;
+  for (int degree = 1; degree <= 6; degree++) {
+    precis_polynomial f;
+    assert_int_equal(precis_choose_fit(&s.head, degree, degree, &f), 0);
+    assert_true(f.degree == degree && f.bound == s.head.bound);
+    for (double y = -f.bound; y <= f.bound; y += f.bound / 50)
+      assert_true(fabs(precis_polynomial_value(&f, y) - exp(y)) <= precis_polynomial_envelope(&f, y));
+    double worst = 0;
+    for (int i = 0; i < ROWS; i++) {
+      double mass = 0, total = 0;
+      for (int j = 0; j < KEYS; j++) {
+        mass += s.w[i][j] * precis_polynomial_envelope(&f, s.y[i][j]);
+        total += s.w[i][j] * precis_polynomial_value(&f, s.y[i][j]);
+      }
+      worst = fmax(worst, mass / total);
+    }
+    assert_true(worst < before);
+    before = worst;
+    /* All rows fail just below the best certificate there is, none at one above the worst. */
+    assert_true(precis_choose_failing(&s.head, &f, 0, worst / (1 - worst)) == 0);
+    assert_true(precis_choose_failing(&s.head, &f, 0, 0) == 1);
+    assert_true(precis_choose_failing(&s.head, &f, 2, 1) == 1); /* rounding drowns everything */
+  }
+}
+
+/* Rows that see nothing neither fail nor count. */
+static void failing(void **state)
+{
+  (void)state;
+  sample s = make(.5);
+  s.head.moments = s.moments;
+  precis_polynomial f;
+  assert_int_equal(precis_choose_fit(&s.head, 2, 2, &f), 0);
+  double before = 2;
+  for (double tol = 1e-6; tol < 1; tol *= 1.5) {
+    double share = precis_choose_failing(&s.head, &f, 0, tol);
+    assert_true(share >= 0 && share <= before);
+    before = share;
+  }
+  assert_true(before == 0);
+  memset(s.moments, 0, sizeof s.moments);
+  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 0);
+  precis_sample_add(s.moments, 1, 0);
+  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 1);
+  s.head.rows = 0;
+  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 0);
+}
+
+static void least_squares(void **state)
+{
+  (void)state;
+  sample s = make(.5);
+  s.head.moments = s.moments;
+  double before = INFINITY;
+  for (int degree = 1; degree <= 6; degree++) {
+    precis_polynomial f;
+    double off = precis_choose_least_squares(&s.head, degree, &f), worst = 0;
+    for (int i = 0; i < ROWS; i++) {
+      double square = 0, total = 0, weights = 0;
+      for (int j = 0; j < KEYS; j++) {
+        square += s.w[i][j] * pow(precis_polynomial_value(&f, s.y[i][j]) - exp(s.y[i][j]), 2);
+        total += s.w[i][j] * exp(s.y[i][j]);
+        weights += s.w[i][j];
+      }
+      worst = fmax(worst, sqrt(square * weights) / total);
+    }
+    assert_true(fabs(off - worst) < 1e-7 + .01 * worst);
+    assert_true(off < before / 3 || off < 1e-6);
+    assert_true(precis_polynomial_envelope(&f, 1) == 0);
+    before = off;
+  }
+  /* All scores alike: no polynomial but a constant is determined. */
+  precis_polynomial f;
+  memset(s.moments, 0, sizeof s.moments);
+  assert_true(!(precis_choose_least_squares(&s.head, 2, &f) < 1e9));
+}
+
+static void candidates(void **state)
+{
+  (void)state;
+  const precis_rates rates = precis_rates_nominal(1);
+  precis_candidate c[MANY];
+  const precis_problem problem = {.heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32};
+  for (int ranks = 1; ranks <= 7; ranks += 3)
+    for (int prefixes = 0; prefixes < 2; prefixes++) {
+      int count = precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, MANY, c), degrees = 0;
+      assert_true(count > 8 && count <= MANY);
+      for (int i = 0; i < count; i++) {
+        assert_true(c[i].degree >= 1 && c[i].degree <= 8 && c[i].envelope_degree >= c[i].degree);
+        assert_true(c[i].envelope_degree == c[i].degree || c[i].envelope_degree % 2 == 0);
+        assert_int_equal(c[i].features, precis_features_count(16, c[i].degree));
+        assert_int_equal(c[i].features + c[i].count_features, precis_features_count(16, c[i].envelope_degree));
+        assert_true(c[i].seconds > 0 && (i == 0 || c[i].seconds >= c[i - 1].seconds));
+        degrees |= 1 << c[i].degree;
+      }
+      assert_int_equal(degrees, 0x1fe);
+      precis_candidate few[3];
+      assert_int_equal(precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, 3, few), 3);
+      assert_memory_equal(few, c, sizeof few);
+    }
+  int count = precis_choose_candidates(&problem, &rates, 2, 5000, 5000, 0, 3, MANY, c);
+  assert_true(count >= 3);
+  for (int i = 0; i < count; i++)
+    assert_int_equal(c[i].degree, 3);
+  /* Features that no int64_t can count are no candidates. */
+  const precis_problem wide = {.heads = 1, .kv_heads = 1, .dim = 256, .value_dim = 256};
+  count = precis_choose_candidates(&wide, &rates, 1, 10, 10, 0, 0, MANY, c);
+  for (int i = 0; i < count; i++)
+    assert_true(c[i].features > 0 && c[i].count_features >= 0 && isfinite(c[i].seconds));
+}
+
+/* More work or more bytes never take less time, more ranks or threads never more computing. */
+static void exact_seconds(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32};
+  const precis_rates one = precis_rates_nominal(1), two = precis_rates_nominal(2);
+  double base = precis_choose_exact_seconds(&problem, &one, 2, 1000, 8e6, 1e6);
+  assert_true(base > 0);
+  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 2000, 8e6, 1e6) > base);
+  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 1000, 9e6, 1e6) > base);
+  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 1000, 8e6, 2e6) > base);
+  assert_true(precis_choose_exact_seconds(&problem, &one, 4, 1000, 8e6, 1e6) < base);
+  assert_true(precis_choose_exact_seconds(&problem, &two, 2, 1000, 8e6, 1e6) < base);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(moments_of_a_row), cmocka_unit_test(moments_to_fit), cmocka_unit_test(fits),
+      cmocka_unit_test(failing),          cmocka_unit_test(least_squares),  cmocka_unit_test(candidates),
+      cmocka_unit_test(exact_seconds),
+  };
+  return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
+}
