@@ -20,8 +20,15 @@ static int64_t whole_chunks(int64_t features)
   return features < PRECIS_CHUNK_FEATURES ? features : features - features % PRECIS_CHUNK_FEATURES;
 }
 
-/* Half of fast memory for the accumulators, two words each; a quarter for a block of keys, the
- * rest for the rows made from it and for what passes through. */
+/* About the most prefixes of a chunk, by the enumeration of features.h. Only plans need it. */
+static int prefixes_about(int degree)
+{
+  return degree > 1 ? 23 + 75 * (degree - 2) : 0;
+}
+
+/* Half of fast memory for the accumulators, two words each; 5/16 for a block of keys, as it comes
+ * and as it is laid out, with the prefixes made from it. The rest is for the few rows made at a
+ * time and slack, since caches are not fully associative. */
 int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
                           precis_summarise_shape *shape)
 {
@@ -30,7 +37,8 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
       precis_features_count(dim, degree) < 0)
     return PRECIS_ERR_ARGUMENT;
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
-  int64_t keys = clamp(words / 8 / (dim + value_dim), KEYS_LEAST, PRECIS_KEY_BLOCK);
+  int64_t key_words = 2 * ((int64_t)dim + value_dim) + prefixes_about(degree);
+  int64_t keys = clamp(5 * words / 16 / key_words, KEYS_LEAST, PRECIS_KEY_BLOCK);
   *shape = (precis_summarise_shape){
       .dim = dim,
       .value_dim = value_dim,

@@ -13,18 +13,20 @@ static int clamp(int64_t value, int64_t least, int64_t most)
   return (int)(value < least ? least : value > most ? most : value);
 }
 
-/* A third of fast memory for queries and accumulators, a third for a block of keys with the scores
- * that belong to it; the rest is for what BLAS packs, a copy of the scores above all, and for
- * caches that are not fully associative. */
+/* A third of fast memory for queries and accumulators, three eighths for a block of keys with the
+ * scores that belong to it and with the keys or values as BLAS packs them. The rest is slack for
+ * what else BLAS packs, scores above all, and for caches that are not fully associative. */
 precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_bytes)
 {
-  int64_t third = fast_memory_bytes / (int64_t)sizeof(float) / 3;
+  int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
   precis_tile_shape shape = {.dim = dim, .value_dim = value_dim};
-  shape.query_block = clamp(third / (dim + value_dim + 2), BLOCK_LEAST, BLOCK_MOST);
+  shape.query_block = clamp(words / 3 / (dim + value_dim + 2), BLOCK_LEAST, BLOCK_MOST);
   if (shape.query_block > 16)
     shape.query_block -= shape.query_block % 16;
   shape.query_strip = shape.query_block < STRIP_MOST ? shape.query_block : STRIP_MOST;
-  shape.key_block = clamp(third / (dim + value_dim + shape.query_strip), BLOCK_LEAST, KEYS_MOST);
+  int packed = dim > value_dim ? dim : value_dim;
+  int64_t each = dim + value_dim + packed + shape.query_strip;
+  shape.key_block = clamp(3 * words / 8 / each, BLOCK_LEAST, KEYS_MOST);
   if (shape.key_block > 16)
     shape.key_block -= shape.key_block % 16;
   return shape;
