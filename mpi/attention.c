@@ -59,11 +59,14 @@ static int set_up_engine(precis_attention *a)
       return status;
     fast = machine.cache.fast_bytes;
   }
-  a->fast_memory = a->fast_memory_least = fast;
-  if (MPI_Allreduce(MPI_IN_PLACE, &a->fast_memory_least, 1, MPI_INT64_T, MPI_MIN, a->world.comm))
-    return PRECIS_ERR_MPI;
   a->engine.threads = a->options.threads > 0 ? a->options.threads : default_threads();
-  a->engine.shape = precis_tile_plan(p->dim, p->value_dim, fast / a->engine.threads);
+  int64_t least[3] = {fast, fast / a->engine.threads, a->engine.threads};
+  if (MPI_Allreduce(MPI_IN_PLACE, least, 3, MPI_INT64_T, MPI_MIN, a->world.comm))
+    return PRECIS_ERR_MPI;
+  a->fast_memory_least = least[0];
+  a->thread_memory_least = least[1];
+  a->threads_least = (int)least[2];
+  a->engine.shape = precis_tile_plan(p->dim, p->value_dim, a->thread_memory_least);
   a->engine.scale = p->scale * 1.44269504088896340736;
   a->engine.scratch = precis_memory_array(precis_engine_scratch(&a->engine), sizeof(float));
   a->keys = (precis_keys){.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};

@@ -15,8 +15,10 @@ struct precis_attention {
   precis_problem problem; /* settled */
   precis_options options;
   precis_engine engine;
-  int64_t fast_memory;       /* of this rank ... */
-  int64_t fast_memory_least; /* of any rank */
+  /* Of any rank the smallest: what ranks send, decide and promise must not depend on their own. */
+  int64_t fast_memory_least;
+  int64_t thread_memory_least; /* fast memory of a thread */
+  int threads_least;
   precis_keys keys;
   precis_survey survey;
   int64_t appended;      /* keys of all ranks */

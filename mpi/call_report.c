@@ -97,7 +97,7 @@ int precis_call_report(precis_call *c, precis_report *report)
   precis_report r = {
       .ranks = a->world.ranks,
       .nodes = a->world.nodes,
-      .threads = a->engine.threads,
+      .threads = a->threads_least,
       .fast_memory_bytes = a->fast_memory_least,
       .queries = precis_visible_queries(&c->plan.map),
       .keys = a->appended,

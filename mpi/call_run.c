@@ -22,7 +22,7 @@ void precis_call_set_up(precis_call *c, float *out, float *lse)
       .v_center = precis_survey_v_center(&a->keys, &a->survey),
       .kind = c->plan.kind,
       .tile_rows = c->plan.tile_rows,
-      .fast_memory_bytes = a->fast_memory,
+      .thread_memory = a->thread_memory_least,
       .map = &c->plan.map,
       .key_rows = c->plan.key_rows,
       .cuts = c->plan.cuts,
@@ -86,8 +86,10 @@ static int run_summaries_on(precis_call *c, precis_task *task, precis_message *w
 {
   precis_summary_result result = {.failed = NULL};
   int status = attend_by_summaries(c, task, &result);
-  if (status != PRECIS_SUCCESS)
+  if (status != PRECIS_SUCCESS) {
+    free(result.failed); /* there where only another rank failed */
     return status;
+  }
   c->error = result.error;
   c->lse_error = result.lse_error;
   status = check_failures(c, &result, why);

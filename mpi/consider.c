@@ -48,7 +48,7 @@ static int consider_kept(precis_call *c)
 static int study_summaries(precis_call *c, int forced)
 {
   precis_attention *a = c->a;
-  precis_rates rates = precis_rates_nominal(a->engine.threads);
+  precis_rates rates = precis_rates_nominal(a->threads_least);
   double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) * a->problem.heads;
   precis_wish wish = {.tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
   c->prefixes = !all_visible(&c->plan.map);

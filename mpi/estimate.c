@@ -26,7 +26,7 @@ static int64_t hold_out(const precis_task *task, precis_failed_row *held)
 
 static double larger(double a, double b)
 {
-  return b <= a ? a : b; /* of which NaN is the largest */
+  return b > a || isnan(b) ? b : a; /* of which NaN is the largest */
 }
 
 static void compare(const precis_task *task, const precis_summaries *plan, const precis_failed_row *held, int64_t count,

@@ -8,7 +8,7 @@
 #include "src/memory.h"
 
 /* At most this part of the keys, and this many, are added one by one; beyond, building anew costs about the same. */
-enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024 };
+enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024, SCALE_DRIFT = 4 };
 
 static const double BOUND_MOST = 8, HEADROOM = 1.25;
 
@@ -107,6 +107,13 @@ static int refit(precis_world *world, const precis_problem *p, const double *que
   return status;
 }
 
+/* The power of two is still about the one that these radii ask for, lest monomials leave the range of float32. Shorter queries do no harm. */
+static int in_scale(const precis_problem *p, double query_radius, const precis_summaries *plan, int g)
+{
+  double longest = fmax(query_radius, plan->query_radius[g]);
+  return abs(precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * longest) - plan->exponent[g]) <= SCALE_DRIFT;
+}
+
 int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
                       const double *query_radius, int64_t rows, precis_kept *kept)
 {
@@ -114,7 +121,7 @@ int precis_kept_check(precis_world *world, const precis_problem *p, const precis
   int grown = 0;
   for (int g = 0; g < p->kv_heads && good; g++) {
     double bound = fabs(p->scale) * query_radius[g] * kept->plan.key_radius[g] * (1 + 1e-9);
-    good = bound <= BOUND_MOST;
+    good = bound <= BOUND_MOST && in_scale(p, query_radius[g], &kept->plan, g);
     grown |= bound > kept->plan.fit[g].bound;
   }
   if (!good)

@@ -14,7 +14,11 @@
 /* The largest bound that polynomials are fitted for. */
 static const double BOUND_MOST = 8;
 
-enum { CANDIDATES_MOST = 12, CENTER_QUERIES = 64 };
+/* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to avoid it. Rows that were not sampled may be
+ * worse than those that were. */
+static const double FAILURE_SECONDS = 1e9, MARGIN = 0.5, MARGIN_SECONDS = 1e6;
+
+enum { CANDIDATES_MOST = 24, CENTER_QUERIES = 64 };
 
 typedef struct study {
   precis_attention *a;
@@ -27,6 +31,7 @@ typedef struct study {
   int sampled;      /* query rows sampled, of all ranks */
   float *queries;   /* kv_heads x sampled x dim: one head of each group for a row */
   double *samples;  /* kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
+  double *bounds;   /* kv_heads x sampled */
   double *log_weight;
 } study;
 
@@ -45,10 +50,11 @@ static int create(study *s)
   plan->fit = calloc((size_t)p->kv_heads, sizeof *plan->fit);
   s->queries = precis_memory_array(pairs * p->dim, sizeof *s->queries);
   s->samples = precis_memory_array(pairs * PRECIS_SAMPLE_MOMENTS, sizeof *s->samples);
+  s->bounds = precis_memory_array(pairs, sizeof *s->bounds);
   s->out->moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof(double));
   plan->moments = s->out->moments;
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
-  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->exponent && plan->fit && s->queries && s->samples && s->out->moments &&
+  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->exponent && plan->fit && s->queries && s->samples && s->bounds && s->out->moments &&
              s->log_weight;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
@@ -104,8 +110,17 @@ static int sample_queries(study *s)
       memcpy(s->queries + ((int64_t)g * s->sampled + i) * p->dim,
              s->q + (row * p->heads + g * s->group + i % s->group) * p->dim, (size_t)p->dim * sizeof *s->q);
   }
-  return MPI_Allreduce(MPI_IN_PLACE, s->queries, (int)size, MPI_FLOAT, MPI_SUM, s->a->world.comm) ? PRECIS_ERR_MPI
-                                                                                                 : PRECIS_SUCCESS;
+  if (MPI_Allreduce(MPI_IN_PLACE, s->queries, (int)size, MPI_FLOAT, MPI_SUM, s->a->world.comm))
+    return PRECIS_ERR_MPI;
+  const precis_summaries *plan = &s->out->plan;
+  for (int g = 0; g < p->kv_heads; g++)
+    for (int i = 0; i < s->sampled; i++) {
+      int64_t at = (int64_t)g * s->sampled + i;
+      double norm = precis_bulk_query_radius(p->dim, 1, 1, s->queries + at * p->dim, p->dim,
+                                             plan->q_center + (int64_t)g * p->dim);
+      s->bounds[at] = fabs(p->scale) * norm * plan->key_radius[g];
+    }
+  return PRECIS_SUCCESS;
 }
 
 static double score(const precis_bulk *bulk, int dim, const float *q, const float *k)
@@ -150,17 +165,20 @@ static int sample_keys(study *s)
 static precis_head_sample sample_of(const study *s, int g)
 {
   const precis_summaries *plan = &s->out->plan;
+  int64_t first = (int64_t)g * s->sampled;
   double bound = fabs(s->a->problem.scale) * plan->query_radius[g] * plan->key_radius[g] * (1 + 1e-9);
-  return (precis_head_sample){s->sampled, s->samples + (int64_t)g * s->sampled * PRECIS_SAMPLE_MOMENTS, bound};
+  return (precis_head_sample){s->sampled, s->samples + first * PRECIS_SAMPLE_MOMENTS, s->bounds + first, bound};
 }
 
-static double rounding_of(const study *s, const precis_candidate *c, const precis_polynomial *fit, double bound)
+/* The share of rows that will need repair. */
+static double failing_of(const study *s, int g, const precis_candidate *c, const precis_polynomial *fit, double tol)
 {
   /* About what precis_apply_roundings() will say, when tiles are known. */
   int64_t additions = 2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK, s->out->plan.wire_roundings,
                                             additions};
-  return precis_certificate_rounding(&rounding, fit, bound);
+  precis_head_sample sample = sample_of(s, g);
+  return precis_choose_failing(&sample, fit, &rounding, tol);
 }
 
 /* Fits a head; *failing is the share of rows that will need repair. Without a proof none will, but a fit that is too far off in the
@@ -174,7 +192,7 @@ static int fit_head(const study *s, int g, const precis_candidate *c, precis_pol
   }
   int status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
   if (status == PRECIS_SUCCESS)
-    *failing = precis_choose_failing(&sample, fit, rounding_of(s, c, fit, sample.bound), s->wish->tol);
+    *failing = failing_of(s, g, c, fit, s->wish->tol);
   return status;
 }
 
@@ -186,6 +204,13 @@ static int widest_head(const study *s)
     if (sample_of(s, g).bound > sample_of(s, widest).bound)
       widest = g;
   return widest;
+}
+
+static double price_of_failing(const study *s, int g, const precis_candidate *c, const precis_polynomial *fit, double failing)
+{
+  if (!s->wish->force || s->wish->sampled)
+    return failing * s->wish->exact_seconds;
+  return failing * FAILURE_SECONDS + failing_of(s, g, c, fit, MARGIN * s->wish->tol) * MARGIN_SECONDS;
 }
 
 /* Tries candidates on the widest head, each rank some of them, and agrees on the one with the fewest predicted seconds,
@@ -203,7 +228,7 @@ static int try_candidates(study *s, const precis_candidate *candidates, int coun
     double failing;
     if (candidates[i].seconds >= mine.seconds || fit_head(s, widest, &candidates[i], &fit, &failing))
       continue;
-    double seconds = candidates[i].seconds + failing * s->wish->exact_seconds;
+    double seconds = candidates[i].seconds + price_of_failing(s, widest, &candidates[i], &fit, failing);
     if (seconds < mine.seconds) {
       mine.seconds = seconds;
       mine.number = i;
@@ -271,7 +296,7 @@ static int decide(study *s, const precis_candidate *candidates, int count)
 /* Those that may be worth it; needs only sizes. */
 static int promising(const study *s, precis_candidate *candidates)
 {
-  precis_rates rates = precis_rates_nominal(s->a->engine.threads);
+  precis_rates rates = precis_rates_nominal(s->a->threads_least);
   int count = precis_choose_candidates(&s->a->problem, &rates, s->a->world.ranks, precis_visible_queries(s->map),
                                        s->map->keys, s->wish->prefixes, s->wish->degree, CANDIDATES_MOST, candidates);
   for (int i = 0; i < count && s->wish->sampled; i++)
@@ -327,6 +352,7 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
   int status = study_all(&s);
   free(s.queries);
   free(s.samples);
+  free(s.bounds);
   free(s.log_weight);
   if (status != PRECIS_SUCCESS)
     precis_prospect_free(prospect);

@@ -168,6 +168,19 @@ static double meet(int value_dim, double m, precis_summary_row *row)
   return exp(m - row->m);
 }
 
+/* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in double, from which the log-scale is taken.
+ * What is left of weights that lie more than 104 below it is 0 in float32, so biases of others are no larger than this. */
+static double weight_rounding(const precis_summary_work *x, int g, double log_scale)
+{
+  const precis_problem *p = x->task->problem;
+  const double *center = x->plan->q_center + (int64_t)g * p->dim;
+  double square = 0;
+  for (int c = 0; c < p->dim; c++)
+    square += center[c] * center[c];
+  double products = fabs(p->scale) * sqrt(square) * x->plan->key_radius[g];
+  return expm1((p->dim + 6) * 0x1p-52 * (2 * products + fabs(log_scale) + 104));
+}
+
 void precis_summary_gather(const precis_summary_work *x, int g, int64_t i, const precis_summary_sums *sums,
                            double log_scale, double weights, precis_summary_row *row)
 {
@@ -178,6 +191,7 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i, const
                                             x->additions};
   double bound = x->norm[i] * x->plan->key_radius[g];
   double mass = fmax(sums->env[i], 0) + weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
+  mass += 4 * weight_rounding(x, g, log_scale) * (fabs(sums->den[i]) + mass); /* in numerator and normaliser, see precis_certificate_rounding() */
   double factor = meet(dv, log_scale, row);
   row->l += factor * sums->den[i];
   row->t += factor * mass;
@@ -235,7 +249,7 @@ static int plan_shapes(precis_summary_work *x)
 {
   const precis_problem *p = x->task->problem;
   int dv = p->value_dim, high = x->plan->envelope_degree;
-  int64_t fast = x->task->fast_memory_bytes / x->task->engine.threads;
+  int64_t fast = x->task->thread_memory;
   if (precis_summarise_plan(p->dim, dv, x->plan->degree, fast, &x->summarise) ||
       precis_summarise_plan(p->dim, 0, high, fast, &x->summarise_counts) ||
       precis_apply_plan(p->dim, dv, x->plan->degree, fast, &x->apply) ||

@@ -21,7 +21,7 @@ typedef struct precis_task {
   const double *k_center, *v_center;
   precis_parcel_kind kind; /* of a parcel of all key/value heads */
   int64_t tile_rows;       /* most keys in a parcel */
-  int64_t fast_memory_bytes;
+  int64_t thread_memory;   /* fast memory of a thread in bytes, equal on all ranks */
 
   const precis_query_map *map;
   const int64_t *key_rows; /* of each rank */

@@ -36,6 +36,6 @@ double precis_certificate_rounding(const precis_summary_rounding *r, const preci
 {
   const double unit = 0x1p-24;
   double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
-  double gamma = n * unit / (1 - n * unit);
+  double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
   return gamma * (4 * precis_polynomial_magnitude(fit, bound) + precis_polynomial_envelope_magnitude(fit, bound));
 }

@@ -179,14 +179,15 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
   return sqrt(worst);
 }
 
-double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding, double tol)
+double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
+                             const precis_summary_rounding *rounding, double tol)
 {
   /* An output in the middle of the values is half the range from either end; most are near it. */
   const double reach = 0.6;
   int failing = 0, rows = 0;
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
-    double mass = rounding * row[0], total = 0;
+    double mass = row[0] * precis_certificate_rounding(rounding, fit, sample->bounds[i]), total = 0;
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
       mass += fit->e[m] * row[m];
       total += fit->a[m] * row[m];

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "src/certificate.h"
 #include "src/polynomial.h"
 #include "src/precis.h"
 
@@ -21,6 +22,7 @@ enum {
 typedef struct precis_head_sample {
   int rows;
   const double *moments; /* rows x PRECIS_SAMPLE_MOMENTS */
+  const double *bounds;  /* rows: of |y| in each */
   double bound;          /* B, of all rows, not only of the sampled ones */
 } precis_head_sample;
 
@@ -61,8 +63,8 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments);
  * largest root mean square of P - e^y of a row, relative to its mean e^y; infinity if there is no fit. */
 double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit);
 
-/* The share of sampled rows whose certificate would exceed tol. */
-double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit, double rounding,
-                             double tol);
+/* The share of sampled rows whose certificate, with rounding, would exceed tol. */
+double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
+                             const precis_summary_rounding *rounding, double tol);
 
 #endif

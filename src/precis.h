@@ -118,7 +118,8 @@ typedef struct precis_options {
 /* What a precis_attend() did. Bytes, messages and pairs are summed over the ranks, seconds are
  * the largest of any rank. Equal on every rank. */
 typedef struct precis_report {
-  int ranks, nodes, threads;
+  int ranks, nodes;
+  int threads;               /* fewest of any rank */
   int64_t fast_memory_bytes; /* smallest of any rank */
   int64_t queries, keys;     /* tokens in all */
 
