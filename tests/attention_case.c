@@ -25,7 +25,8 @@ int64_t attention_case_share(spread how, int64_t rows, int ranks, int rank)
   case SPREAD_LAST:
     return rank == ranks - 1 ? rows : 0;
   case SPREAD_RANDOM: { /* uneven, some shares empty: cuts at the squares, forth for odd ranks */
-    int64_t from = rows * rank * rank / ranks / ranks, to = rows * (rank + 1) * (rank + 1) / ranks / ranks;
+    int64_t from = rows * rank * rank / ranks / ranks,
+            to = rows * (rank + 1) * (rank + 1) / ranks / ranks;
     return to - from;
   }
   case SPREAD_NOT_FIRST:
@@ -71,7 +72,8 @@ static int append_first(running *r)
 }
 
 /* Results of all ranks, each adding its own to zeros. */
-static void gather(const running *r, int64_t first, int64_t rows, const float *out, const float *lse)
+static void gather(const running *r, int64_t first, int64_t rows, const float *out,
+                   const float *lse)
 {
   const precis_problem *p = &r->data.problem;
   int64_t each = (int64_t)p->heads * p->value_dim, all = r->c->queries;
@@ -89,7 +91,8 @@ static void gather(const running *r, int64_t first, int64_t rows, const float *o
 static void take(running *r, const precis_report *report)
 {
   r->o.report = *report;
-  r->o.miscounted += report->predicted_bytes[report->move] != report->network_bytes + report->node_bytes;
+  r->o.miscounted +=
+      report->predicted_bytes[report->move] != report->network_bytes + report->node_bytes;
   r->o.by_summaries += report->move == PRECIS_MOVE_SUMMARIES;
 }
 
@@ -101,16 +104,17 @@ static void attend(running *r)
   for (int before = 0; before < r->rank; before++)
     first += attention_case_share(c->spread, c->queries, r->ranks, before);
   int64_t outs = rows * p->heads * p->value_dim, lses = rows * p->heads;
-  float *out = malloc((size_t)(outs + 1) * sizeof *out), *lse = malloc((size_t)(lses + 1) * sizeof *lse);
+  float *out = malloc((size_t)(outs + 1) * sizeof *out),
+        *lse = malloc((size_t)(lses + 1) * sizeof *lse);
   const float *q = r->data.q + first * p->heads * p->dim;
   precis_report report = {.ranks = -1};
   for (int64_t i = 0; i < outs; i++)
     out[i] = UNTOUCHED;
   for (int64_t i = 0; i < lses; i++)
     lse[i] = UNTOUCHED;
-  r->o.status = c->explicit_positions
-                    ? precis_attend_at(r->attention, c->first_position + first, rows, q, out, lse, &report)
-                    : precis_attend(r->attention, rows, q, out, lse, &report);
+  r->o.status = c->explicit_positions ? precis_attend_at(r->attention, c->first_position + first,
+                                                         rows, q, out, lse, &report)
+                                      : precis_attend(r->attention, rows, q, out, lse, &report);
   if (r->o.status == PRECIS_SUCCESS) {
     take(r, &report);
     attention_data_compare(&r->data, r->keys, first, rows, out, lse, &r->o);
@@ -150,9 +154,17 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
   running r = {.comm = comm, .c = c, .data = attention_data_make(c)};
   MPI_Comm_size(comm, &r.ranks);
   MPI_Comm_rank(comm, &r.rank);
-  precis_options options = {.move = move, .tol = c->tol, .degree = c->degree, .guarantee = c->guarantee,
-                            .threads = c->own_threads ? 0 : c->threads > 0 ? c->threads : 1, .fast_memory_bytes = 1 << 18,
-                            .tile_rows = c->tile_rows, .message = keep_message, .context = &r.o};
+  precis_options options = {.move = move,
+                            .tol = c->tol,
+                            .degree = c->degree,
+                            .guarantee = c->guarantee,
+                            .threads = c->own_threads   ? 0
+                                       : c->threads > 0 ? c->threads
+                                                        : 1,
+                            .fast_memory_bytes = c->fast_memory > 0 ? c->fast_memory : 1 << 18,
+                            .tile_rows = c->tile_rows,
+                            .message = keep_message,
+                            .context = &r.o};
   r.o.status = precis_create(comm, &c->problem, &options, &r.attention);
   if (r.o.status == PRECIS_SUCCESS)
     r.o.status = append_first(&r);

@@ -1,4 +1,5 @@
-/* attention_case.h - a whole attention problem, known to every rank, run distributed and compared with the oracle */
+/* attention_case.h - a whole attention problem, known to every rank, run distributed and compared
+ * with the oracle */
 #ifndef PRECIS_TESTS_ATTENTION_CASE_H
 #define PRECIS_TESTS_ATTENTION_CASE_H
 
@@ -19,28 +20,32 @@ typedef struct attention_case {
   precis_problem problem;
   int64_t queries, keys;
   precis_kind kind;
-  uint64_t seed;   /* 0: 7 */
-  double strength; /* standard deviation of the scores; 0: 1 */
-  double decay;    /* axis c of queries and keys shrinks by (1 + c)^-decay */
-  double drift;    /* keys move this far along every axis from the first to the last, there and back by turns of axes */
-  int64_t heavy;   /* every heavy-th key is ten times as long; 0: none */
-  int64_t long_query;   /* this query (and all heads of it) is ... */
-  double length;        /* ... so many times as long; 0: as it is */
+  uint64_t seed;      /* 0: 7 */
+  double strength;    /* standard deviation of the scores; 0: 1 */
+  double decay;       /* axis c of queries and keys shrinks by (1 + c)^-decay */
+  double drift;       /* so far do keys move from first to last, up one axis and down the next */
+  int64_t heavy;      /* every heavy-th key is ten times as long; 0: none */
+  int64_t long_query; /* this query (and all heads of it) is ... */
+  double length;      /* ... so many times as long; 0: as it is */
   double query_offset, key_offset, value_offset; /* added to all */
   bias_kind bias;
   double bias_factor; /* of the finite biases, which lie within 5; 0: 1 */
   spread spread;
-  int appends;            /* 0: 1 */
-  int64_t later;          /* of the keys, the last so many come one by one after a first attend, each followed by another */
+  int appends;   /* 0: 1 */
+  int64_t later; /* of the keys, the last so many come one by one after a first attend, each
+                    followed by another */
   int explicit_positions; /* queries at first_position, ... */
   int64_t first_position;
   int64_t tile_rows;
-  int threads;     /* 0: 1 */
-  int own_threads; /* as many as OpenMP says to each rank */
+  int64_t fast_memory; /* bytes; 0: 256 KiB */
+  int threads;         /* 0: 1 */
+  int own_threads;     /* as many as OpenMP says to each rank */
   double tol;
   int degree;
   precis_guarantee guarantee;
-  float *out, *lse; /* whole results of the last attend, for every rank of the communicator; NULL: not wanted */
+  const char *words; /* to be found in the explanation, for the test that asks */
+  float *out, *lse;  /* whole results of the last attend, for every rank of the communicator; NULL:
+                        not wanted */
 } attention_case;
 
 /* Of all attends. */
@@ -59,7 +64,8 @@ typedef struct attention_outcome {
   char why[200];         /* message of the failed call */
 } attention_outcome;
 
-/* Collective: create, append, attend (more of both, with later keys), destroy with `move`; the outcome is the same on all ranks. */
+/* Collective: create, append, attend (more of both, with later keys), destroy with `move`; the
+ * outcome is the same on all ranks. */
 attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, precis_move move);
 
 /* Rows of `rank` of `rows` in all. */

@@ -49,8 +49,10 @@ attention_data attention_data_make(const attention_case *c)
   attention_data d = {.c = c, .problem = c->problem};
   precis_problem_settle(&d.problem, NULL);
   int dim = d.problem.dim;
-  precis_recipe recipe = {c->kind, d.problem, c->strength > 0 ? c->strength : 1, c->seed ? c->seed : 7};
-  int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q), k = precis_generate_width(&recipe, PRECIS_ROLE_K);
+  precis_recipe recipe = {c->kind, d.problem, c->strength > 0 ? c->strength : 1,
+                          c->seed ? c->seed : 7};
+  int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q),
+          k = precis_generate_width(&recipe, PRECIS_ROLE_K);
   int64_t v = precis_generate_width(&recipe, PRECIS_ROLE_V);
   d.q = malloc((size_t)(c->queries * q + 1) * sizeof *d.q);
   d.k = malloc((size_t)(c->keys * k + 1) * sizeof *d.k);
@@ -116,13 +118,15 @@ static double beyond(double computed, double want, double unit)
   return error < 0 ? 0 : error;
 }
 
-static void compare_row(const attention_data *d, int64_t keys, int64_t query, int head, const double *ranges,
-                        const float *out, float lse, attention_outcome *o)
+static void compare_row(const attention_data *d, int64_t keys, int64_t query, int head,
+                        const double *ranges, const float *out, float lse, attention_outcome *o)
 {
   const precis_problem *p = &d->problem;
   double want[PRECIS_DIM_MAX], want_lse, error = 0, computed_error = 0, lse_error = 0;
-  precis_reference_keys view = {visible(d, keys, query), d->k, d->v, d->c->bias == BIAS_NONE ? NULL : d->bias};
-  precis_reference_attend(p, head, d->q + (query * p->heads + head) * p->dim, &view, want, &want_lse);
+  precis_reference_keys view = {visible(d, keys, query), d->k, d->v,
+                                d->c->bias == BIAS_NONE ? NULL : d->bias};
+  precis_reference_attend(p, head, d->q + (query * p->heads + head) * p->dim, &view, want,
+                          &want_lse);
   const double *range = ranges + precis_problem_kv_head(p, head) * p->value_dim;
   for (int i = 0; i < p->value_dim; i++) {
     double unit = range[i] > 0 ? range[i] : 1;
@@ -141,14 +145,15 @@ static void compare_row(const attention_data *d, int64_t keys, int64_t query, in
   o->broken += !(error <= o->report.promise && lse_error <= o->report.lse_promise);
 }
 
-void attention_data_compare(const attention_data *d, int64_t keys, int64_t first, int64_t rows, const float *out,
-                            const float *lse, attention_outcome *o)
+void attention_data_compare(const attention_data *d, int64_t keys, int64_t first, int64_t rows,
+                            const float *out, const float *lse, attention_outcome *o)
 {
   const precis_problem *p = &d->problem;
   double *ranges = malloc((size_t)(p->kv_heads * p->value_dim) * sizeof *ranges);
   for (int i = 0; i < p->kv_heads * p->value_dim; i++)
     ranges[i] = range_of(d, keys, i / p->value_dim, i % p->value_dim);
   for (int64_t i = 0; i < rows * p->heads; i++)
-    compare_row(d, keys, first + i / p->heads, (int)(i % p->heads), ranges, out + i * p->value_dim, lse[i], o);
+    compare_row(d, keys, first + i / p->heads, (int)(i % p->heads), ranges, out + i * p->value_dim,
+                lse[i], o);
   free(ranges);
 }

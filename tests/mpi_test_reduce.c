@@ -76,7 +76,8 @@ static void sums(void **state)
     assert_all(MPI_COMM_WORLD, correct(&r, sizes[i], (int)i));
     assert_all(MPI_COMM_WORLD, same(&r, sizes[i]));
     int64_t bytes = sent_since(&start), words = 2 * (int64_t)(world.ranks - 1) * sizes[i];
-    assert_all(MPI_COMM_WORLD, bytes == words * 4 && bytes == precis_reduction_bytes(world.ranks, sizes[i]));
+    assert_all(MPI_COMM_WORLD,
+               bytes == words * 4 && bytes == precis_reduction_bytes(world.ranks, sizes[i]));
   }
   precis_reduction_free(&r);
 }
@@ -90,7 +91,8 @@ static void in_flight(void **state)
   precis_traffic start = world.traffic;
   int64_t all = 0;
   for (int i = 0; i < AT_ONCE; i++)
-    assert_all(MPI_COMM_WORLD, precis_reduction_create(&world, TAG + i, MOST, &r[i]) == PRECIS_SUCCESS);
+    assert_all(MPI_COMM_WORLD,
+               precis_reduction_create(&world, TAG + i, MOST, &r[i]) == PRECIS_SUCCESS);
   for (int round = 0; round < ROUNDS + 2; round++) {
     int status = PRECIS_SUCCESS, good = 1;
     if (round < ROUNDS) {
@@ -150,8 +152,10 @@ static void infinities(void **state)
   status = status == PRECIS_SUCCESS ? precis_reduction_wait(&r) : status;
   assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, r.vector[3] == (world.ranks > 1 ? INFINITY : 3e38f));
-  assert_all(MPI_COMM_WORLD, r.vector[4] == (world.ranks % 2 ? 3e38f : 0)); /* sums pass through double */
-  assert_all(MPI_COMM_WORLD, r.vector[2] == (float)world.ranks && r.vector[5] == (float)world.ranks);
+  assert_all(MPI_COMM_WORLD,
+             r.vector[4] == (world.ranks % 2 ? 3e38f : 0)); /* sums pass through double */
+  assert_all(MPI_COMM_WORLD,
+             r.vector[2] == (float)world.ranks && r.vector[5] == (float)world.ranks);
   precis_reduction_free(&r);
 }
 

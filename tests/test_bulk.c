@@ -14,7 +14,8 @@
 enum { ROWS = 37, HEADS = 3, DIM = 7, VALUE_DIM = 5, GROUP = 2 };
 
 typedef struct room {
-  float k[ROWS * HEADS * DIM], v[ROWS * HEADS * VALUE_DIM], bias[ROWS], q[ROWS * HEADS * GROUP * DIM];
+  float k[ROWS * HEADS * DIM], v[ROWS * HEADS * VALUE_DIM], bias[ROWS],
+      q[ROWS * HEADS * GROUP * DIM];
   double k_center[DIM], v_center[VALUE_DIM], q_center[DIM];
   precis_keys keys;
   precis_bulk bulk; /* of the middle head */
@@ -44,10 +45,19 @@ static void fill(room *r, double offset)
   }
   for (int c = 0; c < VALUE_DIM; c++)
     r->v_center[c] = noise(&state);
-  r->keys = (precis_keys){.kv_heads = HEADS, .dim = DIM, .value_dim = VALUE_DIM, .rows = ROWS, .k = r->k, .v = r->v,
+  r->keys = (precis_keys){.kv_heads = HEADS,
+                          .dim = DIM,
+                          .value_dim = VALUE_DIM,
+                          .rows = ROWS,
+                          .k = r->k,
+                          .v = r->v,
                           .bias = r->bias};
-  r->bulk = (precis_bulk){.kv_head = 1, .k_center = r->k_center, .v_center = r->v_center, .q_center = r->q_center,
-                          .scale = -.4, .exponent = 3};
+  r->bulk = (precis_bulk){.kv_head = 1,
+                          .k_center = r->k_center,
+                          .v_center = r->v_center,
+                          .q_center = r->q_center,
+                          .scale = -.4,
+                          .exponent = 3};
 }
 
 static const float *key(const room *r, int row)
@@ -113,7 +123,8 @@ static void scaled_weights(void **state)
   assert_true(w[3] >= 0 && w[3] < 1e-43f);
   for (int i = 4; i < COUNT; i++)
     assert_true(w[i] == 0);
-  precis_bulk_scale_weights(1, log_weight + 6, -INFINITY, w); /* of a prefix in which all is masked */
+  precis_bulk_scale_weights(1, log_weight + 6, -INFINITY,
+                            w); /* of a prefix in which all is masked */
   assert_true(w[0] == 0);
   precis_bulk_scale_weights(0, log_weight, 0, NULL);
 }
@@ -183,7 +194,8 @@ static void norms_are_safe(void **state)
     for (int i = 0; i < MANY; i++) {
       long double square = 0;
       for (int c = 0; c < dim; c++)
-        square += (q[i * dim + c] - (long double)center[c]) * (q[i * dim + c] - (long double)center[c]);
+        square +=
+            (q[i * dim + c] - (long double)center[c]) * (q[i * dim + c] - (long double)center[c]);
       double found = precis_bulk_query_radius(dim, 1, 1, q + i * dim, dim, center);
       assert_true(found >= sqrtl(square) && found <= sqrtl(square) * (1 + 1e-11L));
     }

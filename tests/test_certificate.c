@@ -62,7 +62,8 @@ static void nothing_proved(void **state)
     assert_true(precis_certificate_make(.1, 2, lost[i], most, least).error == INFINITY);
 }
 
-/* A row in double: keys with log weights, scores within the bound, values; some of the keys exact. */
+/* A row in double: keys with log weights, scores within the bound, values; some of the keys exact.
+ */
 typedef struct row {
   int keys, exact;
   double w[64], y[64], v[64];
@@ -81,8 +82,16 @@ static row make_row(uint64_t *state, double bound, double spread)
   return r;
 }
 
-/* Out and lse with P in place of e^y, the certificate, and the truth. */
-static void check_row(const row *r, const precis_polynomial *f)
+/* Values as bad as can be: all errors pull one way. */
+static void turn_against(row *r, const precis_polynomial *f)
+{
+  for (int j = 0; j < r->keys; j++)
+    r->v[j] = precis_polynomial_value(f, r->y[j]) > exp(r->y[j]) ? 1 : -1;
+}
+
+/* Out and lse with P in place of e^y, the certificate, and the truth. Returns the part of what is
+ * allowed that was taken. */
+static double check_row(const row *r, const precis_polynomial *f)
 {
   double z = 0, sum = 0, mass = 0, true_z = 0, true_sum = 0, most = -INFINITY, least = INFINITY;
   for (int j = 0; j < r->keys; j++) {
@@ -96,35 +105,45 @@ static void check_row(const row *r, const precis_polynomial *f)
     least = fmin(least, r->v[j]);
   }
   float out = (float)(sum / z);
-  precis_certificate c = precis_certificate_make(z > 0 ? mass / z : INFINITY, 1, &out, &most, &least);
+  precis_certificate c =
+      precis_certificate_make(z > 0 ? mass / z : INFINITY, 1, &out, &most, &least);
   if (c.error == INFINITY)
-    return;
+    return 0;
   double slack = (most - least) * 1e-12 + fabs(out) * 0x1p-23 * (1 + c.error);
   assert_true(fabs(out - true_sum / true_z) <= c.error * (most - least) + slack);
   assert_true(fabs(log(z) - log(true_z)) <= c.lse_error + 1e-12);
+  return c.error * (most - least) > 1e-6
+             ? (fabs(out - true_sum / true_z) - slack) / (c.error * (most - least))
+             : 0;
 }
 
 static void rows(void **state)
 {
   (void)state;
   uint64_t random = 3;
-  double moments[PRECIS_DEGREE_MAX + 1];
+  double used = 0, moments[PRECIS_DEGREE_MAX + 1];
   for (int i = 0; i < 60; i++) {
     precis_polynomial f;
     double bound = .1 * pow(80, uniform(&random)), power = 1;
-    int degree = 1 + (int)(uniform(&random) * 8), envelope = degree + 2 * (int)(uniform(&random) * 3);
+    int degree = 1 + (int)(uniform(&random) * 8),
+        envelope = degree + 2 * (int)(uniform(&random) * 3);
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= bound / 3)
       moments[m] = m % 2 ? 0 : power;
     envelope = envelope > PRECIS_DEGREE_MAX ? PRECIS_DEGREE_MAX : envelope;
     assert_int_equal(precis_polynomial_fit(degree, envelope, bound, moments, &f), 0);
     for (int j = 0; j < 300; j++) {
       row r = make_row(&random, bound, i % 3 ? 1 : 8);
-      check_row(&r, &f);
+      if (j % 2)
+        turn_against(&r, &f);
+      used = fmax(used, check_row(&r, &f));
     }
   }
+  print_message("rows take up to %.3g of what is allowed\n", used);
+  assert_true(used > .7); /* so the bound is about the best there is */
 }
 
-/* --- rounding: a whole summary in float32 against the same sums in double ---------------------- */
+/* --- rounding: a whole summary in float32 against the same sums in double ----------------------
+ */
 
 typedef struct sizes {
   int dim, value_dim, degree;
@@ -194,15 +213,18 @@ static summary create(const sizes *s, uint64_t *state)
 
 static void release(summary *x)
 {
-  void *arrays[] = {x->k, x->v, x->w, x->q, x->values32, x->counts32, x->num, x->den, x->env, x->values, x->counts};
+  void *arrays[] = {x->k,   x->v,   x->w,   x->q,      x->values32, x->counts32,
+                    x->num, x->den, x->env, x->values, x->counts};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
 }
 
-static void summarise_and_apply(const sizes *s, const precis_polynomial *f, summary *x, precis_apply_shape *apply)
+static void summarise_and_apply(const sizes *s, const precis_polynomial *f, summary *x,
+                                precis_apply_shape *apply)
 {
   precis_summarise_shape shape;
-  assert_int_equal(precis_summarise_plan(s->dim, s->value_dim, s->degree, s->fast_memory, &shape), 0);
+  assert_int_equal(precis_summarise_plan(s->dim, s->value_dim, s->degree, s->fast_memory, &shape),
+                   0);
   assert_int_equal(precis_apply_plan(s->dim, s->value_dim, s->degree, s->fast_memory, apply), 0);
   int64_t one = precis_summarise_scratch(&shape), other = precis_apply_scratch(apply);
   void *scratch = array(one > other ? one : other, 1);
@@ -213,15 +235,19 @@ static void summarise_and_apply(const sizes *s, const precis_polynomial *f, summ
   precis_summary_round(x->features * s->value_dim, 1, x->values, x->values32);
   precis_summary_round(x->features, 1, x->counts, x->counts32);
   for (int64_t done = 0; done < x->features; done += apply->tile_features) {
-    int64_t some = x->features - done < apply->tile_features ? x->features - done : apply->tile_features;
-    const precis_summary_tile tile = {done, some, x->values32 + done * s->value_dim, x->counts32 + done};
+    int64_t some =
+        x->features - done < apply->tile_features ? x->features - done : apply->tile_features;
+    const precis_summary_tile tile = {done, some, x->values32 + done * s->value_dim,
+                                      x->counts32 + done};
     precis_apply_tile(apply, &coefficients, &tile, &queries, scratch);
   }
   free(scratch);
 }
 
-/* What rounding did to each row, against its share of the error mass. Returns the largest part of what is allowed. */
-static double compare(const sizes *s, const precis_polynomial *f, const precis_apply_shape *apply, const summary *x)
+/* What rounding did to each row, against its share of the error mass. Returns the largest part of
+ * what is allowed. */
+static double compare(const sizes *s, const precis_polynomial *f, const precis_apply_shape *apply,
+                      const summary *x)
 {
   double weights = 0, used = 0;
   int64_t tiles = (x->features + apply->tile_features - 1) / apply->tile_features;
@@ -253,8 +279,23 @@ static double compare(const sizes *s, const precis_polynomial *f, const precis_a
   return used;
 }
 
+/* More roundings than float32 has room for prove nothing. */
+static void rounding_without_end(void **state)
+{
+  (void)state;
+  const precis_polynomial f = {.degree = 1, .bound = 1, .a = {1, 1}};
+  double before = 0;
+  for (int64_t additions = 1; additions < (int64_t)1 << 40; additions *= 4) {
+    const precis_summary_rounding rounding = {1, 1, 1, additions};
+    double mass = precis_certificate_rounding(&rounding, &f, 1);
+    assert_true(mass >= before);
+    before = mass;
+  }
+  assert_true(before == INFINITY);
+}
+
 static const sizes roundings[] = {
-    {1, 1, 8, 3000, 1 << 18, 8},  {2, 3, 12, 500, 1 << 18, 4}, {4, 4, 6, 2000, 1 << 16, 8},
+    {1, 1, 8, 3000, 1 << 18, 8},  {2, 3, 12, 500, 1 << 18, 4},  {4, 4, 6, 2000, 1 << 16, 8},
     {16, 16, 3, 700, 1 << 14, 1}, {64, 64, 2, 600, 1 << 18, 2}, {32, 256, 2, 300, 1 << 12, 1},
 };
 
@@ -274,7 +315,8 @@ static void rounding_covers(void **state)
     summary x = create(s, &random);
     summarise_and_apply(s, &f, &x, &apply);
     double used = compare(s, &f, &apply, &x);
-    print_message("dim %d, degree %d: rounding takes %.3g of what is allowed\n", s->dim, s->degree, used);
+    print_message("dim %d, degree %d: rounding takes %.3g of what is allowed\n", s->dim, s->degree,
+                  used);
     release(&x);
   }
 }
@@ -285,6 +327,7 @@ int main(void)
       cmocka_unit_test(formula),
       cmocka_unit_test(nothing_proved),
       cmocka_unit_test(rows),
+      cmocka_unit_test(rounding_without_end),
       cmocka_unit_test(rounding_covers),
   };
   return cmocka_run_group_tests_name("certificate", tests, NULL, NULL);

@@ -25,7 +25,7 @@ static double noise(uint32_t *state)
 /* Rows whose scores lie within spread (1 + row / ROWS) of 0; their pairs stay at hand. */
 typedef struct sample {
   double w[ROWS][KEYS], y[ROWS][KEYS];
-  double moments[ROWS * PRECIS_SAMPLE_MOMENTS];
+  double moments[ROWS * PRECIS_SAMPLE_MOMENTS], bounds[ROWS];
   precis_head_sample head;
 } sample;
 
@@ -35,12 +35,23 @@ static sample make(double spread)
   uint32_t state = 17;
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < KEYS; j++) {
+      s.bounds[i] = spread * (1 + (double)i / ROWS);
       s.w[i][j] = exp(noise(&state));
       s.y[i][j] = spread * (1 + (double)i / ROWS) * noise(&state) * noise(&state);
       precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.y[i][j]);
     }
   return s;
 }
+
+/* A copy points at itself. */
+static void point(sample *s)
+{
+  s->head.moments = s->moments;
+  s->head.bounds = s->bounds;
+}
+
+/* So many roundings that nothing is left, and as few as can be. */
+static const precis_summary_rounding DROWNED = {12, 1 << 24, 2, 0}, FEW = {0, 0, 0, 0};
 
 static void moments_of_a_row(void **state)
 {
@@ -78,7 +89,7 @@ static void moments_to_fit(void **state)
   sample alone = s;
   alone.head.moments = alone.moments + (ROWS - 10) * PRECIS_SAMPLE_MOMENTS;
   alone.head.rows = 10;
-  s.head.moments = s.moments;
+  point(&s);
   precis_choose_moments(&s.head, moments);
   precis_choose_moments(&alone.head, fewer);
   assert_true(usable(moments) && usable(fewer));
@@ -106,14 +117,15 @@ static void fits(void **state)
 {
   (void)state;
   sample s = make(.5);
-  s.head.moments = s.moments;
+  point(&s);
   double before = INFINITY;
   for (int degree = 1; degree <= 6; degree++) {
     precis_polynomial f;
     assert_int_equal(precis_choose_fit(&s.head, degree, degree, &f), 0);
     assert_true(f.degree == degree && f.bound == s.head.bound);
     for (double y = -f.bound; y <= f.bound; y += f.bound / 50)
-      assert_true(fabs(precis_polynomial_value(&f, y) - exp(y)) <= precis_polynomial_envelope(&f, y));
+      assert_true(fabs(precis_polynomial_value(&f, y) - exp(y)) <=
+                  precis_polynomial_envelope(&f, y));
     double worst = 0;
     for (int i = 0; i < ROWS; i++) {
       double mass = 0, total = 0;
@@ -126,9 +138,10 @@ static void fits(void **state)
     assert_true(worst < before);
     before = worst;
     /* All rows fail just below the best certificate there is, none at one above the worst. */
-    assert_true(precis_choose_failing(&s.head, &f, 0, worst / (1 - worst)) == 0);
-    assert_true(precis_choose_failing(&s.head, &f, 0, 0) == 1);
-    assert_true(precis_choose_failing(&s.head, &f, 2, 1) == 1); /* rounding drowns everything */
+    assert_true(precis_choose_failing(&s.head, &f, &FEW, worst / (1 - worst) + 1e-4) == 0);
+    assert_true(precis_choose_failing(&s.head, &f, &FEW, 0) == 1);
+    assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1) ==
+                1); /* rounding drowns everything */
   }
 }
 
@@ -137,29 +150,29 @@ static void failing(void **state)
 {
   (void)state;
   sample s = make(.5);
-  s.head.moments = s.moments;
+  point(&s);
   precis_polynomial f;
   assert_int_equal(precis_choose_fit(&s.head, 2, 2, &f), 0);
   double before = 2;
   for (double tol = 1e-6; tol < 1; tol *= 1.5) {
-    double share = precis_choose_failing(&s.head, &f, 0, tol);
+    double share = precis_choose_failing(&s.head, &f, &FEW, tol);
     assert_true(share >= 0 && share <= before);
     before = share;
   }
   assert_true(before == 0);
   memset(s.moments, 0, sizeof s.moments);
-  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 0);
+  assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 0);
   precis_sample_add(s.moments, 1, 0);
-  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 1);
+  assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 1);
   s.head.rows = 0;
-  assert_true(precis_choose_failing(&s.head, &f, 1, 1e-9) == 0);
+  assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 0);
 }
 
 static void least_squares(void **state)
 {
   (void)state;
   sample s = make(.5);
-  s.head.moments = s.moments;
+  point(&s);
   double before = INFINITY;
   for (int degree = 1; degree <= 6; degree++) {
     precis_polynomial f;
@@ -192,19 +205,23 @@ static void candidates(void **state)
   const precis_problem problem = {.heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32};
   for (int ranks = 1; ranks <= 7; ranks += 3)
     for (int prefixes = 0; prefixes < 2; prefixes++) {
-      int count = precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, MANY, c), degrees = 0;
+      int count =
+              precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, MANY, c),
+          degrees = 0;
       assert_true(count > 8 && count <= MANY);
       for (int i = 0; i < count; i++) {
         assert_true(c[i].degree >= 1 && c[i].degree <= 8 && c[i].envelope_degree >= c[i].degree);
         assert_true(c[i].envelope_degree == c[i].degree || c[i].envelope_degree % 2 == 0);
         assert_int_equal(c[i].features, precis_features_count(16, c[i].degree));
-        assert_int_equal(c[i].features + c[i].count_features, precis_features_count(16, c[i].envelope_degree));
+        assert_int_equal(c[i].features + c[i].count_features,
+                         precis_features_count(16, c[i].envelope_degree));
         assert_true(c[i].seconds > 0 && (i == 0 || c[i].seconds >= c[i - 1].seconds));
         degrees |= 1 << c[i].degree;
       }
       assert_int_equal(degrees, 0x1fe);
       precis_candidate few[3];
-      assert_int_equal(precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, 3, few), 3);
+      assert_int_equal(
+          precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, 3, few), 3);
       assert_memory_equal(few, c, sizeof few);
     }
   int count = precis_choose_candidates(&problem, &rates, 2, 5000, 5000, 0, 3, MANY, c);
@@ -236,8 +253,12 @@ static void exact_seconds(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(moments_of_a_row), cmocka_unit_test(moments_to_fit), cmocka_unit_test(fits),
-      cmocka_unit_test(failing),          cmocka_unit_test(least_squares),  cmocka_unit_test(candidates),
+      cmocka_unit_test(moments_of_a_row),
+      cmocka_unit_test(moments_to_fit),
+      cmocka_unit_test(fits),
+      cmocka_unit_test(failing),
+      cmocka_unit_test(least_squares),
+      cmocka_unit_test(candidates),
       cmocka_unit_test(exact_seconds),
   };
   return cmocka_run_group_tests_name("choose", tests, NULL, NULL);

@@ -1,0 +1,281 @@
+/* One handle, many calls: summaries that are kept, added to, and given up. */
+#include "tests/mpi_assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/attention_case.h"
+#include "tests/attention_data.h"
+
+static int rank, ranks;
+
+typedef struct sequence {
+  precis_attention *attention;
+  int64_t keys, calls;
+  int by_summaries;
+} sequence;
+
+static void even_share(int64_t rows, int64_t *first, int64_t *share)
+{
+  *share = attention_case_share(SPREAD_EVEN, rows, ranks, rank);
+  *first = 0;
+  for (int r = 0; r < rank; r++)
+    *first += attention_case_share(SPREAD_EVEN, rows, ranks, r);
+}
+
+static void say(void *context, const char *text)
+{
+  (void)context;
+  if (rank == 0)
+    fprintf(stderr, "%s\n", text);
+}
+
+/* A handle without keys. */
+static sequence start(const attention_case *c, precis_move move)
+{
+  sequence s = {.attention = NULL};
+  const precis_options options = {
+      .move = move, .tol = c->tol, .degree = c->degree, .threads = 1, .message = say};
+  assert_all(MPI_COMM_WORLD,
+             precis_create(MPI_COMM_WORLD, &c->problem, &options, &s.attention) == PRECIS_SUCCESS);
+  return s;
+}
+
+/* Appends the case's keys from `from` to `end`. */
+static void append(sequence *s, const attention_data *d, int64_t from, int64_t end)
+{
+  const precis_problem *p = &d->problem;
+  int64_t first, rows;
+  even_share(end - from, &first, &rows);
+  first += from;
+  int status = precis_append(s->attention, rows, d->k + first * p->kv_heads * p->dim,
+                             d->v + first * p->kv_heads * p->value_dim,
+                             d->c->bias == BIAS_NONE ? NULL : d->bias + first);
+  assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
+  s->keys = end;
+}
+
+/* Attends with the case's queries: every row within the promise. */
+static precis_report attend(sequence *s, const attention_data *d)
+{
+  const precis_problem *p = &d->problem;
+  int64_t first, rows;
+  attention_outcome o = {.error = 0};
+  even_share(d->c->queries, &first, &rows);
+  float *out = malloc((size_t)(rows * p->heads * p->value_dim + 1) * sizeof *out);
+  float *lse = malloc((size_t)(rows * p->heads + 1) * sizeof *lse);
+  o.status =
+      precis_attend(s->attention, rows, d->q + first * p->heads * p->dim, out, lse, &o.report);
+  if (o.status == PRECIS_SUCCESS)
+    attention_data_compare(d, s->keys, first, rows, out, lse, &o);
+  free(out);
+  free(lse);
+  int exact = o.report.move != PRECIS_MOVE_SUMMARIES || o.report.rows_recomputed > 0;
+  int within = d->c->tol == 0 || exact || o.report.promise <= d->c->tol;
+  int good = o.status == PRECIS_SUCCESS && o.broken == 0 && !o.bad_empty && within;
+  if (!good)
+    fprintf(stderr,
+            "%s, call %lld: status %d, %s, error %.3g of %.3g, lse error %.3g of %.3g, broken %d\n",
+            d->c->name, (long long)s->calls, o.status, o.report.why, o.error, o.report.promise,
+            o.lse_error, o.report.lse_promise, o.broken);
+  assert_all(MPI_COMM_WORLD, good);
+  s->calls++;
+  s->by_summaries += o.report.move == PRECIS_MOVE_SUMMARIES;
+  return o.report;
+}
+
+/* A summary kept from queries of one size serves those of another, or gives way. */
+static void other_queries(void **state)
+{
+  (void)state;
+  const double sizes[] = {1e-4, 1e-6, 1e-9, 1e-12, 1e-18, 1e-27, 1e-38};
+  attention_case c = {.name = "other queries",
+                      .problem = {.heads = 2, .dim = 4},
+                      .queries = 70,
+                      .keys = 300,
+                      .strength = .3,
+                      .degree = 4};
+  attention_data usual = attention_data_make(&c);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    attention_case tiny = c;
+    tiny.strength = sizes[i];
+    attention_data small = attention_data_make(&tiny);
+    sequence s = start(&c, PRECIS_MOVE_SUMMARIES);
+    append(&s, &usual, 0, 300);
+    attend(&s, &small);
+    precis_report report = attend(&s, &usual);
+    assert_all(MPI_COMM_WORLD, report.promise < .1);
+    attend(&s, &small);
+    assert_all(MPI_COMM_WORLD, s.by_summaries == 3);
+    precis_destroy(&s.attention);
+    attention_data_free(&small);
+  }
+  attention_data_free(&usual);
+}
+
+/* Keys that differ by next to nothing, then some that differ as usual. */
+static void other_keys(void **state)
+{
+  (void)state;
+  const double sizes[] = {1e-2, 1e-4, 1e-7, 1e-10, 1e-15, 1e-20, 1e-30};
+  attention_case c = {.name = "other keys",
+                      .problem = {.heads = 2, .dim = 4},
+                      .queries = 70,
+                      .keys = 600,
+                      .strength = .3,
+                      .degree = 4};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    attention_data d = attention_data_make(&c);
+    for (int64_t x = 0; x < 580 * 2 * 4; x++)
+      d.k[x] = (float)(d.k[x] * sizes[i]);
+    sequence s = start(&c, PRECIS_MOVE_SUMMARIES);
+    append(&s, &d, 0, 580);
+    attend(&s, &d);
+    append(&s, &d, 580, 590);
+    precis_report report = attend(&s, &d);
+    assert_all(MPI_COMM_WORLD, report.promise < .1);
+    append(&s, &d, 590, 600);
+    attend(&s, &d);
+    assert_all(MPI_COMM_WORLD, s.by_summaries == 3);
+    precis_destroy(&s.attention);
+    attention_data_free(&d);
+  }
+}
+
+/* Another key, and queries again: nothing old is touched, only the new rows travel. */
+static void appended(void **state)
+{
+  (void)state;
+  for (int decode = 0; decode < 2; decode++) {
+    attention_case c = {
+        .name = "appended",
+        .problem = {.heads = 4, .kv_heads = 2, .dim = 4, .value_dim = 6, .causal = decode},
+        .queries = decode ? 1 : 90,
+        .keys = 300,
+        .strength = .1,
+        .tol = .05,
+        .later = 7};
+    attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
+    int64_t row = (2 * (4 + 6) + 1) * (int64_t)sizeof(float);
+    assert_all(MPI_COMM_WORLD, o.status == PRECIS_SUCCESS && o.broken == 0 && o.by_summaries == 8);
+    assert_all(MPI_COMM_WORLD, strstr(o.report.why, "kept") != NULL && o.report.pairs == 0);
+    assert_all(MPI_COMM_WORLD,
+               o.report.network_bytes + o.report.node_bytes == (ranks - 1) * row && !o.miscounted);
+  }
+}
+
+/* Appends of all sizes, some with biases, queries in between; the last attend of each kind has
+ * none. */
+static void many_calls(void **state)
+{
+  (void)state;
+  const int64_t ends[] = {0, 1, 3, 400, 401, 402, 440, 440, 900, 901, 1000, 1001, 1400, 1500};
+  attention_case c = {.name = "many calls",
+                      .problem = {.heads = 2, .kv_heads = 1, .dim = 3},
+                      .queries = 150,
+                      .keys = 1500,
+                      .strength = .1,
+                      .drift = 1,
+                      .bias = BIAS_HALF_MASKED,
+                      .bias_factor = 20,
+                      .degree = 4};
+  attention_case without = c;
+  without.bias = BIAS_NONE;
+  attention_data d = attention_data_make(&c), early = attention_data_make(&without);
+  for (int64_t j = 0; j < 401; j++)
+    d.bias[j] = 0;
+  for (int causal = 0; causal < 2; causal++)
+    for (int automatic_move = 0; automatic_move < 2; automatic_move++) {
+      d.problem.causal = c.problem.causal = causal;
+      c.tol = automatic_move ? .03 : 0;
+      sequence s = start(&c, automatic_move ? PRECIS_MOVE_AUTO : PRECIS_MOVE_SUMMARIES);
+      for (size_t i = 1; i < sizeof ends / sizeof *ends; i++) {
+        append(&s, ends[i] <= 401 ? &early : &d, ends[i - 1], ends[i]);
+        attend(&s, &d);
+      }
+      assert_all(MPI_COMM_WORLD, automatic_move || s.by_summaries == s.calls);
+      precis_report report;
+      assert_all(MPI_COMM_WORLD,
+                 precis_attend(s.attention, 0, NULL, NULL, NULL, &report) == PRECIS_SUCCESS);
+      assert_all(MPI_COMM_WORLD, report.queries == 0 && report.keys == 1500);
+      precis_destroy(&s.attention);
+    }
+  attention_data_free(&d);
+  attention_data_free(&early);
+}
+
+/* Queries whose positions do not ascend over the ranks cannot use prefixes. */
+static void scattered_positions(void **state)
+{
+  (void)state;
+  attention_case c = {.name = "scattered",
+                      .problem = {.heads = 1, .dim = 2, .causal = 1},
+                      .queries = 1400,
+                      .keys = 1400,
+                      .strength = .1,
+                      .tol = .05};
+  attention_data d = attention_data_make(&c);
+  for (int forced = 0; forced < 2; forced++) {
+    sequence s = start(&c, forced ? PRECIS_MOVE_SUMMARIES : PRECIS_MOVE_AUTO);
+    append(&s, &d, 0, c.keys);
+    int64_t rows = c.queries / ranks;
+    float *out = malloc((size_t)rows * 2 * sizeof *out);
+    precis_report report = {.ranks = -1};
+    out[0] = 777;
+    int status =
+        precis_attend_at(s.attention, (ranks - 1 - rank) * rows, rows, d.q, out, NULL, &report);
+    int good = forced && ranks > 1
+                   ? status == PRECIS_ERR_TOLERANCE && out[0] == 777 && report.ranks == -1
+                   : status == PRECIS_SUCCESS && out[0] != 777;
+    good = good && (forced || (report.move == PRECIS_MOVE_SUMMARIES) == (ranks == 1));
+    free(out);
+    precis_destroy(&s.attention);
+    assert_all(MPI_COMM_WORLD, good);
+  }
+  attention_data_free(&d);
+}
+
+/* Values at the end of float32: sums of them that overflow prove nothing, and are not taken for
+ * results. */
+static void huge_values(void **state)
+{
+  (void)state;
+  attention_case far = {.name = "huge values",
+                        .problem = {.heads = 1, .dim = 1},
+                        .queries = 20,
+                        .keys = 40000,
+                        .degree = 8};
+  attention_data d = attention_data_make(&far);
+  for (int64_t j = 0; j < far.keys; j++) {
+    d.k[j] = j % 2 ? 2.8f : -2.8f;
+    d.v[j] = j % 2 ? 4.9e29f : -4.9e29f;
+    d.k[j] = j % 4 < 2 ? 0 : d.k[j];
+    d.v[j] = j % 4 < 2 ? -4.9e29f : 4.9e29f;
+  }
+  for (int64_t i = 0; i < far.queries; i++)
+    d.q[i] = i % 2 ? 1.4f : -1.4f;
+  sequence s = start(&far, PRECIS_MOVE_SUMMARIES);
+  append(&s, &d, 0, far.keys);
+  attend(&s, &d);
+  precis_destroy(&s.attention);
+  attention_data_free(&d);
+}
+
+int main(int argc, char **argv)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(other_queries),
+      cmocka_unit_test(other_keys),
+      cmocka_unit_test(appended),
+      cmocka_unit_test(many_calls),
+      cmocka_unit_test(scattered_positions),
+      cmocka_unit_test(huge_values),
+  };
+  int provided;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  int failed = cmocka_run_group_tests_name("sequence", tests, NULL, NULL);
+  MPI_Finalize();
+  return failed;
+}
