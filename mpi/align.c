@@ -31,20 +31,24 @@ static int ascending(const precis_query_map *map)
   return 1;
 }
 
-/* Keys that are consecutive on every rank, and from rank to rank, stay; others are shared out evenly. */
-static int place_keys(precis_world *world, const precis_keys *keys, const precis_query_map *map, precis_align *align)
+/* Keys that are consecutive on every rank, and from rank to rank, stay; others are shared out
+ * evenly. */
+static int place_keys(precis_world *world, const precis_keys *keys, const precis_query_map *map,
+                      precis_align *align)
 {
   int64_t rows = keys->rows, before = 0;
   if (MPI_Exscan(&rows, &before, 1, MPI_INT64_T, MPI_SUM, world->comm))
     return PRECIS_ERR_MPI;
   before = world->rank > 0 ? before : 0;
-  int scattered = rows > 0 && (keys->position[0] != before || keys->position[rows - 1] != before + rows - 1);
+  int scattered =
+      rows > 0 && (keys->position[0] != before || keys->position[rows - 1] != before + rows - 1);
   if (MPI_Allreduce(&scattered, &align->moves_keys, 1, MPI_INT, MPI_MAX, world->comm) ||
       MPI_Allgather(&rows, 1, MPI_INT64_T, align->key_rows, 1, MPI_INT64_T, world->comm))
     return PRECIS_ERR_MPI;
   align->key_start[0] = 0;
   for (int r = 0; r < map->ranks; r++) {
-    int64_t share = map->keys / map->ranks * (r + 1) + map->keys % map->ranks * (r + 1) / map->ranks;
+    int64_t share =
+        map->keys / map->ranks * (r + 1) + map->keys % map->ranks * (r + 1) / map->ranks;
     align->key_start[r + 1] = align->moves_keys ? share : align->key_start[r] + align->key_rows[r];
   }
   for (int r = 0; r < map->ranks; r++)
@@ -52,13 +56,15 @@ static int place_keys(precis_world *world, const precis_keys *keys, const precis
   return PRECIS_SUCCESS;
 }
 
-/* A query goes to the rank that has the key at its position: queries before the first key to the first rank, those beyond the last
- * key to the last. */
+/* A query goes to the rank that has the key at its position: queries before the first key to the
+ * first rank, those beyond the last key to the last. */
 static void place_queries(const precis_query_map *map, precis_align *align)
 {
-  int64_t queries = precis_visible_queries(map), base = queries > 0 ? precis_visible_position(map, 0) : 0;
+  int64_t queries = precis_visible_queries(map),
+          base = queries > 0 ? precis_visible_position(map, 0) : 0;
   for (int r = 0; r <= map->ranks; r++) {
-    int64_t before = align->key_start[r] - base; /* queries at positions below the rank's first key */
+    int64_t before =
+        align->key_start[r] - base; /* queries at positions below the rank's first key */
     before = before < 0 || r == 0 ? 0 : before;
     align->query_start[r] = before > queries || r == map->ranks ? queries : before;
   }
@@ -73,13 +79,15 @@ static int64_t leaving_queries(const precis_query_map *map, const precis_align *
   int64_t staying = 0;
   for (int r = 0; r < map->ranks; r++) {
     int64_t low = align->query_start[r] > map->start[r] ? align->query_start[r] : map->start[r];
-    int64_t high = align->query_start[r + 1] < map->start[r + 1] ? align->query_start[r + 1] : map->start[r + 1];
+    int64_t high = align->query_start[r + 1] < map->start[r + 1] ? align->query_start[r + 1]
+                                                                 : map->start[r + 1];
     staying += high > low ? high - low : 0;
   }
   return precis_visible_queries(map) - staying;
 }
 
-int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map, precis_align *align)
+int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map,
+                      precis_align *align)
 {
   *align = (precis_align){.possible = ascending(map)};
   int status = precis_world_agree(world, allocate(align, world->ranks), NULL);
@@ -94,8 +102,9 @@ int precis_align_plan(precis_world *world, const precis_keys *keys, const precis
   for (int64_t j = 0; j < keys->rows && align->moves_keys; j++)
     align->keys_leaving += keys->position[j] < align->key_start[world->rank] ||
                            keys->position[j] >= align->key_start[world->rank + 1];
-  return MPI_Allreduce(MPI_IN_PLACE, &align->keys_leaving, 1, MPI_INT64_T, MPI_SUM, world->comm) ? PRECIS_ERR_MPI
-                                                                                                : PRECIS_SUCCESS;
+  return MPI_Allreduce(MPI_IN_PLACE, &align->keys_leaving, 1, MPI_INT64_T, MPI_SUM, world->comm)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
 }
 
 static int move_queries(const precis_task *home, precis_align *align)
@@ -108,7 +117,8 @@ static int move_queries(const precis_task *home, precis_align *align)
   int64_t rows = align->queries.rows * p->heads;
   align->out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *align->out);
   align->lse = precis_memory_array(rows, sizeof *align->lse);
-  return precis_world_agree(home->world, align->out && align->lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  return precis_world_agree(home->world,
+                            align->out && align->lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
 }
 
 int precis_align_make(const precis_task *home, precis_align *align)
@@ -145,8 +155,8 @@ int precis_align_back(precis_task *home, precis_align *align)
   home->seconds_wait = away->seconds_wait;
   if (!align->moves_queries)
     return PRECIS_SUCCESS;
-  return precis_deal_back(home->world, home->problem, home->map, &align->queries, align->out, align->lse, home->out,
-                          home->lse);
+  return precis_deal_back(home->world, home->problem, home->map, &align->queries, align->out,
+                          align->lse, home->out, home->lse);
 }
 
 void precis_align_free(precis_align *align)

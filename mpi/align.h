@@ -1,7 +1,8 @@
 /* align.h - causal rows brought in line for prefix sums
  *
- * A scan over ranks needs every key of a lower rank to come before all keys of a higher one, and every query on the rank whose keys
- * it is among. Rows that one append and one attend gave in even shares are so already; else they move. */
+ * A scan over ranks needs every key of a lower rank to come before all keys of a higher one, and
+ * every query on the rank whose keys it is among. Rows that one append and one attend gave in even
+ * shares are so already; else they move. */
 #ifndef PRECIS_MPI_ALIGN_H
 #define PRECIS_MPI_ALIGN_H
 
@@ -11,22 +12,23 @@
 #include "mpi/task.h"
 
 typedef struct precis_align {
-  int possible;               /* the queries' positions ascend without gaps over the ranks */
+  int possible; /* the queries' positions ascend without gaps over the ranks */
   int moves_keys, moves_queries;
   int64_t keys_leaving, queries_leaving; /* rows that change rank, of all ranks */
   int64_t *key_start, *query_start;      /* ranks + 1: the shares in line */
-  int64_t *first_position;    /* ranks */
-  int64_t *key_rows;          /* ranks */
+  int64_t *first_position;               /* ranks */
+  int64_t *key_rows;                     /* ranks */
   /* Set by precis_align_make(): */
   precis_query_map map;
-  precis_task task;           /* like the one at home, on the rows in line */
+  precis_task task; /* like the one at home, on the rows in line */
   precis_keys keys;
   precis_dealt_queries queries;
   float *out, *lse;
 } precis_align;
 
 /* Collective. Finds out what has to move. Errors: MEMORY, MPI. */
-int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map, precis_align *align);
+int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map,
+                      precis_align *align);
 
 /* Collective. Moves rows and makes align->task of `home`. Errors: MEMORY, MPI. */
 int precis_align_make(const precis_task *home, precis_align *align);

@@ -14,13 +14,16 @@ static int check_queries(precis_call *c, const float *out, precis_message *why)
   int64_t row;
   int head;
   if (c->rows < 0)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "rows is %" PRId64 ", must not be negative", c->rows);
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "rows is %" PRId64 ", must not be negative",
+                              c->rows);
   if (c->rows > 0 && (c->q == NULL || out == NULL))
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "q and out must not be NULL where there are rows");
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "q and out must not be NULL where there are rows");
   c->query_most = precis_survey_queries(c->rows, p->heads, p->dim, c->q, &row, &head);
   if (c->query_most < 0)
-    return precis_message_set(why, PRECIS_ERR_NONFINITE,
-                              "q holds a value that is not finite in local row %" PRId64 ", head %d", row, head);
+    return precis_message_set(
+        why, PRECIS_ERR_NONFINITE,
+        "q holds a value that is not finite in local row %" PRId64 ", head %d", row, head);
   return PRECIS_SUCCESS;
 }
 
@@ -38,33 +41,38 @@ static int survey(precis_call *c)
   return status;
 }
 
-/* Float32 must hold every score, every value times the sum of a tile's weights, and the offsets that centring takes away. All ranks
- * see the same figures. */
+/* Float32 must hold every score, every value times the sum of a tile's weights, and the offsets
+ * that centring takes away. All ranks see the same figures. */
 static int check_range(const precis_call *c, precis_message *why)
 {
   const precis_attention *a = c->a;
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
   double score = precis_call_score_most(c);
   if (score > 1e37 || *extremes.bias_most > 1e37 || c->query_most * fabs(a->problem.scale) > 1e37)
-    return precis_message_set(why, PRECIS_ERR_RANGE,
-                              "scores may reach %g and biases %g, beyond the range of float32 arithmetic", score,
-                              *extremes.bias_most);
+    return precis_message_set(
+        why, PRECIS_ERR_RANGE,
+        "scores may reach %g and biases %g, beyond the range of float32 arithmetic", score,
+        *extremes.bias_most);
   for (int64_t i = 0; i < (int64_t)a->problem.kv_heads * a->problem.value_dim; i++)
     if (extremes.value_most[i] + extremes.value_least[i] > 1e30)
-      return precis_message_set(why, PRECIS_ERR_RANGE, "values span %g, beyond the range of float32 sums",
+      return precis_message_set(why, PRECIS_ERR_RANGE,
+                                "values span %g, beyond the range of float32 sums",
                                 extremes.value_most[i] + extremes.value_least[i]);
   return PRECIS_SUCCESS;
 }
 
-/* Everything after the plan: results go to arrays of our own first, as the caller's are touched on success only. */
-static int attend_planned(precis_call *c, float *out, float *lse, precis_report *report, precis_message *why)
+/* Everything after the plan: results go to arrays of our own first, as the caller's are touched on
+ * success only. */
+static int attend_planned(precis_call *c, float *out, float *lse, precis_report *report,
+                          precis_message *why)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
   float *made_out = precis_memory_array(c->rows * p->heads, (size_t)p->value_dim * sizeof *out);
   float *made_lse = precis_memory_array(c->rows * p->heads, sizeof *lse);
   precis_report made_report;
-  int status = precis_world_agree(&a->world, made_out && made_lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, why);
+  int status =
+      precis_world_agree(&a->world, made_out && made_lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, why);
   if (status == PRECIS_SUCCESS) {
     precis_call_set_up(c, made_out, made_lse);
     int threads = precis_blas_threads(1);
@@ -86,13 +94,14 @@ static int attend_planned(precis_call *c, float *out, float *lse, precis_report 
   return status;
 }
 
-static int attend(precis_attention *a, int explicit_positions, int64_t first_position, int64_t rows, const float *q,
-                  float *out, float *lse, precis_report *report)
+static int attend(precis_attention *a, int explicit_positions, int64_t first_position, int64_t rows,
+                  const float *q, float *out, float *lse, precis_report *report)
 {
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
   precis_message why = {""};
-  precis_call c = {.a = a, .rows = rows, .q = q, .before = a->world.traffic, .started = MPI_Wtime()};
+  precis_call c = {
+      .a = a, .rows = rows, .q = q, .before = a->world.traffic, .started = MPI_Wtime()};
   int status = precis_attention_end(a, check_queries(&c, out, &why), &why);
   if (status != PRECIS_SUCCESS)
     return status;
@@ -121,8 +130,8 @@ int precis_attend(precis_attention *attention, int64_t rows, const float *q, flo
   return attend(attention, 0, 0, rows, q, out, lse, report);
 }
 
-int precis_attend_at(precis_attention *attention, int64_t first_position, int64_t rows, const float *q, float *out,
-                     float *lse, precis_report *report)
+int precis_attend_at(precis_attention *attention, int64_t first_position, int64_t rows,
+                     const float *q, float *out, float *lse, precis_report *report)
 {
   return attend(attention, 1, first_position, rows, q, out, lse, report);
 }

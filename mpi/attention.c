@@ -28,11 +28,12 @@ int precis_attention_end(precis_attention *attention, int status, precis_message
 }
 
 /* What must be equal on all ranks. Fields one by one: padding bytes of a structure may differ. */
-static int check_same(precis_world *world, const precis_problem *p, const precis_options *o, precis_message *why)
+static int check_same(precis_world *world, const precis_problem *p, const precis_options *o,
+                      precis_message *why)
 {
-  double values[] = {p->heads,          p->kv_heads,      p->dim, p->value_dim, p->causal != 0, p->scale, (double)o->move,
-                     (double)o->tile_rows, o->tol, o->degree,
-                     (double)o->guarantee};
+  double values[] = {
+      p->heads,        p->kv_heads,          p->dim, p->value_dim, p->causal != 0,      p->scale,
+      (double)o->move, (double)o->tile_rows, o->tol, o->degree,    (double)o->guarantee};
   int status = precis_world_same(world, values, sizeof values);
   return status == PRECIS_ERR_MISMATCH
              ? precis_message_set(why, status, "ranks were given different problems or options")
@@ -84,8 +85,8 @@ static void release(precis_attention *a)
 }
 
 /* Checks what the ranks were given, on ranks alike. */
-static int check_problem(precis_world *world, precis_problem *problem, const precis_options *options,
-                         precis_message *why)
+static int check_problem(precis_world *world, precis_problem *problem,
+                         const precis_options *options, precis_message *why)
 {
   int status = precis_problem_settle(problem, why);
   if (status == PRECIS_SUCCESS)
@@ -108,7 +109,8 @@ int precis_create(MPI_Comm comm, const precis_problem *problem, const precis_opt
   }
   precis_problem settled = problem ? *problem : (precis_problem){0};
   if (problem == NULL || attention == NULL)
-    status = precis_message_set(&why, PRECIS_ERR_ARGUMENT, "problem and attention must not be NULL");
+    status =
+        precis_message_set(&why, PRECIS_ERR_ARGUMENT, "problem and attention must not be NULL");
   precis_attention *a = calloc(1, sizeof *a);
   if (status == PRECIS_SUCCESS && a == NULL)
     status = PRECIS_ERR_MEMORY;
@@ -131,13 +133,14 @@ int precis_create(MPI_Comm comm, const precis_problem *problem, const precis_opt
   return PRECIS_SUCCESS;
 }
 
-static int check_finite(const char *name, int64_t rows, int64_t row, const float *x, precis_message *why)
+static int check_finite(const char *name, int64_t rows, int64_t row, const float *x,
+                        precis_message *why)
 {
   int64_t bad = precis_survey_nonfinite(rows, row, x);
   if (bad < 0)
     return PRECIS_SUCCESS;
-  return precis_message_set(why, PRECIS_ERR_NONFINITE, "%s holds a value that is not finite in local row %" PRId64,
-                            name, bad);
+  return precis_message_set(why, PRECIS_ERR_NONFINITE,
+                            "%s holds a value that is not finite in local row %" PRId64, name, bad);
 }
 
 static int check_bias(int64_t rows, const float *bias, precis_message *why)
@@ -145,27 +148,31 @@ static int check_bias(int64_t rows, const float *bias, precis_message *why)
   for (int64_t j = 0; j < rows && bias != NULL; j++)
     if (isnan(bias[j]) || bias[j] == INFINITY)
       return precis_message_set(why, PRECIS_ERR_NONFINITE,
-                                "bias is %g in local row %" PRId64 ", must be finite or -infinity", bias[j], j);
+                                "bias is %g in local row %" PRId64 ", must be finite or -infinity",
+                                bias[j], j);
   return PRECIS_SUCCESS;
 }
 
-static int check_rows(const precis_attention *a, int64_t rows, const float *k, const float *v, const float *bias,
-                      precis_message *why)
+static int check_rows(const precis_attention *a, int64_t rows, const float *k, const float *v,
+                      const float *bias, precis_message *why)
 {
   const precis_problem *p = &a->problem;
   if (rows < 0)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "rows is %" PRId64 ", must not be negative", rows);
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "rows is %" PRId64 ", must not be negative",
+                              rows);
   if (rows > 0 && (k == NULL || v == NULL))
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "k and v must not be NULL where there are rows");
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "k and v must not be NULL where there are rows");
   int status = check_finite("k", rows, (int64_t)p->kv_heads * p->dim, k, why);
   if (status == PRECIS_SUCCESS)
     status = check_finite("v", rows, (int64_t)p->kv_heads * p->value_dim, v, why);
   return status == PRECIS_SUCCESS ? check_bias(rows, bias, why) : status;
 }
 
-/* Where this rank's rows begin, how many there are, and whether there are biases: on all ranks with rows or on none. */
-static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t *before, int64_t *total, int *any_bias,
-                      precis_message *why)
+/* Where this rank's rows begin, how many there are, and whether there are biases: on all ranks with
+ * rows or on none. */
+static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t *before,
+                      int64_t *total, int *any_bias, precis_message *why)
 {
   int64_t mine[3] = {rows, rows > 0 && with_bias, rows > 0 && !with_bias}, sum[3];
   *before = 0;
@@ -175,11 +182,13 @@ static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t 
   *total = sum[0];
   *any_bias = sum[1] > 0;
   if (sum[1] > 0 && sum[2] > 0)
-    return precis_message_set(why, PRECIS_ERR_MISMATCH, "some ranks gave a bias with their rows, others none");
+    return precis_message_set(why, PRECIS_ERR_MISMATCH,
+                              "some ranks gave a bias with their rows, others none");
   return PRECIS_SUCCESS;
 }
 
-int precis_append(precis_attention *attention, int64_t rows, const float *k, const float *v, const float *bias)
+int precis_append(precis_attention *attention, int64_t rows, const float *k, const float *v,
+                  const float *bias)
 {
   precis_attention *a = attention;
   precis_message why = {""};

@@ -21,11 +21,11 @@ struct precis_attention {
   int threads_least;
   precis_keys keys;
   precis_survey survey;
-  int64_t appended;      /* keys of all ranks */
-  int64_t surveyed;      /* of them, those in the survey */
-  precis_kept kept;      /* summary of earlier keys, where one was worth it */
-  double exact_spent;    /* predicted seconds of exact attends since there was none */
-  int with_bias;         /* some key of some rank has had a bias */
+  int64_t appended;   /* keys of all ranks */
+  int64_t surveyed;   /* of them, those in the survey */
+  precis_kept kept;   /* summary of earlier keys, where one was worth it */
+  double exact_spent; /* predicted seconds of exact attends since there was none */
+  int with_bias;      /* some key of some rank has had a bias */
 };
 
 /* Agrees on status; if it is an error, gives its text to options.message. */

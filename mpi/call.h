@@ -1,7 +1,8 @@
 /* call.h - one precis_attend() from its arguments to its report
  *
- * mpi/attend.c checks and surveys, mpi/plan.c plans an exact move, mpi/consider.c puts summaries in its place where they are
- * better, mpi/call_run.c runs what was decided, mpi/call_report.c says how good it is and what it took. */
+ * mpi/attend.c checks and surveys, mpi/plan.c plans an exact move, mpi/consider.c puts summaries in
+ * its place where they are better, mpi/call_run.c runs what was decided, mpi/call_report.c says how
+ * good it is and what it took. */
 #ifndef PRECIS_MPI_CALL_H
 #define PRECIS_MPI_CALL_H
 
@@ -27,14 +28,14 @@ typedef struct precis_call {
   int64_t repaired;
   precis_summaries summary; /* the one that ran; arrays may be gone */
   double bound;             /* its largest B */
-  double estimate[2];      /* of the largest errors of results and of lse, from sampled rows of all ranks */
+  double estimate[2];      /* of the largest errors of results and lse, from sampled rows */
   double error, lse_error; /* largest certificates of this rank's rows */
   double output_rounding;  /* of a result to float32, in units of its column's range */
   double started, surveyed, planned;
 } precis_call;
 
-/* Collective. Puts summaries in the place of the exact move that was planned, where they are wanted and better. Errors: TOLERANCE (they were
- * asked for and cannot be used), MEMORY, MPI, INTERNAL. */
+/* Collective. Puts summaries in the place of the exact move that was planned, where they are wanted
+ * and better. Errors: TOLERANCE (they were asked for and cannot be used), MEMORY, MPI, INTERNAL. */
 int precis_call_consider(precis_call *c, precis_message *why);
 
 /* Sets up c->task with results to out and lse. */
@@ -52,10 +53,12 @@ double precis_call_score_most(const precis_call *c);
 /* What exact parts promise: of rounding. */
 double precis_call_rounding(const precis_call *c);
 
-/* Half a unit in the last place of the largest value, in units of its column's range; worst column. */
+/* Half a unit in the last place of the largest value, in units of its column's range; worst column.
+ */
 double precis_call_output_rounding(const precis_attention *attention);
 
-/* What certificates may promise, so that the rounding of results to float32 still fits under the tolerance. */
+/* What certificates may promise, so that the rounding of results to float32 still fits under the
+ * tolerance. */
 double precis_call_certificate_tol(const precis_call *c);
 
 #endif

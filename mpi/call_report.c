@@ -24,7 +24,9 @@ double precis_call_rounding(const precis_call *c)
 {
   const precis_attention *a = c->a;
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
-  precis_rounding r = {.dim = a->problem.dim, .score_most = precis_call_score_most(c), .bias_most = *extremes.bias_most};
+  precis_rounding r = {.dim = a->problem.dim,
+                       .score_most = precis_call_score_most(c),
+                       .bias_most = *extremes.bias_most};
   /* One product of a block, then one addition for each block of a tile. */
   r.sum_terms = a->engine.shape.key_block + c->plan.tile_rows / a->engine.shape.key_block + 1;
   for (int hop = 1; hop < a->world.ranks && c->plan.move != PRECIS_MOVE_TILES; hop *= 2)
@@ -84,14 +86,23 @@ int precis_call_report(precis_call *c, precis_report *report)
 {
   precis_attention *a = c->a;
   precis_traffic sent = precis_traffic_minus(&a->world.traffic, &c->before);
-  int64_t counts[4] = {sent.network_bytes - c->repair.network_bytes, sent.node_bytes - c->repair.node_bytes,
-                       sent.messages - c->repair.messages, c->repair.network_bytes + c->repair.node_bytes};
-  double most[] = {c->task.pairs, c->error, c->lse_error, c->surveyed - c->started, c->planned - c->surveyed,
-                   c->task.seconds_summarise, c->task.seconds_apply, c->task.seconds_exact, c->task.seconds_wait,
+  int64_t counts[4] = {sent.network_bytes - c->repair.network_bytes,
+                       sent.node_bytes - c->repair.node_bytes, sent.messages - c->repair.messages,
+                       c->repair.network_bytes + c->repair.node_bytes};
+  double most[] = {c->task.pairs,
+                   c->error,
+                   c->lse_error,
+                   c->surveyed - c->started,
+                   c->planned - c->surveyed,
+                   c->task.seconds_summarise,
+                   c->task.seconds_apply,
+                   c->task.seconds_exact,
+                   c->task.seconds_wait,
                    MPI_Wtime() - c->started};
   double pairs = c->task.pairs;
   if (MPI_Allreduce(MPI_IN_PLACE, counts, 4, MPI_INT64_T, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, most, sizeof most / sizeof *most, MPI_DOUBLE, MPI_MAX, a->world.comm) ||
+      MPI_Allreduce(MPI_IN_PLACE, most, sizeof most / sizeof *most, MPI_DOUBLE, MPI_MAX,
+                    a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &pairs, 1, MPI_DOUBLE, MPI_SUM, a->world.comm))
     return PRECIS_ERR_MPI;
   precis_report r = {

@@ -27,7 +27,8 @@ void precis_call_set_up(precis_call *c, float *out, float *lse)
       .key_rows = c->plan.key_rows,
       .cuts = c->plan.cuts,
       .deal_queries = c->plan.deal_queries,
-      .deal_keys = c->plan.move == PRECIS_MOVE_QUERIES ? c->plan.deal_keys_for_queries : c->plan.deal_keys,
+      .deal_keys =
+          c->plan.move == PRECIS_MOVE_QUERIES ? c->plan.deal_keys_for_queries : c->plan.deal_keys,
       .rows = c->rows,
       .q = c->q,
       .out = out,
@@ -50,8 +51,8 @@ static double bound_of(const precis_call *c)
   return most;
 }
 
-/* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was named, only rows of which nothing is proved
- * are. */
+/* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was
+ * named, only rows of which nothing is proved are. */
 static int check_failures(precis_call *c, const precis_summary_result *result, precis_message *why)
 {
   int64_t failures = result->failures;
@@ -60,8 +61,8 @@ static int check_failures(precis_call *c, const precis_summary_result *result, p
   if (failures == 0 || c->a->options.move != PRECIS_MOVE_SUMMARIES)
     return PRECIS_SUCCESS;
   return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                            "summaries of degree %d miss the tolerance %g in %" PRId64 " of %" PRId64
-                            " rows, and exact moves are not allowed",
+                            "summaries of degree %d miss the tolerance %g in %" PRId64
+                            " of %" PRId64 " rows, and exact moves are not allowed",
                             summaries_of(c)->degree, c->a->options.tol, failures,
                             precis_visible_queries(&c->plan.map) * c->a->problem.heads);
 }
@@ -107,12 +108,14 @@ static int run_summaries_on(precis_call *c, precis_task *task, precis_message *w
   return status;
 }
 
-/* A summary to serve later calls is built where it takes no more memory than the keys themselves, or little. Without memory there is none. */
+/* A summary to serve later calls is built where it takes no more memory than the keys themselves,
+ * or little. Without memory there is none. */
 static int prepare_keeping(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
-  int64_t keys = a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
+  int64_t keys =
+      a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
   int64_t bytes = precis_kept_bytes(p, &c->prospect.plan);
   if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED || (bytes > keys && bytes > KEPT_ALWAYS))
     return PRECIS_SUCCESS;
@@ -133,7 +136,8 @@ static void settle_kept(precis_call *c, int status)
     a->kept.valid = 1;
     a->exact_spent = 0;
   }
-  if ((c->keeping || c->use_kept) && (status != PRECIS_SUCCESS || (double)c->repaired > 0.05 * rows + 1)) {
+  if ((c->keeping || c->use_kept) &&
+      (status != PRECIS_SUCCESS || (double)c->repaired > 0.05 * rows + 1)) {
     precis_kept_free(&a->kept);
   }
 }
@@ -169,15 +173,18 @@ static int check_estimate(precis_call *c, precis_message *why)
 {
   const precis_options *options = &c->a->options;
   double error = c->estimate[0] + precis_call_rounding(c);
-  if (options->guarantee != PRECIS_GUARANTEE_SAMPLED || !(options->tol > 0) || error <= options->tol)
+  if (options->guarantee != PRECIS_GUARANTEE_SAMPLED || !(options->tol > 0) ||
+      error <= options->tol)
     return PRECIS_SUCCESS;
   if (options->move == PRECIS_MOVE_SUMMARIES)
     return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                              "the error of summaries is estimated at %.3g, over the tolerance %g, and exact moves are not allowed",
+                              "the error of summaries is estimated at %.3g, over the tolerance %g, "
+                              "and exact moves are not allowed",
                               error, options->tol);
   c->plan.move = c->exact_move;
   c->error = c->lse_error = 0;
-  snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as the error of summaries was estimated at %.3g",
+  snprintf(c->plan.why, sizeof c->plan.why,
+           "%s: exact, as the error of summaries was estimated at %.3g",
            precis_move_name(c->exact_move), error);
   return precis_call_run(c, why);
 }

@@ -1,11 +1,12 @@
 /* The summaries move under a causal mask. A rank's keys are cut into blocks; a query sees
  *
- *   all keys of lower ranks      through the sum of their summaries, which comes down a chain of ranks,
- *   the whole blocks before it   through a running summary of this rank,
- *   a part of one block          exactly.
+ *   all keys of lower ranks      through the sum of their summaries, which comes down a chain of
+ * ranks, the whole blocks before it   through a running summary of this rank, a part of one block
+ * exactly.
  *
- * Each of the three has its own log-scale, so that early prefixes do not vanish beside heavy late keys, and they meet in double when a head is
- * done. The rank's own sums do not wait for the chain: what comes down it is applied on its own, to all queries. */
+ * Each of the three has its own log-scale, so that early prefixes do not vanish beside heavy late
+ * keys, and they meet in double when a head is done. The rank's own sums do not wait for the chain:
+ * what comes down it is applied on its own, to all queries. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@ typedef struct chain {
   precis_summary_work work;
   const int64_t *position; /* of the queries, ascending */
   int64_t blocks;
-  int64_t *first_row;       /* blocks + 2: rows first_row[b] .. first_row[b + 1] - 1 see b whole blocks */
-  double *scale, *weights;  /* blocks + 1: log-scale and sum of weights of the first b blocks */
+  int64_t *first_row; /* blocks + 2: rows first_row[b] .. first_row[b + 1] - 1 see b whole blocks */
+  double *scale, *weights; /* blocks + 1: log-scale and sum of weights of the first b blocks */
   double before, before_weights; /* the same of all lower ranks */
   precis_summary_sums incoming;
   float *in, *out, *rounded; /* tiles */
@@ -74,8 +75,8 @@ static void attend_diagonal(chain *c)
     int64_t end = first + PARCEL_BLOCKS < c->blocks ? first + PARCEL_BLOCKS : c->blocks;
     int64_t key = first * BLOCK, keys = (end - 1 - first) * BLOCK + block_keys(c, end - 1);
     int count = 0;
-    precis_parcel_pack(&task->kind, task->keys, key, keys, task->k_center, task->v_center, task->engine.threads,
-                       c->parcel);
+    precis_parcel_pack(&task->kind, task->keys, key, keys, task->k_center, task->v_center,
+                       task->engine.threads, c->parcel);
     for (int64_t b = first; b < end; b++) {
       int64_t rows = c->first_row[b + 1] - c->first_row[b], skip = b * BLOCK - key;
       if (rows == 0)
@@ -98,7 +99,8 @@ static void attend_diagonal(chain *c)
   }
 }
 
-/* Log-scales of this head's prefixes, here and on lower ranks, and the weights of each block against the scale after it. */
+/* Log-scales of this head's prefixes, here and on lower ranks, and the weights of each block
+ * against the scale after it. */
 static int scale_head(chain *c, int g)
 {
   precis_summary_work *x = &c->work;
@@ -153,7 +155,8 @@ static void run_blocks(chain *c, const precis_summary_part *part)
   x->task->seconds_summarise += MPI_Wtime() - start - applying;
 }
 
-/* Takes the tile of lower ranks from the left, gives it with this rank's own to the right, applies it to all rows. */
+/* Takes the tile of lower ranks from the left, gives it with this rank's own to the right, applies
+ * it to all rows. */
 static int pass_on(chain *c, const precis_summary_part *part)
 {
   precis_summary_work *x = &c->work;
@@ -161,13 +164,16 @@ static int pass_on(chain *c, const precis_summary_part *part)
   precis_world *world = task->world;
   int64_t bytes = part->numbers * (int64_t)sizeof(float), values = part->numbers - part->features;
   double own = c->scale[c->blocks], after = own > c->before ? own : c->before;
-  int status = precis_task_wait(task); /* the tile from the left, and our previous one to the right */
+  int status =
+      precis_task_wait(task); /* the tile from the left, and our previous one to the right */
   if (status != PRECIS_SUCCESS)
     return status;
   if (world->rank < world->ranks - 1) {
     if (world->rank > 0) {
-      precis_summary_merge_wire(values, ratio(own, after), x->values, ratio(c->before, after), c->in);
-      precis_summary_merge_wire(part->features, ratio(own, after), x->counts, ratio(c->before, after), c->in + values);
+      precis_summary_merge_wire(values, ratio(own, after), x->values, ratio(c->before, after),
+                                c->in);
+      precis_summary_merge_wire(part->features, ratio(own, after), x->counts,
+                                ratio(c->before, after), c->in + values);
     }
     precis_summary_get(x, part, c->out);
     status = precis_world_send(world, c->out, bytes, world->rank + 1, CHAIN_TAG, &task->flight[1]);
@@ -214,8 +220,8 @@ static int run_head(chain *c, int g)
   for (int64_t t = 0; t < each && status == PRECIS_SUCCESS; t++) {
     precis_summary_part part = precis_summary_part_at(x, g * each + t);
     if (world->rank > 0)
-      status = precis_world_receive(world, c->in, part.numbers * (int64_t)sizeof(float), world->rank - 1, CHAIN_TAG,
-                                    &x->task->flight[0]);
+      status = precis_world_receive(world, c->in, part.numbers * (int64_t)sizeof(float),
+                                    world->rank - 1, CHAIN_TAG, &x->task->flight[0]);
     if (status == PRECIS_SUCCESS) {
       run_blocks(c, &part);
       status = pass_on(c, &part);
@@ -227,13 +233,15 @@ static int run_head(chain *c, int g)
   return status;
 }
 
-static int create(chain *c, precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result)
+static int create(chain *c, precis_task *task, const precis_summaries *plan, double tol,
+                  precis_summary_result *result)
 {
   const precis_problem *p = task->problem;
   int status = precis_summary_work_create(task, plan, tol, result, &c->work);
   if (status != PRECIS_SUCCESS)
     return status;
-  int64_t rows = task->rows * c->work.group, keys = task->keys->rows, numbers = c->work.numbers_most;
+  int64_t rows = task->rows * c->work.group, keys = task->keys->rows,
+          numbers = c->work.numbers_most;
   c->blocks = (keys + BLOCK - 1) / BLOCK;
   c->work.poll = poll;
   c->first_row = precis_memory_array(c->blocks + 2, sizeof *c->first_row);
@@ -248,22 +256,25 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
   c->jobs = precis_memory_array((int64_t)p->heads * PARCEL_BLOCKS, sizeof *c->jobs);
   int64_t parcel = keys < BLOCK * PARCEL_BLOCKS ? keys : BLOCK * PARCEL_BLOCKS;
   c->parcel = precis_memory_array(precis_parcel_bytes(&task->kind, parcel), 1);
-  int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den && c->incoming.env && c->in &&
-             c->out && c->rounded && c->jobs && c->parcel;
-  return made ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact) : PRECIS_ERR_MEMORY;
+  int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
+             c->incoming.env && c->in && c->out && c->rounded && c->jobs && c->parcel;
+  return made ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
+              : PRECIS_ERR_MEMORY;
 }
 
 static void release(chain *c)
 {
   precis_queries_free(&c->exact);
-  void *arrays[] = {c->first_row, c->scale, c->weights, c->incoming.num, c->incoming.den, c->incoming.env,
-                    c->in,        c->out,   c->rounded, c->jobs,         c->parcel};
+  void *arrays[] = {c->first_row,    c->scale,        c->weights, c->incoming.num,
+                    c->incoming.den, c->incoming.env, c->in,      c->out,
+                    c->rounded,      c->jobs,         c->parcel};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_summary_work_free(&c->work);
 }
 
-int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result)
+int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol,
+                      precis_summary_result *result)
 {
   int64_t *position = precis_memory_array(task->rows, sizeof *position);
   chain c = {.position = position};

@@ -21,13 +21,15 @@ static int consider_kept(precis_call *c)
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
   int group = p->heads / p->kv_heads;
-  if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED || precis_call_certificate_tol(c) <= 0)
+  if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
+      precis_call_certificate_tol(c) <= 0)
     return PRECIS_SUCCESS;
   double *radius = precis_memory_array(p->kv_heads, sizeof *radius);
   int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
     radius[g] = precis_bulk_query_radius(p->dim, group, c->rows, c->q + (int64_t)g * group * p->dim,
-                                         (int64_t)p->heads * p->dim, a->kept.plan.q_center + (int64_t)g * p->dim);
+                                         (int64_t)p->heads * p->dim,
+                                         a->kept.plan.q_center + (int64_t)g * p->dim);
   if (status == PRECIS_SUCCESS &&
       MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, a->world.comm))
     status = PRECIS_ERR_MPI;
@@ -38,8 +40,10 @@ static int consider_kept(precis_call *c)
     return status;
   c->use_kept = 1;
   c->plan.move = PRECIS_MOVE_SUMMARIES;
-  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_kept_update_bytes(p, a->world.ranks, a->appended - a->kept.rows);
-  snprintf(c->plan.why, sizeof c->plan.why, "summaries: kept from an earlier call, %" PRId64 " keys are new",
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
+      precis_kept_update_bytes(p, a->world.ranks, a->appended - a->kept.rows);
+  snprintf(c->plan.why, sizeof c->plan.why,
+           "summaries: kept from an earlier call, %" PRId64 " keys are new",
            a->appended - a->kept.rows);
   return PRECIS_SUCCESS;
 }
@@ -49,11 +53,14 @@ static int study_summaries(precis_call *c, int forced)
 {
   precis_attention *a = c->a;
   precis_rates rates = precis_rates_nominal(a->threads_least);
-  double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) * a->problem.heads;
-  precis_wish wish = {.tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
+  double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) *
+                 a->problem.heads;
+  precis_wish wish = {
+      .tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
   c->prefixes = !all_visible(&c->plan.map);
   if (!(wish.tol > 0)) {
-    snprintf(c->prospect.why, sizeof c->prospect.why, "float32 cannot hold results to the tolerance");
+    snprintf(c->prospect.why, sizeof c->prospect.why,
+             "float32 cannot hold results to the tolerance");
     return PRECIS_SUCCESS;
   }
   if (c->prefixes) {
@@ -61,7 +68,8 @@ static int study_summaries(precis_call *c, int forced)
     if (status != PRECIS_SUCCESS)
       return status;
     if (!c->align.possible) {
-      snprintf(c->prospect.why, sizeof c->prospect.why, "positions of queries do not ascend over the ranks");
+      snprintf(c->prospect.why, sizeof c->prospect.why,
+               "positions of queries do not ascend over the ranks");
       return PRECIS_SUCCESS;
     }
   }
@@ -69,12 +77,13 @@ static int study_summaries(precis_call *c, int forced)
   wish.prefixes = c->prefixes;
   wish.credit = c->prefixes ? 0 : a->exact_spent;
   wish.exact_rounding = precis_call_rounding(c);
-  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, a->appended, pairs,
-                                                   (double)c->plan.bytes[c->plan.move]);
+  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, a->appended,
+                                                   pairs, (double)c->plan.bytes[c->plan.move]);
   return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
 }
 
-/* Puts summaries in the place of the exact move that was planned, where they are wanted and better. */
+/* Puts summaries in the place of the exact move that was planned, where they are wanted and better.
+ */
 int precis_call_consider(precis_call *c, precis_message *why)
 {
   precis_attention *a = c->a;
@@ -90,17 +99,22 @@ int precis_call_consider(precis_call *c, precis_message *why)
   if (c->prospect.plan.features > 0)
     c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
         precis_summaries_bytes(&a->problem, &c->prospect.plan, a->world.ranks, c->prefixes) +
-        c->align.queries_leaving * (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
+        c->align.queries_leaving *
+            (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
         c->align.keys_leaving * precis_cost_key_row(&a->problem, a->with_bias);
   if (c->prospect.use) {
-    snprintf(c->plan.why, sizeof c->plan.why, "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
-             forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds, c->prospect.failing);
+    snprintf(c->plan.why, sizeof c->plan.why,
+             "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
+             forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds,
+             c->prospect.failing);
     c->exact_move = c->plan.move;
     c->plan.move = PRECIS_MOVE_SUMMARIES;
   } else if (forced) {
-    return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s", c->prospect.why);
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s",
+                              c->prospect.why);
   } else {
-    snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as %s", precis_move_name(c->plan.move), c->prospect.why);
+    snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as %s", precis_move_name(c->plan.move),
+             c->prospect.why);
     a->exact_spent += c->prefixes ? 0 : c->prospect.exact_seconds;
   }
   return PRECIS_SUCCESS;

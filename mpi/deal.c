@@ -17,10 +17,12 @@ static void number_rows(const precis_layout *layout, int rank, int64_t rows, int
   }
 }
 
-int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_layout *layout, precis_keys *dealt)
+int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_layout *layout,
+                     precis_keys *dealt)
 {
   int64_t rows = precis_layout_share(layout, world->rank);
-  *dealt = (precis_keys){.kv_heads = keys->kv_heads, .dim = keys->dim, .value_dim = keys->value_dim};
+  *dealt =
+      (precis_keys){.kv_heads = keys->kv_heads, .dim = keys->dim, .value_dim = keys->value_dim};
   int status = precis_keys_reserve(dealt, rows, keys->bias != NULL);
   status = precis_world_agree(world, status, NULL);
   if (status == PRECIS_SUCCESS) {
@@ -29,7 +31,8 @@ int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_
         {WORD * keys->kv_heads * keys->value_dim, keys->v, dealt->v},
         {WORD, keys->bias, dealt->bias},
     };
-    status = precis_rows_exchange(world, keys->rows, keys->position, layout, arrays, keys->bias ? 3 : 2);
+    status =
+        precis_rows_exchange(world, keys->rows, keys->position, layout, arrays, keys->bias ? 3 : 2);
   }
   if (status != PRECIS_SUCCESS) {
     precis_keys_free(dealt);
@@ -40,12 +43,14 @@ int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_
   return PRECIS_SUCCESS;
 }
 
-int precis_deal_queries(precis_world *world, const precis_problem *problem, const precis_query_map *map,
-                        const float *q, const precis_layout *layout, precis_dealt_queries *dealt)
+int precis_deal_queries(precis_world *world, const precis_problem *problem,
+                        const precis_query_map *map, const float *q, const precis_layout *layout,
+                        precis_dealt_queries *dealt)
 {
   int64_t home = map->start[world->rank + 1] - map->start[world->rank];
   int64_t row = (int64_t)problem->heads * problem->dim;
-  *dealt = (precis_dealt_queries){.layout = *layout, .rows = precis_layout_share(layout, world->rank)};
+  *dealt =
+      (precis_dealt_queries){.layout = *layout, .rows = precis_layout_share(layout, world->rank)};
   int64_t *numbers = precis_memory_array(home, sizeof *numbers);
   dealt->q = precis_memory_array(dealt->rows, (size_t)(row * WORD));
   dealt->index = precis_memory_array(dealt->rows, sizeof *dealt->index);
@@ -69,9 +74,9 @@ int precis_deal_queries(precis_world *world, const precis_problem *problem, cons
   return PRECIS_SUCCESS;
 }
 
-int precis_deal_back(precis_world *world, const precis_problem *problem, const precis_query_map *map,
-                     const precis_dealt_queries *dealt, const float *out, const float *lse, float *home_out,
-                     float *home_lse)
+int precis_deal_back(precis_world *world, const precis_problem *problem,
+                     const precis_query_map *map, const precis_dealt_queries *dealt,
+                     const float *out, const float *lse, float *home_out, float *home_lse)
 {
   const precis_layout home = precis_layout_consecutive(map->ranks, map->start);
   const precis_rows_array arrays[] = {

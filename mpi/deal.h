@@ -10,8 +10,10 @@
 #include "src/precis.h"
 #include "src/visible.h"
 
-/* Collective. Moves all ranks' keys to the ranks of a layout. *dealt is new. Errors: MEMORY, MPI. */
-int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_layout *layout, precis_keys *dealt);
+/* Collective. Moves all ranks' keys to the ranks of a layout. *dealt is new. Errors: MEMORY, MPI.
+ */
+int precis_deal_keys(precis_world *world, const precis_keys *keys, const precis_layout *layout,
+                     precis_keys *dealt);
 
 /* Queries away from home. */
 typedef struct precis_dealt_queries {
@@ -22,14 +24,16 @@ typedef struct precis_dealt_queries {
   int64_t *position; /* rows */
 } precis_dealt_queries;
 
-/* Collective. Moves this rank's queries (home rows) to the ranks of a layout. Errors: MEMORY, MPI. */
-int precis_deal_queries(precis_world *world, const precis_problem *problem, const precis_query_map *map,
-                        const float *q, const precis_layout *layout, precis_dealt_queries *dealt);
+/* Collective. Moves this rank's queries (home rows) to the ranks of a layout. Errors: MEMORY, MPI.
+ */
+int precis_deal_queries(precis_world *world, const precis_problem *problem,
+                        const precis_query_map *map, const float *q, const precis_layout *layout,
+                        precis_dealt_queries *dealt);
 
 /* Collective. Moves results back to the ranks whose queries they are. */
-int precis_deal_back(precis_world *world, const precis_problem *problem, const precis_query_map *map,
-                     const precis_dealt_queries *dealt, const float *out, const float *lse, float *home_out,
-                     float *home_lse);
+int precis_deal_back(precis_world *world, const precis_problem *problem,
+                     const precis_query_map *map, const precis_dealt_queries *dealt,
+                     const float *out, const float *lse, float *home_out, float *home_lse);
 
 void precis_dealt_queries_free(precis_dealt_queries *dealt);
 

@@ -10,10 +10,12 @@
 
 enum { HELD_OUT = 64 };
 
-/* This rank's held-out rows, all heads of each: halfway between the sampled ones, see mpi/prospect.c. */
+/* This rank's held-out rows, all heads of each: halfway between the sampled ones, see
+ * mpi/prospect.c. */
 static int64_t hold_out(const precis_task *task, precis_failed_row *held)
 {
-  int64_t queries = precis_visible_queries(task->map), first = task->map->start[task->world->rank], count = 0;
+  int64_t queries = precis_visible_queries(task->map), first = task->map->start[task->world->rank],
+          count = 0;
   int64_t sampled = queries < PRECIS_SAMPLE_QUERIES ? queries : PRECIS_SAMPLE_QUERIES;
   for (int i = 0; i < HELD_OUT && sampled > 0; i++) {
     int64_t number = (int64_t)i * sampled / HELD_OUT;
@@ -29,8 +31,9 @@ static double larger(double a, double b)
   return b > a || isnan(b) ? b : a; /* of which NaN is the largest */
 }
 
-static void compare(const precis_task *task, const precis_summaries *plan, const precis_failed_row *held, int64_t count,
-                    const precis_task *exact, double error[2])
+static void compare(const precis_task *task, const precis_summaries *plan,
+                    const precis_failed_row *held, int64_t count, const precis_task *exact,
+                    double error[2])
 {
   const precis_problem *p = task->problem;
   error[0] = error[1] = 0;
@@ -60,11 +63,13 @@ int precis_estimate_error(const precis_task *task, const precis_summaries *plan,
   int status = precis_world_agree(task->world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS) {
     int64_t count = hold_out(task, held);
-    status = precis_world_agree(task->world, precis_repair_run(&exact, held, count, &repaired), NULL);
+    status =
+        precis_world_agree(task->world, precis_repair_run(&exact, held, count, &repaired), NULL);
     if (status == PRECIS_SUCCESS)
       compare(task, plan, held, count, &exact, error);
   }
-  if (status == PRECIS_SUCCESS && MPI_Allreduce(MPI_IN_PLACE, error, 2, MPI_DOUBLE, MPI_MAX, task->world->comm))
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allreduce(MPI_IN_PLACE, error, 2, MPI_DOUBLE, MPI_MAX, task->world->comm))
     status = PRECIS_ERR_MPI;
   free(held);
   free(exact.out);

@@ -44,8 +44,8 @@ static int open_here(precis_world *world, const char *path, int64_t expected, MP
   int length;
   MPI_Offset bytes = -1;
   /* MPI promises not to change the path, but not everywhere in its prototype. */
-  int error = MPI_File_open(MPI_COMM_SELF, (char *)(uintptr_t)path, MPI_MODE_RDONLY, MPI_INFO_NULL,
-                            file);
+  int error =
+      MPI_File_open(MPI_COMM_SELF, (char *)(uintptr_t)path, MPI_MODE_RDONLY, MPI_INFO_NULL, file);
   if (error != MPI_SUCCESS) {
     *file = MPI_FILE_NULL;
     MPI_Error_string(error, text, &length);

@@ -1,6 +1,7 @@
-/* The heads move: queries are regrouped so that every rank has whole heads (or, where ranks do not divide heads, parts of heads
- * with equal work, see src/split.h). Keys and values come to each rank a parcel at a time, of just the key/value heads that it
- * needs, the next parcel in flight while the present one is computed. Results go home at the end. */
+/* The heads move: queries are regrouped so that every rank has whole heads (or, where ranks do not
+ * divide heads, parts of heads with equal work, see src/split.h). Keys and values come to each rank
+ * a parcel at a time, of just the key/value heads that it needs, the next parcel in flight while
+ * the present one is computed. Results go home at the end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,9 +22,9 @@ typedef struct regroup {
   int64_t *position;
   precis_partial partial;
   precis_job *jobs;
-  precis_parcel_kind kind;            /* of the key/value heads needed here */
-  char *present, *next, *out_parcel;  /* parcels */
-  float *out, *in;                    /* messages of queries and of results */
+  precis_parcel_kind kind;           /* of the key/value heads needed here */
+  char *present, *next, *out_parcel; /* parcels */
+  float *out, *in;                   /* messages of queries and of results */
 } regroup;
 
 static precis_piece piece_of(const regroup *r, int rank, int i)
@@ -72,12 +73,14 @@ static void unpack_queries(const regroup *r, int home, const float *from)
     precis_piece piece = piece_of(r, r->task->world->rank, i);
     int64_t first, rows = overlap(r, piece, home, &first);
     if (rows > 0)
-      memcpy(r->q + (r->offset[i] + first - piece.first) * dim, from, (size_t)(rows * dim) * sizeof *from);
+      memcpy(r->q + (r->offset[i] + first - piece.first) * dim, from,
+             (size_t)(rows * dim) * sizeof *from);
     from += rows * dim;
   }
 }
 
-/* Results of this rank's pieces for `home`: value_dim outputs and the lse of each row. Returns -1 if one is not finite. */
+/* Results of this rank's pieces for `home`: value_dim outputs and the lse of each row. Returns -1
+ * if one is not finite. */
 static int pack_results(const regroup *r, int home, float *to)
 {
   const precis_task *task = r->task;
@@ -85,12 +88,14 @@ static int pack_results(const regroup *r, int home, float *to)
   int bad = 0;
   for (int i = 0; i < r->pieces; i++) {
     precis_piece piece = piece_of(r, task->world->rank, i);
-    int64_t first, rows = overlap(r, piece, home, &first), g = precis_problem_kv_head(p, piece.head);
+    int64_t first, rows = overlap(r, piece, home, &first),
+                   g = precis_problem_kv_head(p, piece.head);
     for (int64_t j = 0; j < rows; j++, to += p->value_dim + 1) {
       int64_t row = r->offset[i] + first - piece.first + j;
       double offset = precis_queries_offset(p, r->q + row * p->dim, task->k_center + g * p->dim);
-      bad |= precis_partial_finish(&r->partial, row, p->value_dim, task->v_center + g * p->value_dim, offset, to,
-                                   to + p->value_dim);
+      bad |=
+          precis_partial_finish(&r->partial, row, p->value_dim, task->v_center + g * p->value_dim,
+                                offset, to, to + p->value_dim);
     }
   }
   return bad;
@@ -112,14 +117,18 @@ static void unpack_results(const regroup *r, int worker, const float *from)
   }
 }
 
-/* Sends r->out (out_words) `shift` places to the right, receives r->in (in_words) from as far left. */
+/* Sends r->out (out_words) `shift` places to the right, receives r->in (in_words) from as far left.
+ */
 static int trade(regroup *r, int shift, int64_t out_words, int64_t in_words, int tag)
 {
   precis_world *world = r->task->world;
-  int right = (world->rank + shift) % world->ranks, left = (world->rank - shift + world->ranks) % world->ranks;
-  int status = precis_world_receive(world, r->in, in_words * (int64_t)sizeof(float), left, tag, &r->task->flight[0]);
+  int right = (world->rank + shift) % world->ranks,
+      left = (world->rank - shift + world->ranks) % world->ranks;
+  int status = precis_world_receive(world, r->in, in_words * (int64_t)sizeof(float), left, tag,
+                                    &r->task->flight[0]);
   if (status == PRECIS_SUCCESS)
-    status = precis_world_send(world, r->out, out_words * (int64_t)sizeof(float), right, tag, &r->task->flight[1]);
+    status = precis_world_send(world, r->out, out_words * (int64_t)sizeof(float), right, tag,
+                               &r->task->flight[1]);
   int waited = precis_task_wait(r->task);
   return status == PRECIS_SUCCESS ? waited : status;
 }
@@ -131,7 +140,8 @@ static int gather_queries(regroup *r)
   pack_queries(r, world->rank, r->in);
   unpack_queries(r, world->rank, r->in);
   for (int shift = 1; shift < world->ranks; shift++) {
-    int right = (world->rank + shift) % world->ranks, left = (world->rank - shift + world->ranks) % world->ranks;
+    int right = (world->rank + shift) % world->ranks,
+        left = (world->rank - shift + world->ranks) % world->ranks;
     pack_queries(r, right, r->out);
     int status = trade(r, shift, rows_between(r, world->rank, right) * dim,
                        rows_between(r, left, world->rank) * dim, QUERY_TAG);
@@ -149,7 +159,8 @@ static int return_results(regroup *r)
   int bad = pack_results(r, world->rank, r->in);
   unpack_results(r, world->rank, r->in);
   for (int shift = 1; shift < world->ranks; shift++) {
-    int right = (world->rank + shift) % world->ranks, left = (world->rank - shift + world->ranks) % world->ranks;
+    int right = (world->rank + shift) % world->ranks,
+        left = (world->rank - shift + world->ranks) % world->ranks;
     bad |= pack_results(r, right, r->out);
     int status = trade(r, shift, rows_between(r, right, world->rank) * width,
                        rows_between(r, world->rank, left) * width, RESULT_TAG);
@@ -163,8 +174,8 @@ static int return_results(regroup *r)
 static precis_parcel_kind kind_for(const regroup *r, int worker)
 {
   precis_parcel_kind kind = r->task->kind;
-  precis_cost_kv_heads(r->task->problem, r->task->cuts + worker, precis_visible_queries(r->task->map),
-                       &kind.first_head, &kind.heads);
+  precis_cost_kv_heads(r->task->problem, r->task->cuts + worker,
+                       precis_visible_queries(r->task->map), &kind.first_head, &kind.heads);
   return kind;
 }
 
@@ -174,21 +185,24 @@ static int64_t parcel_bytes(const precis_parcel_kind *kind, int64_t rows)
   return kind->heads > 0 ? precis_parcel_bytes(kind, rows) : 0;
 }
 
-static void pack_parcel(const regroup *r, const precis_parcel_kind *kind, int64_t number, char *buffer)
+static void pack_parcel(const regroup *r, const precis_parcel_kind *kind, int64_t number,
+                        char *buffer)
 {
   const precis_task *task = r->task;
   if (kind->heads > 0)
     precis_parcel_pack(kind, task->keys, number * task->tile_rows,
-                       precis_task_parcel_rows(task, task->keys->rows, number), task->k_center, task->v_center,
-                       task->engine.threads, buffer);
+                       precis_task_parcel_rows(task, task->keys->rows, number), task->k_center,
+                       task->v_center, task->engine.threads, buffer);
 }
 
-/* Starts the parcels of the next shift: one from the left into r->next, one of ours to the right. */
+/* Starts the parcels of the next shift: one from the left into r->next, one of ours to the right.
+ */
 static int start_parcels(regroup *r, int64_t number, int shift)
 {
   precis_task *task = r->task;
   const precis_world *world = task->world;
-  int right = (world->rank + shift) % world->ranks, left = (world->rank - shift + world->ranks) % world->ranks;
+  int right = (world->rank + shift) % world->ranks,
+      left = (world->rank - shift + world->ranks) % world->ranks;
   precis_parcel_kind theirs = kind_for(r, right);
   int64_t in = parcel_bytes(&r->kind, precis_task_parcel_rows(task, task->key_rows[left], number));
   int64_t out = parcel_bytes(&theirs, precis_task_parcel_rows(task, task->keys->rows, number));
@@ -214,8 +228,9 @@ static void compute_parcel(regroup *r, int64_t key_rows)
         .partial = precis_partial_at(&r->partial, r->offset[i], p->value_dim),
     };
     if (piece.end > piece.first)
-      r->jobs[i].tile = precis_parcel_tile(&r->kind, key_rows, r->present,
-                                           precis_problem_kv_head(p, piece.head) - r->kind.first_head);
+      r->jobs[i].tile =
+          precis_parcel_tile(&r->kind, key_rows, r->present,
+                             precis_problem_kv_head(p, piece.head) - r->kind.first_head);
   }
   precis_task_compute(task, r->jobs, r->pieces);
 }
@@ -253,7 +268,8 @@ static void largest(const regroup *r, int64_t *words, int64_t *theirs)
   *theirs = 0;
   for (int rank = 0; rank < task->world->ranks; rank++) {
     precis_parcel_kind kind = kind_for(r, rank);
-    int64_t there = rows_between(r, task->world->rank, rank), here = rows_between(r, rank, task->world->rank);
+    int64_t there = rows_between(r, task->world->rank, rank),
+            here = rows_between(r, rank, task->world->rank);
     int64_t bytes = parcel_bytes(&kind, parcel);
     rows = there > rows ? there : rows;
     rows = here > rows ? here : rows;
@@ -276,7 +292,8 @@ static int create(regroup *r, int64_t most_keys)
     r->offset[i + 1] = r->offset[i] + piece.end - piece.first;
   }
   largest(r, &words, &theirs);
-  int64_t rows = r->offset[r->pieces], keys = most_keys < task->tile_rows ? most_keys : task->tile_rows;
+  int64_t rows = r->offset[r->pieces],
+          keys = most_keys < task->tile_rows ? most_keys : task->tile_rows;
   r->q = precis_memory_array(rows * p->dim, sizeof *r->q);
   r->position = precis_memory_array(p->causal ? queries : 0, sizeof *r->position);
   r->jobs = precis_memory_array(r->pieces, sizeof *r->jobs);
@@ -285,7 +302,8 @@ static int create(regroup *r, int64_t most_keys)
   r->out_parcel = precis_memory_array(theirs, 1);
   r->out = precis_memory_array(words, sizeof *r->out);
   r->in = precis_memory_array(words, sizeof *r->in);
-  if (!r->q || !r->position || !r->jobs || !r->present || !r->next || !r->out_parcel || !r->out || !r->in)
+  if (!r->q || !r->position || !r->jobs || !r->present || !r->next || !r->out_parcel || !r->out ||
+      !r->in)
     return PRECIS_ERR_MEMORY;
   for (int64_t i = 0; i < queries && p->causal; i++)
     r->position[i] = precis_visible_position(task->map, i);

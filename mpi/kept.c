@@ -7,7 +7,8 @@
 #include "mpi/spread.h"
 #include "src/memory.h"
 
-/* At most this part of the keys, and this many, are added one by one; beyond, building anew costs about the same. */
+/* At most this part of the keys, and this many, are added one by one; beyond, building anew costs
+ * about the same. */
 enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024, SCALE_DRIFT = 4 };
 
 static const double BOUND_MOST = 8, HEADROOM = 1.25;
@@ -33,7 +34,8 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
     precis_kept_free(&made);
     return PRECIS_ERR_MEMORY;
   }
-  memcpy(made.moments, plan->moments, (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
+  memcpy(made.moments, plan->moments,
+         (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   *kept = made;
   plan->q_center = plan->query_radius = plan->log_scale = NULL;
   plan->exponent = NULL;
@@ -71,7 +73,8 @@ static void refresh(precis_kept *k, int value_dim, const precis_summary_part *pa
   precis_summary_round(part->features, 1, counts, k->counts32 + (counts - k->counts));
 }
 
-void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part, const float *sums)
+void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
+                       const float *sums)
 {
   double *values = values_at(kept, value_dim, part), *counts = counts_at(kept, part);
   int64_t numbers = part->numbers - part->features;
@@ -83,7 +86,8 @@ void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_pa
 }
 
 /* Fits the heads whose bound has grown, each on one rank. Moments grow with the queries. */
-static int refit(precis_world *world, const precis_problem *p, const double *query_radius, precis_kept *kept)
+static int refit(precis_world *world, const precis_problem *p, const double *query_radius,
+                 precis_kept *kept)
 {
   precis_summaries *plan = &kept->plan;
   int status = PRECIS_SUCCESS;
@@ -92,13 +96,15 @@ static int refit(precis_world *world, const precis_problem *p, const double *que
     if (bound <= plan->fit[g].bound)
       continue;
     bound = fmin(bound * HEADROOM, BOUND_MOST);
-    double growth = query_radius[g] > plan->query_radius[g] ? query_radius[g] / plan->query_radius[g] : 1;
+    double growth =
+        query_radius[g] > plan->query_radius[g] ? query_radius[g] / plan->query_radius[g] : 1;
     double *moments = kept->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1);
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= isfinite(growth) ? growth : 1)
       moments[m] *= power;
     plan->query_radius[g] = fmax(query_radius[g], plan->query_radius[g]);
     if (g % world->ranks == world->rank && status == PRECIS_SUCCESS)
-      status = precis_polynomial_fit(plan->degree, plan->envelope_degree, bound, moments, &plan->fit[g]);
+      status =
+          precis_polynomial_fit(plan->degree, plan->envelope_degree, bound, moments, &plan->fit[g]);
   }
   status = precis_world_agree(world, status, NULL);
   for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
@@ -107,17 +113,21 @@ static int refit(precis_world *world, const precis_problem *p, const double *que
   return status;
 }
 
-/* The power of two is still about the one that these radii ask for, lest monomials leave the range of float32. Shorter queries do no harm. */
-static int in_scale(const precis_problem *p, double query_radius, const precis_summaries *plan, int g)
+/* The power of two is still about the one that these radii ask for, lest monomials leave the range
+ * of float32. Shorter queries do no harm. */
+static int in_scale(const precis_problem *p, double query_radius, const precis_summaries *plan,
+                    int g)
 {
   double longest = fmax(query_radius, plan->query_radius[g]);
-  return abs(precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * longest) - plan->exponent[g]) <= SCALE_DRIFT;
+  return abs(precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * longest) -
+             plan->exponent[g]) <= SCALE_DRIFT;
 }
 
 int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
                       const double *query_radius, int64_t rows, precis_kept *kept)
 {
-  int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART && rows - kept->rows <= ROWS_MOST;
+  int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART &&
+             rows - kept->rows <= ROWS_MOST;
   int grown = 0;
   for (int g = 0; g < p->kv_heads && good; g++) {
     double bound = fabs(p->scale) * query_radius[g] * kept->plan.key_radius[g] * (1 + 1e-9);
@@ -137,7 +147,8 @@ static int64_t batch_words(const precis_keys *keys)
 
 static void pack(const precis_keys *keys, int64_t first, int64_t rows, float *to)
 {
-  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
+          v_row = (int64_t)keys->kv_heads * keys->value_dim;
   memcpy(to, keys->k + first * k_row, (size_t)(rows * k_row) * sizeof *to);
   memcpy(to + rows * k_row, keys->v + first * v_row, (size_t)(rows * v_row) * sizeof *to);
   for (int64_t j = 0; j < rows; j++)
@@ -151,8 +162,10 @@ static void raise_scale(precis_kept *kept, int g, double most)
   if (!(most > *scale))
     return;
   double keep = exp(*scale - most);
-  precis_summary_merge(kept->value_numbers, keep, kept->values + g * kept->value_numbers, 0, kept->values);
-  precis_summary_merge(kept->count_numbers, keep, kept->counts + g * kept->count_numbers, 0, kept->counts);
+  precis_summary_merge(kept->value_numbers, keep, kept->values + g * kept->value_numbers, 0,
+                       kept->values);
+  precis_summary_merge(kept->count_numbers, keep, kept->counts + g * kept->count_numbers, 0,
+                       kept->counts);
   *scale = most;
 }
 
@@ -180,15 +193,23 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
 }
 
 /* Rows [first, first + count) of the root's keys to all ranks and into their summaries. */
-static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t first, int64_t count, float *message)
+static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t first, int64_t count,
+                     float *message)
 {
   const precis_keys *own = task->keys;
-  int64_t k_row = (int64_t)own->kv_heads * own->dim, v_row = (int64_t)own->kv_heads * own->value_dim;
-  precis_keys rows = {.kv_heads = own->kv_heads, .dim = own->dim, .value_dim = own->value_dim, .rows = count,
-                      .k = message, .v = message + count * k_row, .bias = message + count * (k_row + v_row)};
+  int64_t k_row = (int64_t)own->kv_heads * own->dim,
+          v_row = (int64_t)own->kv_heads * own->value_dim;
+  precis_keys rows = {.kv_heads = own->kv_heads,
+                      .dim = own->dim,
+                      .value_dim = own->value_dim,
+                      .rows = count,
+                      .k = message,
+                      .v = message + count * k_row,
+                      .bias = message + count * (k_row + v_row)};
   if (task->world->rank == root)
     pack(own, first, count, message);
-  int status = precis_spread_broadcast(task, root, message, count * batch_words(own) * (int64_t)sizeof *message);
+  int status = precis_spread_broadcast(task, root, message,
+                                       count * batch_words(own) * (int64_t)sizeof *message);
   precis_task adding = *task;
   precis_summary_result none;
   precis_summary_work work;
@@ -206,10 +227,13 @@ static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t fir
 int precis_kept_update(precis_task *task, precis_kept *kept)
 {
   precis_world *world = task->world;
-  int64_t fresh = task->keys->rows - kept->local_rows, *counts = precis_memory_array(world->ranks, sizeof *counts);
+  int64_t fresh = task->keys->rows - kept->local_rows,
+          *counts = precis_memory_array(world->ranks, sizeof *counts);
   float *message = precis_memory_array(BATCH * batch_words(task->keys), sizeof *message);
-  int status = precis_world_agree(world, counts && message ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS && MPI_Allgather(&fresh, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
+  int status =
+      precis_world_agree(world, counts && message ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allgather(&fresh, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
   for (int root = 0; root < world->ranks && status == PRECIS_SUCCESS; root++) {
     for (int64_t done = 0; done < counts[root] && status == PRECIS_SUCCESS; done += BATCH) {
@@ -228,7 +252,8 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
 static void apply_head(precis_summary_work *x, const precis_kept *kept, int g)
 {
   const precis_problem *p = x->task->problem;
-  const float *values = kept->values32 + g * kept->value_numbers, *counts = kept->counts32 + g * kept->count_numbers;
+  const float *values = kept->values32 + g * kept->value_numbers,
+              *counts = kept->counts32 + g * kept->count_numbers;
   double o[PRECIS_FEATURES_DIM_MAX];
   precis_summary_load_queries(x, g);
   precis_summary_apply_whole(x, g, values, counts);
@@ -240,9 +265,11 @@ static void apply_head(precis_summary_work *x, const precis_kept *kept, int g)
   }
 }
 
-int precis_kept_run(precis_task *task, const precis_kept *kept, double tol, precis_summary_result *result)
+int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
+                    precis_summary_result *result)
 {
-  const precis_keys none = {.kv_heads = task->keys->kv_heads, .dim = task->keys->dim, .value_dim = task->keys->value_dim};
+  const precis_keys none = {
+      .kv_heads = task->keys->kv_heads, .dim = task->keys->dim, .value_dim = task->keys->value_dim};
   precis_task applying = *task;
   precis_summary_work work;
   applying.keys = &none;
@@ -261,5 +288,6 @@ int precis_kept_run(precis_task *task, const precis_kept *kept, double tol, prec
 
 int64_t precis_kept_update_bytes(const precis_problem *p, int ranks, int64_t rows)
 {
-  return (ranks - 1) * rows * ((int64_t)p->kv_heads * (p->dim + p->value_dim) + 1) * (int64_t)sizeof(float);
+  return (ranks - 1) * rows * ((int64_t)p->kv_heads * (p->dim + p->value_dim) + 1) *
+         (int64_t)sizeof(float);
 }

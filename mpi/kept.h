@@ -1,9 +1,11 @@
 /* kept.h - the summary of keys that were appended earlier, kept for later queries
  *
- * Every rank holds the whole of it, so that queries which see all keys need no communication. Keys that have come since are sent to all ranks
- * and added, O(features (value_dim + 1)) each; old keys are not touched. Centres, degrees and powers of two stay as they were
- * when it was built; polynomials are fitted anew when queries or keys grow beyond their bound. It is dropped when the survey moves the
- * centres (keys doubled or drifted), when many keys come at once, and when too many rows had to be repaired. */
+ * Every rank holds the whole of it, so that queries which see all keys need no communication. Keys
+ * that have come since are sent to all ranks and added, O(features (value_dim + 1)) each; old keys
+ * are not touched. Centres, degrees and powers of two stay as they were when it was built;
+ * polynomials are fitted anew when queries or keys grow beyond their bound. It is dropped when the
+ * survey moves the centres (keys doubled or drifted), when many keys come at once, and when too
+ * many rows had to be repaired. */
 #ifndef PRECIS_MPI_KEPT_H
 #define PRECIS_MPI_KEPT_H
 
@@ -20,26 +22,30 @@ typedef struct precis_kept {
   int64_t rows;          /* of all ranks' */
   precis_summaries plan; /* arrays owned, but for those of the survey */
   double *moments;       /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
-  int64_t value_numbers, count_numbers; /* of a head: features x value_dim; features + count_features */
-  double *values, *counts;              /* kv_heads x each */
-  float *values32, *counts32;           /* the same, rounded */
+  int64_t value_numbers,
+      count_numbers;          /* of a head: features x value_dim; features + count_features */
+  double *values, *counts;    /* kv_heads x each */
+  float *values32, *counts32; /* the same, rounded */
 } precis_kept;
 
 /* Bytes that keeping a summary of this plan takes on every rank. */
 int64_t precis_kept_bytes(const precis_problem *problem, const precis_summaries *plan);
 
-/* Takes over plan (which is emptied) and makes room; filled by precis_kept_store(), made valid by the caller. Errors: MEMORY (the plan
- * stays with the caller). */
+/* Takes over plan (which is emptied) and makes room; filled by precis_kept_store(), made valid by
+ * the caller. Errors: MEMORY (the plan stays with the caller). */
 int precis_kept_create(const precis_problem *problem, precis_summaries *plan, precis_kept *kept);
 void precis_kept_free(precis_kept *kept);
 
 /* Stores reduced sums of a tile. */
-void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part, const float *sums);
+void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
+                       const float *sums);
 
-/* Collective. Whether it serves queries of this radius (kv_heads, of all ranks, around plan.q_center) and `rows` keys in all: fits polynomials
- * anew if need be. Drops it if not. Errors: MPI, MEMORY. */
-int precis_kept_check(precis_world *world, const precis_problem *problem, const precis_survey *survey,
-                      const double *query_radius, int64_t rows, precis_kept *kept);
+/* Collective. Whether it serves queries of this radius (kv_heads, of all ranks, around
+ * plan.q_center) and `rows` keys in all: fits polynomials anew if need be. Drops it if not. Errors:
+ * MPI, MEMORY. */
+int precis_kept_check(precis_world *world, const precis_problem *problem,
+                      const precis_survey *survey, const double *query_radius, int64_t rows,
+                      precis_kept *kept);
 
 /* Collective. Adds keys that have come since. Errors: MEMORY, MPI. */
 int precis_kept_update(precis_task *task, precis_kept *kept);
@@ -47,7 +53,9 @@ int precis_kept_update(precis_task *task, precis_kept *kept);
 /* Bytes that all ranks send to add so many keys. */
 int64_t precis_kept_update_bytes(const precis_problem *problem, int ranks, int64_t rows);
 
-/* Attends with this rank's queries to all keys; no communication. Errors: MEMORY, this rank's alone. */
-int precis_kept_run(precis_task *task, const precis_kept *kept, double tol, precis_summary_result *result);
+/* Attends with this rank's queries to all keys; no communication. Errors: MEMORY, this rank's
+ * alone. */
+int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
+                    precis_summary_result *result);
 
 #endif

@@ -9,8 +9,8 @@
 /* Work is balanced by moving rows when the busiest rank has this times the mean. */
 static const double UNEVEN = 1.1;
 
-/* Moving a key to another rank costs about what this many queries cost to attend to it (a gigabyte a second against a hundred
- * gigaflops); below, the queries move leaves keys where they are. */
+/* Moving a key to another rank costs about what this many queries cost to attend to it (a gigabyte
+ * a second against a hundred gigaflops); below, the queries move leaves keys where they are. */
 enum { QUERIES_WORTH_A_DEAL = 256, SAMPLES = 4096 };
 
 static int allocate(precis_attend_plan *plan, int ranks)
@@ -19,7 +19,8 @@ static int allocate(precis_attend_plan *plan, int ranks)
   plan->first_position = precis_memory_array(ranks, sizeof *plan->first_position);
   plan->key_rows = precis_memory_array(ranks, sizeof *plan->key_rows);
   plan->cuts = precis_memory_array(ranks + 1, sizeof *plan->cuts);
-  return plan->start && plan->first_position && plan->key_rows && plan->cuts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+  return plan->start && plan->first_position && plan->key_rows && plan->cuts ? PRECIS_SUCCESS
+                                                                             : PRECIS_ERR_MEMORY;
 }
 
 /* Every rank's rows and positions to every rank. */
@@ -28,7 +29,8 @@ static int gather(precis_attention *a, int64_t rows, int explicit_positions, int
 {
   int ranks = a->world.ranks;
   if (MPI_Allgather(&rows, 1, MPI_INT64_T, plan->start + 1, 1, MPI_INT64_T, a->world.comm) ||
-      MPI_Allgather(&first_position, 1, MPI_INT64_T, plan->first_position, 1, MPI_INT64_T, a->world.comm) ||
+      MPI_Allgather(&first_position, 1, MPI_INT64_T, plan->first_position, 1, MPI_INT64_T,
+                    a->world.comm) ||
       MPI_Allgather(&a->keys.rows, 1, MPI_INT64_T, plan->key_rows, 1, MPI_INT64_T, a->world.comm))
     return PRECIS_ERR_MPI;
   plan->start[0] = 0;
@@ -36,8 +38,11 @@ static int gather(precis_attention *a, int64_t rows, int explicit_positions, int
     plan->start[r + 1] += plan->start[r];
   for (int r = 0; r < ranks && !explicit_positions; r++)
     plan->first_position[r] = plan->start[r] + a->appended - plan->start[ranks];
-  plan->map = (precis_query_map){.ranks = ranks, .causal = a->problem.causal, .keys = a->appended,
-                                 .start = plan->start, .first_position = plan->first_position};
+  plan->map = (precis_query_map){.ranks = ranks,
+                                 .causal = a->problem.causal,
+                                 .keys = a->appended,
+                                 .start = plan->start,
+                                 .first_position = plan->first_position};
   return PRECIS_SUCCESS;
 }
 
@@ -73,7 +78,8 @@ static int64_t leaving(const precis_keys *keys, const precis_layout *layout, int
   int64_t rows = 0, local;
   for (int64_t j = 0; j < keys->rows;) {
     int rank;
-    int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local), end = keys->position[j] + reach;
+    int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local),
+            end = keys->position[j] + reach;
     for (; j < keys->rows && keys->position[j] < end; j++)
       rows += rank != me;
   }
@@ -121,7 +127,8 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
   precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
   double mine = causal && queries >= QUERIES_WORTH_A_DEAL ? key_pairs(&a->keys, &plan->map) : 0;
-  double sum[2] = {mine, causal ? (double)leaving(&a->keys, &dealt_keys, a->world.rank) : 0}, most = mine;
+  double sum[2] = {mine, causal ? (double)leaving(&a->keys, &dealt_keys, a->world.rank) : 0},
+         most = mine;
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
@@ -141,16 +148,16 @@ static void choose(precis_attention *a, precis_attend_plan *plan, const precis_c
   plan->bytes[PRECIS_MOVE_SUMMARIES] = -1;
   int wish = a->options.move != PRECIS_MOVE_AUTO && a->options.move != PRECIS_MOVE_SUMMARIES;
   plan->move = wish ? a->options.move : precis_cost_choose(plan->bytes);
-  const char *reason = wish ? "asked for"
-                       : a->world.ranks == 1               ? "one rank, nothing travels"
-                                                           : "fewest bytes on the wire";
+  const char *reason = wish                  ? "asked for"
+                       : a->world.ranks == 1 ? "one rank, nothing travels"
+                                             : "fewest bytes on the wire";
   snprintf(plan->why, sizeof plan->why, "%s: %s (tiles %.4g, heads %.4g, queries %.4g bytes)",
            precis_move_name(plan->move), reason, (double)plan->bytes[PRECIS_MOVE_TILES],
            (double)plan->bytes[PRECIS_MOVE_HEADS], (double)plan->bytes[PRECIS_MOVE_QUERIES]);
 }
 
-int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_positions, int64_t first_position,
-                            precis_attend_plan *plan)
+int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_positions,
+                            int64_t first_position, precis_attend_plan *plan)
 {
   const precis_problem *p = &a->problem;
   *plan = (precis_attend_plan){0};
@@ -158,11 +165,17 @@ int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_posi
   if (status == PRECIS_SUCCESS)
     status = gather(a, rows, explicit_positions, first_position, plan);
   if (status == PRECIS_SUCCESS) {
-    plan->kind = (precis_parcel_kind){.heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim,
-                                      .with_bias = a->with_bias, .with_positions = p->causal};
+    plan->kind = (precis_parcel_kind){.heads = p->kv_heads,
+                                      .dim = p->dim,
+                                      .value_dim = p->value_dim,
+                                      .with_bias = a->with_bias,
+                                      .with_positions = p->causal};
     plan->tile_rows = choose_tile_rows(a);
     precis_split_heads(&plan->map, p->heads, plan->cuts);
-    precis_cost_input cost = {.problem = p, .map = &plan->map, .key_rows = plan->key_rows, .cuts = plan->cuts,
+    precis_cost_input cost = {.problem = p,
+                              .map = &plan->map,
+                              .key_rows = plan->key_rows,
+                              .cuts = plan->cuts,
                               .kind = plan->kind};
     status = balance(a, plan, &cost);
     if (status == PRECIS_SUCCESS)

@@ -14,8 +14,8 @@
 /* The largest bound that polynomials are fitted for. */
 static const double BOUND_MOST = 8;
 
-/* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to avoid it. Rows that were not sampled may be
- * worse than those that were. */
+/* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to
+ * avoid it. Rows that were not sampled may be worse than those that were. */
 static const double FAILURE_SECONDS = 1e9, MARGIN = 0.5, MARGIN_SECONDS = 1e6;
 
 enum { CANDIDATES_MOST = 24, CENTER_QUERIES = 64 };
@@ -28,10 +28,10 @@ typedef struct study {
   const precis_wish *wish;
   precis_prospect *out;
   int group;
-  int sampled;      /* query rows sampled, of all ranks */
-  float *queries;   /* kv_heads x sampled x dim: one head of each group for a row */
-  double *samples;  /* kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
-  double *bounds;   /* kv_heads x sampled */
+  int sampled;     /* query rows sampled, of all ranks */
+  float *queries;  /* kv_heads x sampled x dim: one head of each group for a row */
+  double *samples; /* kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
+  double *bounds;  /* kv_heads x sampled */
   double *log_weight;
 } study;
 
@@ -54,8 +54,8 @@ static int create(study *s)
   s->out->moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof(double));
   plan->moments = s->out->moments;
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
-  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->exponent && plan->fit && s->queries && s->samples && s->bounds && s->out->moments &&
-             s->log_weight;
+  int made = plan->q_center && plan->query_radius && plan->log_scale && plan->exponent &&
+             plan->fit && s->queries && s->samples && s->bounds && s->out->moments && s->log_weight;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -74,14 +74,18 @@ static int survey_queries(study *s)
     return PRECIS_ERR_MPI;
   /* The mean of a few queries would fit those alone, and the summary is to serve later ones too. */
   for (int64_t i = 0; i < size; i++)
-    plan->q_center[i] = precis_visible_queries(s->map) >= CENTER_QUERIES ? plan->q_center[i] / count : 0;
+    plan->q_center[i] =
+        precis_visible_queries(s->map) >= CENTER_QUERIES ? plan->q_center[i] / count : 0;
   for (int g = 0; g < p->kv_heads; g++)
-    plan->query_radius[g] = precis_bulk_query_radius(p->dim, s->group, s->rows, s->q + (int64_t)g * s->group * p->dim,
-                                                     stride, plan->q_center + (int64_t)g * p->dim);
-  if (MPI_Allreduce(MPI_IN_PLACE, plan->query_radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, s->a->world.comm))
+    plan->query_radius[g] =
+        precis_bulk_query_radius(p->dim, s->group, s->rows, s->q + (int64_t)g * s->group * p->dim,
+                                 stride, plan->q_center + (int64_t)g * p->dim);
+  if (MPI_Allreduce(MPI_IN_PLACE, plan->query_radius, p->kv_heads, MPI_DOUBLE, MPI_MAX,
+                    s->a->world.comm))
     return PRECIS_ERR_MPI;
   for (int g = 0; g < p->kv_heads; g++)
-    plan->exponent[g] = precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * plan->query_radius[g]);
+    plan->exponent[g] =
+        precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * plan->query_radius[g]);
   return PRECIS_SUCCESS;
 }
 
@@ -90,12 +94,14 @@ static precis_bulk bulk_of(const study *s, int g)
   const precis_problem *p = &s->a->problem;
   return (precis_bulk){.kv_head = g,
                        .k_center = precis_survey_k_center(&s->a->survey) + (int64_t)g * p->dim,
-                       .v_center = precis_survey_v_center(&s->a->keys, &s->a->survey) + (int64_t)g * p->value_dim,
+                       .v_center = precis_survey_v_center(&s->a->keys, &s->a->survey) +
+                                   (int64_t)g * p->value_dim,
                        .q_center = s->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale};
 }
 
-/* Fills s->queries: row number i of the sample is query i n / sampled, head i modulo the group. Each rank adds its own to zeros. */
+/* Fills s->queries: row number i of the sample is query i n / sampled, head i modulo the group.
+ * Each rank adds its own to zeros. */
 static int sample_queries(study *s)
 {
   const precis_problem *p = &s->a->problem;
@@ -108,7 +114,8 @@ static int sample_queries(study *s)
       continue;
     for (int g = 0; g < p->kv_heads; g++)
       memcpy(s->queries + ((int64_t)g * s->sampled + i) * p->dim,
-             s->q + (row * p->heads + g * s->group + i % s->group) * p->dim, (size_t)p->dim * sizeof *s->q);
+             s->q + (row * p->heads + g * s->group + i % s->group) * p->dim,
+             (size_t)p->dim * sizeof *s->q);
   }
   if (MPI_Allreduce(MPI_IN_PLACE, s->queries, (int)size, MPI_FLOAT, MPI_SUM, s->a->world.comm))
     return PRECIS_ERR_MPI;
@@ -131,7 +138,8 @@ static double score(const precis_bulk *bulk, int dim, const float *q, const floa
   return bulk->scale * sum;
 }
 
-/* Largest log weights of each head, and the moments of the sampled rows over sampled keys (of a causal row: those it sees). */
+/* Largest log weights of each head, and the moments of the sampled rows over sampled keys (of a
+ * causal row: those it sees). */
 static int sample_keys(study *s)
 {
   const precis_problem *p = &s->a->problem;
@@ -151,13 +159,15 @@ static int sample_keys(study *s)
       double w = exp(s->log_weight[j] - plan->log_scale[g]);
       const float *k = keys->k + (j * p->kv_heads + g) * p->dim;
       for (int i = 0; i < s->sampled; i++)
-        if (!p->causal || precis_visible_position(s->map, i * queries / s->sampled) >= keys->position[j])
-          precis_sample_add(s->samples + ((int64_t)g * s->sampled + i) * PRECIS_SAMPLE_MOMENTS, w,
-                            score(&bulk, p->dim, s->queries + ((int64_t)g * s->sampled + i) * p->dim, k));
+        if (!p->causal ||
+            precis_visible_position(s->map, i * queries / s->sampled) >= keys->position[j])
+          precis_sample_add(
+              s->samples + ((int64_t)g * s->sampled + i) * PRECIS_SAMPLE_MOMENTS, w,
+              score(&bulk, p->dim, s->queries + ((int64_t)g * s->sampled + i) * p->dim, k));
     }
   }
-  return MPI_Allreduce(MPI_IN_PLACE, s->samples, (int)(pairs * PRECIS_SAMPLE_MOMENTS), MPI_DOUBLE, MPI_SUM,
-                       s->a->world.comm)
+  return MPI_Allreduce(MPI_IN_PLACE, s->samples, (int)(pairs * PRECIS_SAMPLE_MOMENTS), MPI_DOUBLE,
+                       MPI_SUM, s->a->world.comm)
              ? PRECIS_ERR_MPI
              : PRECIS_SUCCESS;
 }
@@ -166,24 +176,30 @@ static precis_head_sample sample_of(const study *s, int g)
 {
   const precis_summaries *plan = &s->out->plan;
   int64_t first = (int64_t)g * s->sampled;
-  double bound = fabs(s->a->problem.scale) * plan->query_radius[g] * plan->key_radius[g] * (1 + 1e-9);
-  return (precis_head_sample){s->sampled, s->samples + first * PRECIS_SAMPLE_MOMENTS, s->bounds + first, bound};
+  double bound =
+      fabs(s->a->problem.scale) * plan->query_radius[g] * plan->key_radius[g] * (1 + 1e-9);
+  return (precis_head_sample){s->sampled, s->samples + first * PRECIS_SAMPLE_MOMENTS,
+                              s->bounds + first, bound};
 }
 
 /* The share of rows that will need repair. */
-static double failing_of(const study *s, int g, const precis_candidate *c, const precis_polynomial *fit, double tol)
+static double failing_of(const study *s, int g, const precis_candidate *c,
+                         const precis_polynomial *fit, double tol)
 {
   /* About what precis_apply_roundings() will say, when tiles are known. */
-  int64_t additions = 2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
-  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK, s->out->plan.wire_roundings,
-                                            additions};
+  int64_t additions =
+      2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
+  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK,
+                                            s->out->plan.wire_roundings, additions};
   precis_head_sample sample = sample_of(s, g);
   return precis_choose_failing(&sample, fit, &rounding, tol);
 }
 
-/* Fits a head; *failing is the share of rows that will need repair. Without a proof none will, but a fit that is too far off in the
- * mean is no fit: values spread over their range by a third or so. */
-static int fit_head(const study *s, int g, const precis_candidate *c, precis_polynomial *fit, double *failing)
+/* Fits a head; *failing is the share of rows that will need repair. Without a proof none will, but
+ * a fit that is too far off in the mean is no fit: values spread over their range by a third or so.
+ */
+static int fit_head(const study *s, int g, const precis_candidate *c, precis_polynomial *fit,
+                    double *failing)
 {
   precis_head_sample sample = sample_of(s, g);
   if (s->wish->sampled) {
@@ -206,15 +222,17 @@ static int widest_head(const study *s)
   return widest;
 }
 
-static double price_of_failing(const study *s, int g, const precis_candidate *c, const precis_polynomial *fit, double failing)
+static double price_of_failing(const study *s, int g, const precis_candidate *c,
+                               const precis_polynomial *fit, double failing)
 {
   if (!s->wish->force || s->wish->sampled)
     return failing * s->wish->exact_seconds;
-  return failing * FAILURE_SECONDS + failing_of(s, g, c, fit, MARGIN * s->wish->tol) * MARGIN_SECONDS;
+  return failing * FAILURE_SECONDS +
+         failing_of(s, g, c, fit, MARGIN * s->wish->tol) * MARGIN_SECONDS;
 }
 
-/* Tries candidates on the widest head, each rank some of them, and agrees on the one with the fewest predicted seconds,
- * repair included; -1 if none could be fitted. */
+/* Tries candidates on the widest head, each rank some of them, and agrees on the one with the
+ * fewest predicted seconds, repair included; -1 if none could be fitted. */
 static int try_candidates(study *s, const precis_candidate *candidates, int count, int *best)
 {
   precis_world *world = &s->a->world;
@@ -226,9 +244,11 @@ static int try_candidates(study *s, const precis_candidate *candidates, int coun
   for (int i = world->rank; i < count; i += world->ranks) {
     precis_polynomial fit;
     double failing;
-    if (candidates[i].seconds >= mine.seconds || fit_head(s, widest, &candidates[i], &fit, &failing))
+    if (candidates[i].seconds >= mine.seconds ||
+        fit_head(s, widest, &candidates[i], &fit, &failing))
       continue;
-    double seconds = candidates[i].seconds + price_of_failing(s, widest, &candidates[i], &fit, failing);
+    double seconds =
+        candidates[i].seconds + price_of_failing(s, widest, &candidates[i], &fit, failing);
     if (seconds < mine.seconds) {
       mine.seconds = seconds;
       mine.number = i;
@@ -253,9 +273,11 @@ static int fit_heads(study *s, const precis_candidate *c)
   }
   status = precis_world_agree(world, status, NULL);
   for (int g = 0; g < heads && status == PRECIS_SUCCESS; g++)
-    if (MPI_Bcast(&s->out->plan.fit[g], sizeof *s->out->plan.fit, MPI_BYTE, g % world->ranks, world->comm))
+    if (MPI_Bcast(&s->out->plan.fit[g], sizeof *s->out->plan.fit, MPI_BYTE, g % world->ranks,
+                  world->comm))
       status = PRECIS_ERR_MPI;
-  if (status == PRECIS_SUCCESS && MPI_Allreduce(MPI_IN_PLACE, &failing, 1, MPI_DOUBLE, MPI_SUM, world->comm))
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allreduce(MPI_IN_PLACE, &failing, 1, MPI_DOUBLE, MPI_SUM, world->comm))
     status = PRECIS_ERR_MPI;
   s->out->failing = failing;
   return status;
@@ -286,9 +308,11 @@ static int decide(study *s, const precis_candidate *candidates, int count)
   plan->features = candidates[best].features;
   plan->count_features = candidates[best].count_features;
   s->out->seconds = candidates[best].seconds + s->out->failing * s->wish->exact_seconds;
-  s->out->use = s->wish->force || (s->out->seconds < s->wish->exact_seconds + s->wish->credit && s->out->failing <= 0.05);
+  s->out->use = s->wish->force || (s->out->seconds < s->wish->exact_seconds + s->wish->credit &&
+                                   s->out->failing <= 0.05);
   if (!s->out->use)
-    snprintf(s->out->why, sizeof s->out->why, "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
+    snprintf(s->out->why, sizeof s->out->why,
+             "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
              plan->degree, plan->envelope_degree, s->out->failing);
   return PRECIS_SUCCESS;
 }
@@ -297,12 +321,15 @@ static int decide(study *s, const precis_candidate *candidates, int count)
 static int promising(const study *s, precis_candidate *candidates)
 {
   precis_rates rates = precis_rates_nominal(s->a->threads_least);
-  int count = precis_choose_candidates(&s->a->problem, &rates, s->a->world.ranks, precis_visible_queries(s->map),
-                                       s->map->keys, s->wish->prefixes, s->wish->degree, CANDIDATES_MOST, candidates);
+  int count = precis_choose_candidates(
+      &s->a->problem, &rates, s->a->world.ranks, precis_visible_queries(s->map), s->map->keys,
+      s->wish->prefixes, s->wish->degree, CANDIDATES_MOST, candidates);
   for (int i = 0; i < count && s->wish->sampled; i++)
-    if (candidates[i].envelope_degree > candidates[i].degree || candidates[i].degree > PRECIS_SAMPLE_DEGREE)
+    if (candidates[i].envelope_degree > candidates[i].degree ||
+        candidates[i].degree > PRECIS_SAMPLE_DEGREE)
       candidates[i--] = candidates[--count];
-  while (count > 0 && !s->wish->force && candidates[count - 1].seconds >= s->wish->exact_seconds + s->wish->credit)
+  while (count > 0 && !s->wish->force &&
+         candidates[count - 1].seconds >= s->wish->exact_seconds + s->wish->credit)
     count--;
   return count;
 }
@@ -324,7 +351,8 @@ static int study_all(study *s)
     return status;
   double widest = sample_of(s, widest_head(s)).bound;
   if (!(widest <= BOUND_MOST)) {
-    snprintf(s->out->why, sizeof s->out->why, "scores may reach %.3g, summaries are fitted up to %g", widest, BOUND_MOST);
+    snprintf(s->out->why, sizeof s->out->why,
+             "scores may reach %.3g, summaries are fitted up to %g", widest, BOUND_MOST);
     return PRECIS_SUCCESS;
   }
   status = sample_queries(s);
@@ -338,8 +366,8 @@ static int study_all(study *s)
   return status == PRECIS_SUCCESS ? decide(s, candidates, count) : status;
 }
 
-int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64_t rows, const float *q,
-                         const precis_wish *wish, precis_prospect *prospect)
+int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64_t rows,
+                         const float *q, const precis_wish *wish, precis_prospect *prospect)
 {
   study s = {.a = a, .map = map, .rows = rows, .q = q, .wish = wish, .out = prospect};
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
@@ -347,7 +375,8 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
                                 .plan = {.sampled = wish->sampled,
                                          .wire_roundings = wish->prefixes ? a->world.ranks + 1 : 2,
                                          .exact_rounding = wish->exact_rounding,
-                                         .key_radius = extremes.radius, .value_most = extremes.value_most,
+                                         .key_radius = extremes.radius,
+                                         .value_most = extremes.value_most,
                                          .value_least = extremes.value_least}};
   int status = study_all(&s);
   free(s.queries);

@@ -8,14 +8,14 @@
 
 /* What is asked for. */
 typedef struct precis_wish {
-  double tol;           /* > 0 */
-  int degree;           /* 0: any */
-  int sampled;          /* an estimate will do: no proof, no envelope */
-  int prefixes;         /* summaries of causal prefixes */
+  double tol;            /* > 0 */
+  int degree;            /* 0: any */
+  int sampled;           /* an estimate will do: no proof, no envelope */
+  int prefixes;          /* summaries of causal prefixes */
   double exact_rounding; /* what exact parts promise */
-  int force;            /* summaries even if exact is cheaper */
-  double exact_seconds; /* predicted, of the cheapest exact move */
-  double credit;        /* seconds that a summary may cost on top, as later calls will use it */
+  int force;             /* summaries even if exact is cheaper */
+  double exact_seconds;  /* predicted, of the cheapest exact move */
+  double credit;         /* seconds that a summary may cost on top, as later calls will use it */
 } precis_wish;
 
 typedef struct precis_prospect {
@@ -28,9 +28,10 @@ typedef struct precis_prospect {
   char why[128];
 } precis_prospect;
 
-/* Collective. Surveys the queries, samples, fits; equal on all ranks. Errors: MEMORY, MPI, INTERNAL. */
-int precis_prospect_make(precis_attention *attention, const precis_query_map *map, int64_t rows, const float *q,
-                         const precis_wish *wish, precis_prospect *prospect);
+/* Collective. Surveys the queries, samples, fits; equal on all ranks. Errors: MEMORY, MPI,
+ * INTERNAL. */
+int precis_prospect_make(precis_attention *attention, const precis_query_map *map, int64_t rows,
+                         const float *q, const precis_wish *wish, precis_prospect *prospect);
 void precis_prospect_free(precis_prospect *prospect);
 
 #endif

@@ -1,5 +1,5 @@
-/* The queries move: every query goes to every rank, which attends to the keys it holds; partial results come back along a tree
- * and are merged on the way. Batches of queries bound the memory. */
+/* The queries move: every query goes to every rank, which attends to the keys it holds; partial
+ * results come back along a tree and are merged on the way. Batches of queries bound the memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,8 +72,8 @@ static void attend_own_keys(batch *s)
   int64_t parcels = precis_task_parcels(task, s->keys->rows);
   for (int64_t c = 0; c < parcels; c++) {
     int64_t rows = precis_task_parcel_rows(task, s->keys->rows, c);
-    precis_parcel_pack(&task->kind, s->keys, c * task->tile_rows, rows, task->k_center, task->v_center,
-                       task->engine.threads, s->parcel);
+    precis_parcel_pack(&task->kind, s->keys, c * task->tile_rows, rows, task->k_center,
+                       task->v_center, task->engine.threads, s->parcel);
     precis_queries_jobs(task->problem, &s->queries, &task->kind, rows, s->parcel, s->jobs);
     precis_task_compute(task, s->jobs, task->problem->heads);
   }
@@ -95,11 +95,13 @@ static int run_batch(batch *s, int root, int64_t first, int64_t rows)
   int status = precis_spread_broadcast(task, root, s->q, numbers * (int64_t)sizeof *s->q);
   if (status == PRECIS_SUCCESS) {
     attend_own_keys(s);
-    status = precis_spread_reduce(task, root, &s->queries.partial, rows * p->heads, s->wire_in, s->wire_out);
+    status = precis_spread_reduce(task, root, &s->queries.partial, rows * p->heads, s->wire_in,
+                                  s->wire_out);
   }
   if (status == PRECIS_SUCCESS && at_root &&
       precis_queries_finish(p, &s->queries, 0, rows, task->k_center, task->v_center,
-                            task->out + first * p->heads * p->value_dim, task->lse + first * p->heads))
+                            task->out + first * p->heads * p->value_dim,
+                            task->lse + first * p->heads))
     status = PRECIS_ERR_RANGE;
   return status;
 }

@@ -46,7 +46,8 @@ static int partner(const precis_reduction *r, int shift)
 
 static float *slice_from(const precis_reduction *r, int shift)
 {
-  return r->slices + (shift - 1) * (slice_first(r, r->world->rank + 1) - slice_first(r, r->world->rank));
+  return r->slices +
+         (shift - 1) * (slice_first(r, r->world->rank + 1) - slice_first(r, r->world->rank));
 }
 
 int precis_reduction_start(precis_reduction *r, int64_t numbers)
@@ -54,12 +55,12 @@ int precis_reduction_start(precis_reduction *r, int64_t numbers)
   int ranks = r->world->ranks, status = PRECIS_SUCCESS;
   r->numbers = numbers;
   for (int s = 1; s < ranks && status == PRECIS_SUCCESS; s++)
-    status = precis_world_receive(r->world, slice_from(r, s), slice_bytes(r, r->world->rank), partner(r, s), r->tag,
-                                  &r->transfers[s]);
+    status = precis_world_receive(r->world, slice_from(r, s), slice_bytes(r, r->world->rank),
+                                  partner(r, s), r->tag, &r->transfers[s]);
   for (int s = 1; s < ranks && status == PRECIS_SUCCESS; s++) {
     int to = partner(r, s);
-    status = precis_world_send(r->world, r->vector + slice_first(r, to), slice_bytes(r, to), to, r->tag,
-                               &r->transfers[ranks + s]);
+    status = precis_world_send(r->world, r->vector + slice_first(r, to), slice_bytes(r, to), to,
+                               r->tag, &r->transfers[ranks + s]);
   }
   return status;
 }
@@ -87,11 +88,12 @@ int precis_reduction_turn(precis_reduction *r)
   }
   for (int s = 1; s < ranks && status == PRECIS_SUCCESS; s++) {
     int from = partner(r, s);
-    status = precis_world_receive(r->world, r->vector + slice_first(r, from), slice_bytes(r, from), from, r->tag,
-                                  &r->transfers[s]);
+    status = precis_world_receive(r->world, r->vector + slice_first(r, from), slice_bytes(r, from),
+                                  from, r->tag, &r->transfers[s]);
   }
   for (int s = 1; s < ranks && status == PRECIS_SUCCESS; s++)
-    status = precis_world_send(r->world, own, slice_bytes(r, me), partner(r, s), r->tag, &r->transfers[ranks + s]);
+    status = precis_world_send(r->world, own, slice_bytes(r, me), partner(r, s), r->tag,
+                               &r->transfers[ranks + s]);
   return status;
 }
 

@@ -10,7 +10,8 @@
 
 enum { BATCH_MOST = 1 << 14 };
 
-/* One batch of one rank's rows, ordered by head, as it travels: heads int64 counts, batch int64 positions, batch x dim floats. */
+/* One batch of one rank's rows, ordered by head, as it travels: heads int64 counts, batch int64
+ * positions, batch x dim floats. */
 typedef struct repair {
   precis_task *task;
   const precis_failed_row *failed;
@@ -45,14 +46,17 @@ static int create(repair *r)
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
   int64_t words = precis_partial_words(r->batch, p->value_dim), keys = task->keys->rows;
-  int64_t bytes = (p->heads + r->batch) * (int64_t)sizeof *r->message + r->batch * p->dim * (int64_t)sizeof(float);
+  int64_t bytes = (p->heads + r->batch) * (int64_t)sizeof *r->message +
+                  r->batch * p->dim * (int64_t)sizeof(float);
   r->message = precis_memory_array(bytes, 1);
   r->wire_in = precis_memory_array(words, sizeof *r->wire_in);
   r->wire_out = precis_memory_array(words, sizeof *r->wire_out);
-  r->parcel = precis_memory_array(precis_parcel_bytes(&task->kind, keys < task->tile_rows ? keys : task->tile_rows), 1);
+  r->parcel = precis_memory_array(
+      precis_parcel_bytes(&task->kind, keys < task->tile_rows ? keys : task->tile_rows), 1);
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   int status = precis_partial_create(&r->partial, r->batch, p->value_dim);
-  return r->message && r->wire_in && r->wire_out && r->parcel && r->jobs ? status : PRECIS_ERR_MEMORY;
+  return r->message && r->wire_in && r->wire_out && r->parcel && r->jobs ? status
+                                                                         : PRECIS_ERR_MEMORY;
 }
 
 static void release(repair *r)
@@ -88,8 +92,8 @@ static void attend_own_keys(repair *r, int64_t rows)
   precis_partial_clear(&r->partial, rows, p->value_dim);
   for (int64_t c = 0; c < parcels; c++) {
     int64_t keys = precis_task_parcel_rows(task, task->keys->rows, c), first = 0;
-    precis_parcel_pack(&task->kind, task->keys, c * task->tile_rows, keys, task->k_center, task->v_center,
-                       task->engine.threads, r->parcel);
+    precis_parcel_pack(&task->kind, task->keys, c * task->tile_rows, keys, task->k_center,
+                       task->v_center, task->engine.threads, r->parcel);
     for (int h = 0; h < p->heads; first += r->message[h++])
       r->jobs[h] = (precis_job){
           .rows = r->message[h],
@@ -113,8 +117,8 @@ static int finish(repair *r, int64_t first, int64_t rows)
     const precis_failed_row *f = &r->failed[first + i];
     int64_t g = precis_problem_kv_head(p, f->head), to = f->row * p->heads + f->head;
     double offset = precis_queries_offset(p, task->q + to * p->dim, task->k_center + g * p->dim);
-    bad |= precis_partial_finish(&r->partial, i, p->value_dim, task->v_center + g * p->value_dim, offset,
-                                 task->out + to * p->value_dim, task->lse + to);
+    bad |= precis_partial_finish(&r->partial, i, p->value_dim, task->v_center + g * p->value_dim,
+                                 offset, task->out + to * p->value_dim, task->lse + to);
   }
   return bad ? PRECIS_ERR_RANGE : PRECIS_SUCCESS;
 }
@@ -124,7 +128,8 @@ static int run_batch(repair *r, int root, int64_t first, int64_t rows)
 {
   const precis_problem *p = r->task->problem;
   int at_root = r->task->world->rank == root;
-  int64_t bytes = (p->heads + rows) * (int64_t)sizeof *r->message + rows * p->dim * (int64_t)sizeof(float);
+  int64_t bytes =
+      (p->heads + rows) * (int64_t)sizeof *r->message + rows * p->dim * (int64_t)sizeof(float);
   if (at_root)
     pack(r, first, rows);
   int status = precis_spread_broadcast(r->task, root, r->message, bytes);
@@ -150,14 +155,16 @@ static int run_all(repair *r, const int64_t *counts)
   return status == PRECIS_SUCCESS ? out_of_range : status;
 }
 
-int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures, int64_t *repaired)
+int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures,
+                      int64_t *repaired)
 {
   precis_world *world = task->world;
   repair r = {.task = task, .failed = failed};
   int64_t *counts = precis_memory_array(world->ranks, sizeof *counts), most = 0;
   int status = precis_world_agree(world, counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   *repaired = 0;
-  if (status == PRECIS_SUCCESS && MPI_Allgather(&failures, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allgather(&failures, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
   for (int i = 0; i < world->ranks && status == PRECIS_SUCCESS; i++) {
     *repaired += counts[i];

@@ -5,8 +5,10 @@
 #include "mpi/summaries.h"
 #include "mpi/task.h"
 
-/* Collective. Replaces the results of the failed rows of all ranks: each (row, head) moves as one query, keys stay resident. failed is
- * reordered by head. *repaired: their number over all ranks. Errors: MEMORY, MPI, RANGE (this rank's alone). */
-int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures, int64_t *repaired);
+/* Collective. Replaces the results of the failed rows of all ranks: each (row, head) moves as one
+ * query, keys stay resident. failed is reordered by head. *repaired: their number over all ranks.
+ * Errors: MEMORY, MPI, RANGE (this rank's alone). */
+int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures,
+                      int64_t *repaired);
 
 #endif

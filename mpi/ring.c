@@ -1,6 +1,6 @@
-/* The tiles move: parcels of keys and values go round a ring of ranks, the next one in flight while the present one is
- * computed. Each rank's share is cut into parcels; parcel c of every rank goes round before parcel c + 1 starts, so that
- * two buffers are enough. */
+/* The tiles move: parcels of keys and values go round a ring of ranks, the next one in flight while
+ * the present one is computed. Each rank's share is cut into parcels; parcel c of every rank goes
+ * round before parcel c + 1 starts, so that two buffers are enough. */
 #include <stdlib.h>
 
 #include "mpi/deal.h"
@@ -26,13 +26,16 @@ static int64_t rows_of(const ring *r, int rank, int64_t parcel)
   return precis_task_parcel_rows(r->task, r->share[rank], parcel);
 }
 
-/* Starts passing the present parcel, which began at `owner`, to the right, and taking the next from the left. */
+/* Starts passing the present parcel, which began at `owner`, to the right, and taking the next from
+ * the left. */
 static int start_passing(ring *r, int owner, int64_t parcel)
 {
   precis_world *world = r->task->world;
-  int right = (world->rank + 1) % world->ranks, left = (world->rank - 1 + world->ranks) % world->ranks;
+  int right = (world->rank + 1) % world->ranks,
+      left = (world->rank - 1 + world->ranks) % world->ranks;
   int64_t out = precis_parcel_bytes(&r->task->kind, rows_of(r, owner, parcel));
-  int64_t in = precis_parcel_bytes(&r->task->kind, rows_of(r, (owner - 1 + world->ranks) % world->ranks, parcel));
+  int64_t in = precis_parcel_bytes(&r->task->kind,
+                                   rows_of(r, (owner - 1 + world->ranks) % world->ranks, parcel));
   int status = precis_world_receive(world, r->next, in, left, RING_TAG, &r->task->flight[0]);
   if (status == PRECIS_SUCCESS)
     status = precis_world_send(world, r->present, out, right, RING_TAG, &r->task->flight[1]);
@@ -62,8 +65,8 @@ static int go_round(ring *r)
   precis_task *task = r->task;
   int status = PRECIS_SUCCESS;
   for (int64_t c = 0; c < r->parcels && status == PRECIS_SUCCESS; c++) {
-    precis_parcel_pack(&task->kind, r->keys, c * task->tile_rows, rows_of(r, task->world->rank, c), task->k_center,
-                       task->v_center, task->engine.threads, r->present);
+    precis_parcel_pack(&task->kind, r->keys, c * task->tile_rows, rows_of(r, task->world->rank, c),
+                       task->k_center, task->v_center, task->engine.threads, r->present);
     for (int hop = 0; hop < task->world->ranks && status == PRECIS_SUCCESS; hop++)
       status = step(r, c, hop);
   }
@@ -71,8 +74,8 @@ static int go_round(ring *r)
 }
 
 /* The ring with this rank's queries and keys as they now are; results to out and lse. */
-static int attend(precis_task *task, const precis_keys *keys, const int64_t *share, int64_t rows, const float *q,
-                  const int64_t *position, float *out, float *lse)
+static int attend(precis_task *task, const precis_keys *keys, const int64_t *share, int64_t rows,
+                  const float *q, const int64_t *position, float *out, float *lse)
 {
   ring r = {.task = task, .keys = keys, .share = share};
   int64_t most = 0;
@@ -88,8 +91,8 @@ static int attend(precis_task *task, const precis_keys *keys, const int64_t *sha
   status = precis_world_agree(task->world, made ? status : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS)
     status = go_round(&r);
-  if (status == PRECIS_SUCCESS &&
-      precis_queries_finish(task->problem, &r.queries, 0, rows, task->k_center, task->v_center, out, lse))
+  if (status == PRECIS_SUCCESS && precis_queries_finish(task->problem, &r.queries, 0, rows,
+                                                        task->k_center, task->v_center, out, lse))
     status = PRECIS_ERR_RANGE;
   precis_queries_free(&r.queries);
   free(r.jobs);
@@ -102,7 +105,8 @@ static int attend_dealt_queries(precis_task *task, const precis_keys *keys, cons
 {
   const precis_problem *p = task->problem;
   int pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-  precis_layout layout = precis_layout_dealt(task->world->ranks, precis_visible_queries(task->map), pairs);
+  precis_layout layout =
+      precis_layout_dealt(task->world->ranks, precis_visible_queries(task->map), pairs);
   precis_dealt_queries dealt;
   int status = precis_deal_queries(task->world, p, task->map, task->q, &layout, &dealt);
   if (status != PRECIS_SUCCESS)
@@ -138,7 +142,8 @@ static int attend_home_queries(precis_task *task, const precis_keys *keys, const
 
 static int attend_any_queries(precis_task *task, const precis_keys *keys, const int64_t *share)
 {
-  return task->deal_queries ? attend_dealt_queries(task, keys, share) : attend_home_queries(task, keys, share);
+  return task->deal_queries ? attend_dealt_queries(task, keys, share)
+                            : attend_home_queries(task, keys, share);
 }
 
 int precis_ring_run(precis_task *task)

@@ -24,7 +24,8 @@ typedef struct exchange {
   char *out_buffer, *in_buffer;
 } exchange;
 
-/* The run that starts at local row `here`. As indices ascend, they are consecutive where the ends say so. */
+/* The run that starts at local row `here`. As indices ascend, they are consecutive where the ends
+ * say so. */
 static run run_at(const precis_layout *to, int64_t rows, const int64_t *index, int64_t here)
 {
   run r = {.here = here};
@@ -50,11 +51,13 @@ static void pack(const exchange *x, int64_t rows, const int64_t *index, int peer
     i += r.rows;
     if (r.rank != peer)
       continue;
-    memcpy(x->out_buffer + sent * (int64_t)sizeof *index, index + r.here, (size_t)r.rows * sizeof *index);
+    memcpy(x->out_buffer + sent * (int64_t)sizeof *index, index + r.here,
+           (size_t)r.rows * sizeof *index);
     char *section = x->out_buffer + total * (int64_t)sizeof *index;
     for (int a = 0; a < x->count; a++) {
       int64_t width = x->arrays[a].row_bytes;
-      memcpy(section + sent * width, (const char *)x->arrays[a].from + r.here * width, (size_t)(r.rows * width));
+      memcpy(section + sent * width, (const char *)x->arrays[a].from + r.here * width,
+             (size_t)(r.rows * width));
       section += total * width;
     }
     sent += r.rows;
@@ -70,7 +73,8 @@ static void unpack(const exchange *x, int peer)
     const char *section = x->in_buffer + total * (int64_t)sizeof *index;
     for (int a = 0; a < x->count; a++) {
       int64_t width = x->arrays[a].row_bytes;
-      memcpy((char *)x->arrays[a].to + r.there * width, section + r.here * width, (size_t)(r.rows * width));
+      memcpy((char *)x->arrays[a].to + r.there * width, section + r.here * width,
+             (size_t)(r.rows * width));
       section += total * width;
     }
     i += r.rows;
@@ -86,8 +90,8 @@ static void keep_own(const exchange *x, int64_t rows, const int64_t *index)
       continue;
     for (int a = 0; a < x->count; a++) {
       int64_t width = x->arrays[a].row_bytes;
-      memcpy((char *)x->arrays[a].to + r.there * width, (const char *)x->arrays[a].from + r.here * width,
-             (size_t)(r.rows * width));
+      memcpy((char *)x->arrays[a].to + r.there * width,
+             (const char *)x->arrays[a].from + r.here * width, (size_t)(r.rows * width));
     }
   }
 }
@@ -98,10 +102,12 @@ static int trade(const exchange *x, int64_t rows, const int64_t *index, int shif
   int ranks = x->world->ranks, rank = x->world->rank;
   int right = (rank + shift) % ranks, left = (rank - shift + ranks) % ranks;
   precis_transfer receiving, sending = {0};
-  int status = precis_world_receive(x->world, x->in_buffer, x->in[left] * x->row_bytes, left, ROWS_TAG, &receiving);
+  int status = precis_world_receive(x->world, x->in_buffer, x->in[left] * x->row_bytes, left,
+                                    ROWS_TAG, &receiving);
   pack(x, rows, index, right);
   if (status == PRECIS_SUCCESS)
-    status = precis_world_send(x->world, x->out_buffer, x->out[right] * x->row_bytes, right, ROWS_TAG, &sending);
+    status = precis_world_send(x->world, x->out_buffer, x->out[right] * x->row_bytes, right,
+                               ROWS_TAG, &sending);
   int received = precis_transfer_wait(&receiving), sent = precis_transfer_wait(&sending);
   if (status == PRECIS_SUCCESS)
     status = received ? received : sent;
@@ -116,7 +122,8 @@ static int prepare(exchange *x, int64_t rows, const int64_t *index)
   int ranks = x->world->ranks;
   x->out = calloc((size_t)ranks, sizeof *x->out);
   x->in = calloc((size_t)ranks, sizeof *x->in);
-  int status = precis_world_agree(x->world, x->out && x->in ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  int status =
+      precis_world_agree(x->world, x->out && x->in ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   if (status != PRECIS_SUCCESS)
     return status;
   for (int64_t i = 0; i < rows;) {
@@ -139,10 +146,11 @@ static int prepare(exchange *x, int64_t rows, const int64_t *index)
   return precis_world_agree(x->world, status, NULL);
 }
 
-int precis_rows_exchange(precis_world *world, int64_t rows, const int64_t *index, const precis_layout *to,
-                         const precis_rows_array *arrays, int count)
+int precis_rows_exchange(precis_world *world, int64_t rows, const int64_t *index,
+                         const precis_layout *to, const precis_rows_array *arrays, int count)
 {
-  exchange x = {.world = world, .to = to, .arrays = arrays, .count = count, .row_bytes = sizeof *index};
+  exchange x = {
+      .world = world, .to = to, .arrays = arrays, .count = count, .row_bytes = sizeof *index};
   for (int a = 0; a < count; a++)
     x.row_bytes += arrays[a].row_bytes;
   int status = prepare(&x, rows, index);

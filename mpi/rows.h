@@ -16,10 +16,11 @@ typedef struct precis_rows_array {
   void *to;         /* room for the rows that it gets: precis_layout_share(to, rank) */
 } precis_rows_array;
 
-/* Collective. `index` names this rank's rows in the whole sequence, ascending; over all ranks every row of the sequence occurs once. Sends,
- * per row that leaves its rank, its index (8 bytes) and its row in each of the arrays (at most PRECIS_ROWS_ARRAYS).
- * Buffers hold what goes to one other rank at a time. Errors: MEMORY, MPI. */
-int precis_rows_exchange(precis_world *world, int64_t rows, const int64_t *index, const precis_layout *to,
-                         const precis_rows_array *arrays, int count);
+/* Collective. `index` names this rank's rows in the whole sequence, ascending; over all ranks every
+ * row of the sequence occurs once. Sends, per row that leaves its rank, its index (8 bytes) and its
+ * row in each of the arrays (at most PRECIS_ROWS_ARRAYS). Buffers hold what goes to one other rank
+ * at a time. Errors: MEMORY, MPI. */
+int precis_rows_exchange(precis_world *world, int64_t rows, const int64_t *index,
+                         const precis_layout *to, const precis_rows_array *arrays, int count);
 
 #endif

@@ -1,6 +1,7 @@
-/* The summaries move where every query sees every key. Tiles of features, key/value head after key/value head, pass through three
- * stages: tile t is summarised from this rank's keys while tile t - 1 is being reduced over the ranks and tile t - 2 is
- * applied to this rank's queries. Memory is a few tiles, the packed keys of one head and the packed queries of one. */
+/* The summaries move where every query sees every key. Tiles of features, key/value head after
+ * key/value head, pass through three stages: tile t is summarised from this rank's keys while tile
+ * t - 1 is being reduced over the ranks and tile t - 2 is applied to this rank's queries. Memory is
+ * a few tiles, the packed keys of one head and the packed queries of one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static int summarise(pipeline *p, int64_t number)
   precis_summary_part part = precis_summary_part_at(x, number);
   double start = MPI_Wtime();
   if (precis_summary_load_keys(x, part.kv_head))
-    precis_bulk_scale_weights(x->task->keys->rows, x->log_weight, x->plan->log_scale[part.kv_head], x->w);
+    precis_bulk_scale_weights(x->task->keys->rows, x->log_weight, x->plan->log_scale[part.kv_head],
+                              x->w);
   precis_summary_clear(x, &part);
   precis_summary_add(x, &part, 0, x->task->keys->rows);
   precis_summary_get(x, &part, stage->vector);
@@ -94,15 +96,16 @@ static int run_tiles(pipeline *p)
   return status == PRECIS_SUCCESS ? task->poll_status : status;
 }
 
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, precis_kept *kept,
-                         precis_summary_result *result)
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
+                         precis_kept *kept, precis_summary_result *result)
 {
   pipeline p = {.kept = kept};
   int status = precis_summary_work_create(task, plan, tol, result, &p.work);
   p.work.poll = poll;
   p.work.poll_context = &p;
   for (int i = 0; i < STAGES && status == PRECIS_SUCCESS; i++)
-    status = precis_reduction_create(task->world, SUMMARY_TAG + i, p.work.numbers_most, &p.stage[i]);
+    status =
+        precis_reduction_create(task->world, SUMMARY_TAG + i, p.work.numbers_most, &p.stage[i]);
   status = precis_world_agree(task->world, status, NULL);
   if (status == PRECIS_SUCCESS)
     status = run_tiles(&p);
@@ -126,7 +129,8 @@ void precis_summaries_release(precis_summaries *plan)
   *plan = (precis_summaries){0};
 }
 
-int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks, int prefixes)
+int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan,
+                               int ranks, int prefixes)
 {
   int64_t numbers = plan->features * (problem->value_dim + 1) + plan->count_features;
   int64_t chain = (ranks - 1) * numbers * (int64_t)sizeof(float);

@@ -1,4 +1,5 @@
-/* summaries.h - the summaries move: what was found out and decided before it runs, and what it leaves to repair */
+/* summaries.h - the summaries move: what was found out and decided before it runs, and what it
+ * leaves to repair */
 #ifndef PRECIS_MPI_SUMMARIES_H
 #define PRECIS_MPI_SUMMARIES_H
 
@@ -22,9 +23,9 @@ typedef struct precis_summaries {
   precis_polynomial *fit;           /* kv_heads */
   double *moments;                  /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits; borrowed */
   double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
-  int sampled;                      /* nothing is to be proved: every row with a normaliser is good */
-  int wire_roundings;               /* of a summary's sums to float32 on their way */
-  double exact_rounding;            /* what an exact part promises, see src/rounding.h */
+  int sampled;           /* nothing is to be proved: every row with a normaliser is good */
+  int wire_roundings;    /* of a summary's sums to float32 on their way */
+  double exact_rounding; /* what an exact part promises, see src/rounding.h */
 } precis_summaries;
 
 /* Frees what is not borrowed. */
@@ -44,16 +45,18 @@ typedef struct precis_summary_result {
 
 struct precis_kept;
 
-/* Collective. All queries against all keys through summaries, which are stored in `kept` if that is not NULL: results to task->out and task->lse, certificates against tol. Errors: MEMORY,
- * MPI. */
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol, struct precis_kept *kept,
-                         precis_summary_result *result);
+/* Collective. All queries against all keys through summaries, which are stored in `kept` if that is
+ * not NULL: results to task->out and task->lse, certificates against tol. Errors: MEMORY, MPI. */
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
+                         struct precis_kept *kept, precis_summary_result *result);
 
-/* Collective. The same for causal queries, where every key of a lower rank comes before all keys and queries of a higher one, and the
- * positions of a rank's queries ascend (see mpi/align.h). */
-int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol, precis_summary_result *result);
+/* Collective. The same for causal queries, where every key of a lower rank comes before all keys
+ * and queries of a higher one, and the positions of a rank's queries ascend (see mpi/align.h). */
+int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol,
+                      precis_summary_result *result);
 
 /* Bytes that all ranks send for it, with or without causal prefixes. */
-int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan, int ranks, int prefixes);
+int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan,
+                               int ranks, int prefixes);
 
 #endif

@@ -19,7 +19,8 @@ int64_t precis_summary_tiles(const precis_summary_work *x)
 precis_summary_part precis_summary_part_at(const precis_summary_work *x, int64_t number)
 {
   int64_t each = x->value_tiles + x->count_tiles, within = number % each;
-  precis_summary_part t = {.kv_head = (int)(number / each), .counts_only = within >= x->value_tiles};
+  precis_summary_part t = {.kv_head = (int)(number / each),
+                           .counts_only = within >= x->value_tiles};
   int64_t size = t.counts_only ? x->apply_counts.tile_features : x->apply.tile_features;
   int64_t begin = t.counts_only ? x->plan->features : 0;
   int64_t end = t.counts_only ? x->plan->features + x->plan->count_features : x->plan->features;
@@ -66,8 +67,9 @@ int precis_summary_load_queries(precis_summary_work *x, int g)
     return 0;
   const precis_problem *p = x->task->problem;
   precis_bulk bulk = precis_summary_bulk(x, g);
-  precis_bulk_queries(&bulk, p->dim, x->group, x->task->rows, x->task->q + (int64_t)g * x->group * p->dim,
-                      (int64_t)p->heads * p->dim, x->q, x->norm);
+  precis_bulk_queries(&bulk, p->dim, x->group, x->task->rows,
+                      x->task->q + (int64_t)g * x->group * p->dim, (int64_t)p->heads * p->dim, x->q,
+                      x->norm);
   precis_summary_clear_sums(x, &x->sums);
   x->queries_of = g;
   return 1;
@@ -87,7 +89,8 @@ void precis_summary_clear(precis_summary_work *x, const precis_summary_part *t)
   memset(x->counts, 0, (size_t)t->features * sizeof *x->counts);
 }
 
-void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, int64_t first, int64_t keys)
+void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, int64_t first,
+                        int64_t keys)
 {
   const precis_problem *p = x->task->problem;
   const precis_summarise_shape *shape = t->counts_only ? &x->summarise_counts : &x->summarise;
@@ -95,13 +98,14 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
   int threads = x->task->engine.threads;
   for (int64_t key = first; key < end; key += POLL_KEYS) {
     int64_t some = end - key < POLL_KEYS ? end - key : POLL_KEYS;
-    precis_weighted_keys rows = {some, x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim, x->w + key};
+    precis_weighted_keys rows = {
+        some, x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim, x->w + key};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int i = 0; i < threads; i++) {
       int64_t from, to;
       part_of(t->features, threads, i, &from, &to);
-      precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns, x->counts + from,
-                           x->scratch + i * x->scratch_each);
+      precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns,
+                           x->counts + from, x->scratch + i * x->scratch_each);
     }
     x->poll(x);
   }
@@ -114,8 +118,8 @@ void precis_summary_get(const precis_summary_work *x, const precis_summary_part 
   precis_summary_round(t->features, 1, x->counts, to + values);
 }
 
-void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, const float *from, int64_t first,
-                          int64_t rows, const precis_summary_sums *sums)
+void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, const float *from,
+                          int64_t first, int64_t rows, const precis_summary_sums *sums)
 {
   const precis_problem *p = x->task->problem;
   const precis_polynomial *fit = &x->plan->fit[t->kv_head];
@@ -128,29 +132,34 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
     int64_t a, b;
     part_of(rows * x->group, threads, i, &a, &b);
     int64_t at = first * x->group + a;
-    precis_query_rows part = {b - a, x->q + at * p->dim, p->dim, sums->num + at * p->value_dim, p->value_dim,
-                              sums->den + at, sums->env + at};
+    precis_query_rows part = {
+        b - a,        x->q + at * p->dim, p->dim,        sums->num + at * p->value_dim,
+        p->value_dim, sums->den + at,     sums->env + at};
     precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->scratch_each);
   }
   x->poll(x);
 }
 
-void precis_summary_apply_whole(precis_summary_work *x, int g, const float *values, const float *counts)
+void precis_summary_apply_whole(precis_summary_work *x, int g, const float *values,
+                                const float *counts)
 {
   const precis_problem *p = x->task->problem;
   const precis_polynomial *fit = &x->plan->fit[g];
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
   const precis_summary_tile all = {0, x->plan->features, values, counts};
-  const precis_summary_tile only = {x->plan->features, x->plan->count_features, NULL, counts + x->plan->features};
+  const precis_summary_tile only = {x->plan->features, x->plan->count_features, NULL,
+                                    counts + x->plan->features};
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(x->task->rows * x->group, threads, i, &a, &b);
-    precis_query_rows part = {b - a, x->q + a * p->dim, p->dim, x->sums.num + a * p->value_dim, p->value_dim,
-                              x->sums.den + a, x->sums.env + a};
+    precis_query_rows part = {
+        b - a,        x->q + a * p->dim, p->dim,         x->sums.num + a * p->value_dim,
+        p->value_dim, x->sums.den + a,   x->sums.env + a};
     precis_apply_whole(&x->apply, &coefficients, &all, &part, x->scratch + i * x->scratch_each);
-    precis_apply_whole(&x->apply_counts, &coefficients, &only, &part, x->scratch + i * x->scratch_each);
+    precis_apply_whole(&x->apply_counts, &coefficients, &only, &part,
+                       x->scratch + i * x->scratch_each);
   }
 }
 
@@ -168,8 +177,9 @@ static double meet(int value_dim, double m, precis_summary_row *row)
   return exp(m - row->m);
 }
 
-/* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in double, from which the log-scale is taken.
- * What is left of weights that lie more than 104 below it is 0 in float32, so biases of others are no larger than this. */
+/* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in
+ * double, from which the log-scale is taken. What is left of weights that lie more than 104 below
+ * it is 0 in float32, so biases of others are no larger than this. */
 static double weight_rounding(const precis_summary_work *x, int g, double log_scale)
 {
   const precis_problem *p = x->task->problem;
@@ -181,17 +191,21 @@ static double weight_rounding(const precis_summary_work *x, int g, double log_sc
   return expm1((p->dim + 6) * 0x1p-52 * (2 * products + fabs(log_scale) + 104));
 }
 
-void precis_summary_gather(const precis_summary_work *x, int g, int64_t i, const precis_summary_sums *sums,
-                           double log_scale, double weights, precis_summary_row *row)
+void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
+                           const precis_summary_sums *sums, double log_scale, double weights,
+                           precis_summary_row *row)
 {
   int dv = x->task->problem->value_dim;
   if (!(weights > 0))
     return;
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK, x->plan->wire_roundings,
-                                            x->additions};
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
+                                            x->plan->wire_roundings, x->additions};
   double bound = x->norm[i] * x->plan->key_radius[g];
-  double mass = fmax(sums->env[i], 0) + weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
-  mass += 4 * weight_rounding(x, g, log_scale) * (fabs(sums->den[i]) + mass); /* in numerator and normaliser, see precis_certificate_rounding() */
+  double mass = fmax(sums->env[i], 0) +
+                weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
+  mass += 4 * weight_rounding(x, g, log_scale) *
+          (fabs(sums->den[i]) +
+           mass); /* in numerator and normaliser, see precis_certificate_rounding() */
   double factor = meet(dv, log_scale, row);
   row->l += factor * sums->den[i];
   row->t += factor * mass;
@@ -213,7 +227,8 @@ void precis_summary_gather_exact(const precis_summary_work *x, double m, double 
 }
 
 /* The row as a result; nothing seen gives zeros. */
-static void write_row(const precis_summary_work *x, int g, const precis_summary_row *row, int64_t to)
+static void write_row(const precis_summary_work *x, int g, const precis_summary_row *row,
+                      int64_t to)
 {
   const precis_problem *p = x->task->problem;
   const double *center = x->task->v_center + (int64_t)g * p->value_dim;
@@ -221,11 +236,13 @@ static void write_row(const precis_summary_work *x, int g, const precis_summary_
   int seen = row->m != -INFINITY;
   for (int c = 0; c < p->value_dim; c++)
     out[c] = seen ? (float)(row->o[c] / row->l + center[c]) : 0;
-  double offset = precis_queries_offset(p, x->task->q + to * p->dim, x->task->k_center + (int64_t)g * p->dim);
+  double offset =
+      precis_queries_offset(p, x->task->q + to * p->dim, x->task->k_center + (int64_t)g * p->dim);
   x->task->lse[to] = seen ? (float)(row->m + log(row->l) + offset) : -INFINITY;
 }
 
-void precis_summary_finish(precis_summary_work *x, int g, int64_t index, const precis_summary_row *row)
+void precis_summary_finish(precis_summary_work *x, int g, int64_t index,
+                           const precis_summary_row *row)
 {
   const precis_problem *p = x->task->problem;
   double least[PRECIS_FEATURES_DIM_MAX], t = row->l > 0 ? row->t / row->l : INFINITY;
@@ -235,8 +252,9 @@ void precis_summary_finish(precis_summary_work *x, int g, int64_t index, const p
     return;
   for (int c = 0; c < p->value_dim; c++)
     least[c] = -x->plan->value_least[(int64_t)g * p->value_dim + c];
-  precis_certificate proved = precis_certificate_make(t, p->value_dim, x->task->out + to * p->value_dim,
-                                                      x->plan->value_most + (int64_t)g * p->value_dim, least);
+  precis_certificate proved =
+      precis_certificate_make(t, p->value_dim, x->task->out + to * p->value_dim,
+                              x->plan->value_most + (int64_t)g * p->value_dim, least);
   if (!(proved.error <= x->tol)) {
     x->result->failed[x->result->failures++] = (precis_failed_row){i, (int)head};
     return;
@@ -268,7 +286,8 @@ static int plan_shapes(precis_summary_work *x)
   int64_t values = (size < x->plan->features ? size : x->plan->features) * (dv + 1);
   int64_t only = counts < x->plan->count_features ? counts : x->plan->count_features;
   x->numbers_most = values > only ? values : only;
-  const int64_t needs[] = {precis_summarise_scratch(&x->summarise), precis_summarise_scratch(&x->summarise_counts),
+  const int64_t needs[] = {precis_summarise_scratch(&x->summarise),
+                           precis_summarise_scratch(&x->summarise_counts),
                            precis_apply_scratch(&x->apply), precis_apply_scratch(&x->apply_counts)};
   for (int i = 0; i < 4; i++)
     x->scratch_each = needs[i] > x->scratch_each ? needs[i] : x->scratch_each;
@@ -293,8 +312,8 @@ static int allocate(precis_summary_work *x)
   x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
   x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
   x->result->failed = precis_memory_array(x->task->rows * p->heads, sizeof *x->result->failed);
-  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->log_weight && x->q && x->norm &&
-             x->sums.num && x->sums.den && x->sums.env && x->result->failed;
+  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->log_weight &&
+             x->q && x->norm && x->sums.num && x->sums.den && x->sums.env && x->result->failed;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -307,8 +326,13 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
                                precis_summary_result *result, precis_summary_work *work)
 {
   *result = (precis_summary_result){0};
-  *work = (precis_summary_work){.task = task, .plan = plan, .tol = tol, .result = result, .poll = no_poll,
-                                .keys_of = -1, .queries_of = -1};
+  *work = (precis_summary_work){.task = task,
+                                .plan = plan,
+                                .tol = tol,
+                                .result = result,
+                                .poll = no_poll,
+                                .keys_of = -1,
+                                .queries_of = -1};
   work->group = task->problem->heads / task->problem->kv_heads;
   int status = plan_shapes(work);
   return status == PRECIS_SUCCESS ? allocate(work) : status;
@@ -316,8 +340,8 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
 
 void precis_summary_work_free(precis_summary_work *x)
 {
-  void *arrays[] = {x->values, x->counts, x->scratch, x->k,        x->v,        x->w,
-                    x->log_weight, x->q,  x->norm,    x->sums.num, x->sums.den, x->sums.env};
+  void *arrays[] = {x->values,     x->counts, x->scratch, x->k,        x->v,        x->w,
+                    x->log_weight, x->q,      x->norm,    x->sums.num, x->sums.den, x->sums.env};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
 }

@@ -1,5 +1,5 @@
-/* summary_work.h - what the two forms of the summaries move share: the packed rows of a head, tiles of its summary, and what becomes of
- * a row at the end */
+/* summary_work.h - what the two forms of the summaries move share: the packed rows of a head, tiles
+ * of its summary, and what becomes of a row at the end */
 #ifndef PRECIS_MPI_SUMMARY_WORK_H
 #define PRECIS_MPI_SUMMARY_WORK_H
 
@@ -59,39 +59,50 @@ precis_summary_part precis_summary_part_at(const precis_summary_work *work, int6
 
 precis_bulk precis_summary_bulk(const precis_summary_work *work, int kv_head);
 
-/* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are filled, w is left to the caller. Queries come
- * with cleared sums. Both return whether there was something to do. */
+/* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are
+ * filled, w is left to the caller. Queries come with cleared sums. Both return whether there was
+ * something to do. */
 int precis_summary_load_keys(precis_summary_work *work, int kv_head);
 int precis_summary_load_queries(precis_summary_work *work, int kv_head);
 
-/* Sets the tile's values and counts to 0, adds packed keys [first, first + keys), rounds the sums to `to`. */
+/* Sets the tile's values and counts to 0, adds packed keys [first, first + keys), rounds the sums
+ * to `to`. */
 void precis_summary_clear(precis_summary_work *work, const precis_summary_part *part);
-void precis_summary_add(precis_summary_work *work, const precis_summary_part *part, int64_t first, int64_t keys);
-void precis_summary_get(const precis_summary_work *work, const precis_summary_part *part, float *to);
+void precis_summary_add(precis_summary_work *work, const precis_summary_part *part, int64_t first,
+                        int64_t keys);
+void precis_summary_get(const precis_summary_work *work, const precis_summary_part *part,
+                        float *to);
 
-/* Applies a tile as precis_summary_get() gives it to packed query rows [first, first + rows) (a row has `group` queries). */
-void precis_summary_apply(precis_summary_work *work, const precis_summary_part *part, const float *from, int64_t first,
-                          int64_t rows, const precis_summary_sums *sums);
+/* Applies a tile as precis_summary_get() gives it to packed query rows [first, first + rows) (a row
+ * has `group` queries). */
+void precis_summary_apply(precis_summary_work *work, const precis_summary_part *part,
+                          const float *from, int64_t first, int64_t rows,
+                          const precis_summary_sums *sums);
 
-/* Applies the whole summary of a head (values of all features with values, counts of all features) to all packed queries. */
-void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values, const float *counts);
+/* Applies the whole summary of a head (values of all features with values, counts of all features)
+ * to all packed queries. */
+void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values,
+                                const float *counts);
 
-/* What is known of one (row, head) when all its keys are in: l, o and the error mass t relative to e^m (natural units). */
+/* What is known of one (row, head) when all its keys are in: l, o and the error mass t relative to
+ * e^m (natural units). */
 typedef struct precis_summary_row {
   double m, l, t;
   double *o; /* value_dim */
 } precis_summary_row;
 
-/* Adds sums over keys to a row: `index` is row x group + head in group; weights is the sum of weights of these keys relative to
- * log_scale. */
-void precis_summary_gather(const precis_summary_work *work, int kv_head, int64_t index, const precis_summary_sums *sums,
-                           double log_scale, double weights, precis_summary_row *row);
+/* Adds sums over keys to a row: `index` is row x group + head in group; weights is the sum of
+ * weights of these keys relative to log_scale. */
+void precis_summary_gather(const precis_summary_work *work, int kv_head, int64_t index,
+                           const precis_summary_sums *sums, double log_scale, double weights,
+                           precis_summary_row *row);
 
 /* Adds exact sums, relative to e^m, with what rounding may have done to them. */
-void precis_summary_gather_exact(const precis_summary_work *work, double m, double l, const double *o,
-                                 precis_summary_row *row);
+void precis_summary_gather_exact(const precis_summary_work *work, double m, double l,
+                                 const double *o, precis_summary_row *row);
 
 /* Writes the result of a row to the task and its certificate to the work's result. */
-void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t index, const precis_summary_row *row);
+void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t index,
+                           const precis_summary_row *row);
 
 #endif

@@ -50,7 +50,8 @@ static int add_sums(precis_world *world, const precis_keys *keys, precis_survey 
   return PRECIS_SUCCESS;
 }
 
-static int raise_extremes(precis_world *world, const precis_keys *keys, precis_survey *survey, int64_t first)
+static int raise_extremes(precis_world *world, const precis_keys *keys, precis_survey *survey,
+                          int64_t first)
 {
   int64_t size = precis_survey_extremes_size(keys);
   precis_survey_extremes(keys, first, survey->center, survey->extremes);
@@ -59,7 +60,8 @@ static int raise_extremes(precis_world *world, const precis_keys *keys, precis_s
   return PRECIS_SUCCESS;
 }
 
-/* The mean of some key head, or of some value column, is far from the centre for the spread that it should have. */
+/* The mean of some key head, or of some value column, is far from the centre for the spread that it
+ * should have. */
 static int drifted(const precis_keys *keys, const precis_survey *survey)
 {
   precis_extremes extremes = precis_survey_extremes_view(keys, survey->extremes);

@@ -9,12 +9,12 @@
 #include "src/survey.h"
 
 typedef struct precis_survey {
-  int64_t seen;      /* rows of this rank that are in the figures below */
-  double *sums;      /* of all ranks: see precis_survey_sums() */
-  double *center;    /* kv_heads x dim of the keys, then kv_heads x value_dim of the values */
-  int moves;         /* how often the centres have moved */
-  double counted;    /* unmasked keys, in all, when the centres were last moved */
-  double *extremes;  /* of all ranks, see precis_survey_extremes() */
+  int64_t seen;     /* rows of this rank that are in the figures below */
+  double *sums;     /* of all ranks: see precis_survey_sums() */
+  double *center;   /* kv_heads x dim of the keys, then kv_heads x value_dim of the values */
+  int moves;        /* how often the centres have moved */
+  double counted;   /* unmasked keys, in all, when the centres were last moved */
+  double *extremes; /* of all ranks, see precis_survey_extremes() */
   double *scratch;
 } precis_survey;
 
@@ -22,8 +22,9 @@ typedef struct precis_survey {
 int precis_survey_create(const precis_keys *keys, precis_survey *survey);
 void precis_survey_free(precis_survey *survey);
 
-/* Collective. Takes in the rows added since the last call: one pass over them and two small reductions, unless the keys have
- * doubled or drifted, when the centres move to the means and all rows are passed over again. Errors: MPI. */
+/* Collective. Takes in the rows added since the last call: one pass over them and two small
+ * reductions, unless the keys have doubled or drifted, when the centres move to the means and all
+ * rows are passed over again. Errors: MPI. */
 int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey);
 
 static inline const double *precis_survey_k_center(const precis_survey *survey)
@@ -31,7 +32,8 @@ static inline const double *precis_survey_k_center(const precis_survey *survey)
   return survey->center;
 }
 
-static inline const double *precis_survey_v_center(const precis_keys *keys, const precis_survey *survey)
+static inline const double *precis_survey_v_center(const precis_keys *keys,
+                                                   const precis_survey *survey)
 {
   return survey->center + (int64_t)keys->kv_heads * keys->dim;
 }

@@ -1,4 +1,4 @@
-/* task.h - one precis_attend() under way: what every move needs to know, and what it must produce */
+/* task.h - one precis_attend() under way: what every move needs, and what it must produce */
 #ifndef PRECIS_MPI_TASK_H
 #define PRECIS_MPI_TASK_H
 
@@ -40,8 +40,8 @@ typedef struct precis_task {
   void *progress_context;
 } precis_task;
 
-/* The moves. Collective; all allocate and agree on it before they send. Errors: MEMORY, MPI, RANGE (this rank's alone: the caller
- * agrees on the result). */
+/* The moves. Collective; all allocate and agree on it before they send. Errors: MEMORY, MPI, RANGE
+ * (this rank's alone: the caller agrees on the result). */
 int precis_ring_run(precis_task *task);
 int precis_heads_run(precis_task *task);
 int precis_queries_run(precis_task *task);

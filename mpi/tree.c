@@ -2,7 +2,8 @@
 
 precis_tree precis_tree_at(int ranks, int root, int rank)
 {
-  precis_tree tree = {.ranks = ranks, .root = root, .place = (rank - root + ranks) % ranks, .parent = -1};
+  precis_tree tree = {
+      .ranks = ranks, .root = root, .place = (rank - root + ranks) % ranks, .parent = -1};
   int lowest = tree.place & -tree.place;
   if (tree.place != 0)
     tree.parent = (tree.place - lowest + root) % ranks;

@@ -223,10 +223,10 @@ int precis_verify(precis_world *world, const precis_verify_job *job,
   for (int64_t block = 0; block < w.samples && status == PRECIS_SUCCESS; block += w.block_rows)
     status = verify_block(&w, block, why);
   if (status == PRECIS_SUCCESS)
-    *result = (precis_verify_result){.rows = w.samples,
-                                     .max_error = w.error,
-                                     .relative_error = w.squares > 0 ? sqrt(w.squares / w.reference)
-                                                                     : 0};
+    *result =
+        (precis_verify_result){.rows = w.samples,
+                               .max_error = w.error,
+                               .relative_error = w.squares > 0 ? sqrt(w.squares / w.reference) : 0};
 done:
   release(&w);
   return status;

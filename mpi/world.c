@@ -92,8 +92,9 @@ static int start(precis_world *world, char *data, int64_t bytes, int peer, int t
     int64_t left = bytes - i * piece;
     int count = (int)(left < piece ? left : piece);
     char *at = data + i * piece;
-    int failed = sending ? MPI_Isend(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i])
-                         : MPI_Irecv(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i]);
+    int failed =
+        sending ? MPI_Isend(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i])
+                : MPI_Irecv(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i]);
     if (failed)
       return PRECIS_ERR_MPI;
     transfer->count++;
@@ -144,6 +145,6 @@ int precis_transfer_wait(precis_transfer *transfer)
 
 precis_traffic precis_traffic_minus(const precis_traffic *now, const precis_traffic *before)
 {
-  return (precis_traffic){now->network_bytes - before->network_bytes, now->node_bytes - before->node_bytes,
-                          now->messages - before->messages};
+  return (precis_traffic){now->network_bytes - before->network_bytes,
+                          now->node_bytes - before->node_bytes, now->messages - before->messages};
 }

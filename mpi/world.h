@@ -1,6 +1,7 @@
 /* world.h - the ranks of one job: a private communicator, counted messages, agreement on errors
  *
- * All point-to-point traffic of the moves goes through here, so that bytes are counted where they are sent. */
+ * All point-to-point traffic of the moves goes through here, so that bytes are counted where they
+ * are sent. */
 #ifndef PRECIS_MPI_WORLD_H
 #define PRECIS_MPI_WORLD_H
 
@@ -37,24 +38,25 @@ int precis_world_create(MPI_Comm comm, precis_world *world);
 /* Collective. */
 void precis_world_free(precis_world *world);
 
-/* Collective. Returns the code of the lowest rank among those with the most negative status, 0 when all ranks
- * succeeded. message (NULL on no rank or on all) then holds that rank's text on every rank, or
- * precis_strerror() of the code when that rank left it empty. */
+/* Collective. Returns the code of the lowest rank among those with the most negative status, 0 when
+ * all ranks succeeded. message (NULL on no rank or on all) then holds that rank's text on every
+ * rank, or precis_strerror() of the code when that rank left it empty. */
 int precis_world_agree(precis_world *world, int status, precis_message *message);
 
 /* Collective. MISMATCH unless the bytes are equal on all ranks. */
 int precis_world_same(precis_world *world, const void *bytes, size_t size);
 
-/* A message in flight, possibly in several pieces. Zero-initialise; done when count is 0. No allocation: a rank that failed
- * here alone would leave its peer waiting. */
+/* A message in flight, possibly in several pieces. Zero-initialise; done when count is 0. No
+ * allocation: a rank that failed here alone would leave its peer waiting. */
 enum { PRECIS_TRANSFER_PIECES = 64 };
 typedef struct precis_transfer {
   MPI_Request requests[PRECIS_TRANSFER_PIECES];
   int count;
 } precis_transfer;
 
-/* Start sending or receiving `bytes` bytes (0 allowed: no message at all, on both sides). Both ranks must name the same number, at
- * most PRECIS_TRANSFER_PIECES pieces (64 GiB), else both get ARGUMENT. Errors: ARGUMENT, MPI. */
+/* Start sending or receiving `bytes` bytes (0 allowed: no message at all, on both sides). Both
+ * ranks must name the same number, at most PRECIS_TRANSFER_PIECES pieces (64 GiB), else both get
+ * ARGUMENT. Errors: ARGUMENT, MPI. */
 int precis_world_send(precis_world *world, const void *data, int64_t bytes, int to, int tag,
                       precis_transfer *transfer);
 int precis_world_receive(precis_world *world, void *data, int64_t bytes, int from, int tag,

@@ -136,8 +136,8 @@ static precis_writer *allocate(precis_world *world, const char *path, int count)
   precis_writer *made = calloc(1, sizeof *made);
   if (made == NULL)
     return NULL;
-  *made = (precis_writer){
-      .world = world, .count = count, .file = MPI_FILE_NULL, .draft = {.file = -1}};
+  *made =
+      (precis_writer){.world = world, .count = count, .file = MPI_FILE_NULL, .draft = {.file = -1}};
   made->path = strdup(path);
   made->tensors = calloc((size_t)count, sizeof *made->tensors);
   if (made->path == NULL || made->tensors == NULL) {
@@ -153,11 +153,10 @@ int precis_writer_create(precis_world *world, const char *path, const precis_out
   char *header = NULL;
   int64_t header_bytes = 0;
   precis_writer *made = count > 0 ? allocate(world, path, count) : NULL;
-  int status = count < 1
-                   ? precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s: no arrays to write", path)
-               : made == NULL
-                   ? precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory", path)
-                   : make_header(made, arrays, &header, &header_bytes, why);
+  int status =
+      count < 1      ? precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s: no arrays to write", path)
+      : made == NULL ? precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory", path)
+                     : make_header(made, arrays, &header, &header_bytes, why);
   status = precis_world_agree(world, status, why);
   if (status != PRECIS_SUCCESS)
     goto undo_memory; /* nothing else was made, on any rank */
@@ -234,8 +233,8 @@ static int write_here(precis_writer *writer, int array, int64_t first, int64_t r
 int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
                        const float *data, precis_message *why)
 {
-  int status = precis_world_agree(writer->world, write_here(writer, array, first, rows, data, why),
-                                  why);
+  int status =
+      precis_world_agree(writer->world, write_here(writer, array, first, rows, data, why), why);
   if (status != PRECIS_SUCCESS)
     give_up(writer);
   return status;

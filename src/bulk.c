@@ -16,7 +16,8 @@ int precis_bulk_exponent(double key_radius, double query_radius)
 }
 
 PRECIS_CLONES
-static double dot_centered(const float *restrict x, const double *restrict center, const double *restrict y, int n)
+static double dot_centered(const float *restrict x, const double *restrict center,
+                           const double *restrict y, int n)
 {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -36,14 +37,15 @@ static double distance(const float *restrict x, const double *restrict center, i
 }
 
 PRECIS_CLONES
-static void move_row(float *restrict to, const float *restrict from, const double *restrict center, double factor, int n)
+static void move_row(float *restrict to, const float *restrict from, const double *restrict center,
+                     double factor, int n)
 {
   for (int c = 0; c < n; c++)
     to[c] = (float)((from[c] - center[c]) * factor);
 }
 
-double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
-                           double *log_weight)
+double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                           int64_t rows, double *log_weight)
 {
   double most = -INFINITY;
   for (int64_t j = 0; j < rows; j++) {
@@ -56,8 +58,8 @@ double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int
   return most;
 }
 
-void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows, float *k,
-                      float *v)
+void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
+                      float *k, float *v)
 {
   double factor = ldexp(1, -bulk->exponent);
   for (int64_t j = 0; j < rows; j++) {
@@ -68,7 +70,8 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
       continue;
     }
     move_row(k + j * keys->dim, keys->k + at * keys->dim, bulk->k_center, factor, keys->dim);
-    move_row(v + j * keys->value_dim, keys->v + at * keys->value_dim, bulk->v_center, 1, keys->value_dim);
+    move_row(v + j * keys->value_dim, keys->v + at * keys->value_dim, bulk->v_center, 1,
+             keys->value_dim);
   }
 }
 
@@ -78,8 +81,8 @@ void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double lo
     w[j] = log_weight[j] == -INFINITY ? 0 : (float)exp(log_weight[j] - log_scale);
 }
 
-void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q, int64_t q_stride,
-                         float *to, double *norm)
+void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
+                         int64_t q_stride, float *to, double *norm)
 {
   double factor = bulk->scale * ldexp(1, bulk->exponent);
   for (int64_t i = 0; i < rows; i++)
@@ -97,7 +100,8 @@ static void add_row(double *restrict sums, const float *restrict x, int n)
     sums[c] += x[c];
 }
 
-void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, int64_t q_stride, double *sums)
+void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
+                            double *sums)
 {
   for (int64_t i = 0; i < rows; i++)
     for (int h = 0; h < group; h++)

@@ -5,7 +5,8 @@
  *   x_ij = s <q_i, c> + log w_j + y_ij    log w_j = s <c_q, k_j - c> + b_j    y_ij = <q'_i, k'_j>
  *   k'_j = 2^-e (k_j - c)                 q'_i = 2^e s (q_i - c_q)
  *
- * where the power of two makes both radii about the square root of the bound on |y|, lest monomials overflow. */
+ * where the power of two makes both radii about the square root of the bound on |y|, lest monomials
+ * overflow. */
 #ifndef PRECIS_SRC_BULK_H
 #define PRECIS_SRC_BULK_H
 
@@ -26,24 +27,27 @@ typedef struct precis_bulk {
 /* e for |k - c| <= key_radius and s |q - c_q| <= query_radius. */
 int precis_bulk_exponent(double key_radius, double query_radius);
 
-/* log w of rows [first, first + rows) into log_weight: -infinity for masked keys. Returns the largest, -infinity for none. */
-double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
-                           double *log_weight);
+/* log w of rows [first, first + rows) into log_weight: -infinity for masked keys. Returns the
+ * largest, -infinity for none. */
+double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                           int64_t rows, double *log_weight);
 
 /* k' and centred v of the same rows, rows x dim and rows x value_dim; masked rows are zero. */
-void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows, float *k,
-                      float *v);
+void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
+                      float *k, float *v);
 
 /* w = e^(log_weight - log_scale), at most 1 where log_scale is not below the largest. */
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w);
 
-/* q' of `rows` queries for all heads of the group: rows x group x dim; q points at the first head of the group in rows of q_stride
- * floats. norm: rows x group, not below s |q - c_q| * 2^0. */
-void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q, int64_t q_stride,
-                         float *to, double *norm);
+/* q' of `rows` queries for all heads of the group: rows x group x dim; q points at the first head
+ * of the group in rows of q_stride floats. norm: rows x group, not below s |q - c_q| * 2^0. */
+void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
+                         int64_t q_stride, float *to, double *norm);
 
-/* The sums of `rows` queries of a group into sums[dim] (added to), and the largest |q - center| of them. */
-void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, int64_t q_stride, double *sums);
+/* The sums of `rows` queries of a group into sums[dim] (added to), and the largest |q - center| of
+ * them. */
+void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
+                            double *sums);
 double precis_bulk_query_radius(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
                                 const double *center);
 

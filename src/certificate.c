@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-precis_certificate precis_certificate_make(double t, int value_dim, const float *out, const double *most,
-                                           const double *least)
+precis_certificate precis_certificate_make(double t, int value_dim, const float *out,
+                                           const double *most, const double *least)
 {
   precis_certificate certificate = {INFINITY, INFINITY};
   double reach = 0;
@@ -26,16 +26,20 @@ precis_certificate precis_certificate_make(double t, int value_dim, const float 
   return certificate;
 }
 
-/* A term w phi(k) v coef phi(q) of degree p passes these roundings: of k' and q' (p each), of products in the monomials (p - 1
- * each), of the weight and its product (2), of the value and its product (2), of S, the coefficient, p!/alpha! and their products (6), of
- * sums: key_block in the summary, `wire` on the way, `additions` when applied. Errors of y itself, from k'
- * and q', are among them as they enter each monomial. So |error| <= gamma(n) times the sum of magnitudes, and that is at most W max|v|
- * sum_p |a_p| (|q'| |k'|)^p, since sum_alpha p!/alpha! |q^alpha k^alpha| = (sum_c |q_c k_c|)^p. Numerator and normaliser each
- * contribute, the values' half range at least doubles in the certificate: 4 covers all. */
-double precis_certificate_rounding(const precis_summary_rounding *r, const precis_polynomial *fit, double bound)
+/* A term w phi(k) v coef phi(q) of degree p passes these roundings: of k' and q' (p each), of
+ * products in the monomials (p - 1 each), of the weight and its product (2), of the value and its
+ * product (2), of S, the coefficient, p!/alpha! and their products (6), of sums: key_block in the
+ * summary, `wire` on the way, `additions` when applied. Errors of y itself, from k' and q', are
+ * among them as they enter each monomial. So |error| <= gamma(n) times the sum of magnitudes, and
+ * that is at most W max|v| sum_p |a_p| (|q'| |k'|)^p, since sum_alpha p!/alpha! |q^alpha k^alpha| =
+ * (sum_c |q_c k_c|)^p. Numerator and normaliser each contribute, the values' half range at least
+ * doubles in the certificate: 4 covers all. */
+double precis_certificate_rounding(const precis_summary_rounding *r, const precis_polynomial *fit,
+                                   double bound)
 {
   const double unit = 0x1p-24;
   double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
-  return gamma * (4 * precis_polynomial_magnitude(fit, bound) + precis_polynomial_envelope_magnitude(fit, bound));
+  return gamma * (4 * precis_polynomial_magnitude(fit, bound) +
+                  precis_polynomial_envelope_magnitude(fit, bound));
 }

@@ -10,20 +10,25 @@ enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
 
 precis_rates precis_rates_nominal(int threads)
 {
-  return (precis_rates){.tile_flops = 80e9 * threads, .summary_flops = 80e9 * threads, .link_bytes = 2e9, .memory_bytes = 10e9};
+  return (precis_rates){.tile_flops = 80e9 * threads,
+                        .summary_flops = 80e9 * threads,
+                        .link_bytes = 2e9,
+                        .memory_bytes = 10e9};
 }
 
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t keys,
-                                   double pairs, double bytes)
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates,
+                                   int ranks, int64_t keys, double pairs, double bytes)
 {
   double flops = 2.0 * (problem->dim + problem->value_dim) * pairs;
-  double words = (double)keys * problem->kv_heads * (problem->dim + problem->value_dim); /* read, centred, written */
-  return flops / ranks / rates->tile_flops + 8 * words / ranks / rates->memory_bytes + bytes / ranks / rates->link_bytes;
+  double words = (double)keys * problem->kv_heads *
+                 (problem->dim + problem->value_dim); /* read, centred, written */
+  return flops / ranks / rates->tile_flops + 8 * words / ranks / rates->memory_bytes +
+         bytes / ranks / rates->link_bytes;
 }
 
 /* Every key of a key/value head and every query of a head meets all features. */
-static double seconds_of(const precis_problem *p, const precis_rates *rates, int ranks, int64_t queries, int64_t keys,
-                         int prefixes, const precis_candidate *c)
+static double seconds_of(const precis_problem *p, const precis_rates *rates, int ranks,
+                         int64_t queries, int64_t keys, int prefixes, const precis_candidate *c)
 {
   double words = (double)c->features * (p->value_dim + 1) + (double)c->count_features;
   double rows = (double)keys * p->kv_heads + (prefixes ? 2.0 : 1.0) * (double)queries * p->heads;
@@ -38,15 +43,18 @@ static int by_seconds(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
-                             int64_t keys, int prefixes, int degree, int most, precis_candidate *candidates)
+int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks,
+                             int64_t queries, int64_t keys, int prefixes, int degree, int most,
+                             precis_candidate *candidates)
 {
   precis_candidate all[DEGREE_MOST * PRECIS_DEGREE_MAX];
   int count = 0;
   for (int g = degree > 0 ? degree : 1; g <= (degree > 0 ? degree : DEGREE_MOST); g++)
     for (int e = g; e <= g + 4 && e <= PRECIS_DEGREE_MAX; e++) {
-      int64_t features = precis_features_count(problem->dim, g), with = precis_features_count(problem->dim, e);
-      if (features < 0 || with < 0 || (e > g && e % 2 != 0) || count == DEGREE_MOST * PRECIS_DEGREE_MAX)
+      int64_t features = precis_features_count(problem->dim, g),
+              with = precis_features_count(problem->dim, e);
+      if (features < 0 || with < 0 || (e > g && e % 2 != 0) ||
+          count == DEGREE_MOST * PRECIS_DEGREE_MAX)
         continue;
       all[count] = (precis_candidate){g, e, features, with - features, 0};
       all[count].seconds = seconds_of(problem, rates, ranks, queries, keys, prefixes, &all[count]);
@@ -84,7 +92,8 @@ static int longest(const precis_head_sample *s, int *rows)
     double best = -1;
     for (int row = 0; row < s->rows; row++) {
       const double *moments = row_of(s, row);
-      double spread = moments[PRECIS_SAMPLE_EXP] >= DBL_MIN ? moments[2] / moments[0] : -1; /* else quotients overflow */
+      double spread = moments[PRECIS_SAMPLE_EXP] >= DBL_MIN ? moments[2] / moments[0]
+                                                            : -1; /* else quotients overflow */
       if (spread < limit && spread > best) {
         best = spread;
         rows[count] = row;
@@ -112,14 +121,16 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments)
       moments[m] = m % 2 == 0 ? pow(sample->bound / 4, m) : 0;
 }
 
-int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit)
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,
+                      precis_polynomial *fit)
 {
   double moments[PRECIS_DEGREE_MAX + 1];
   precis_choose_moments(sample, moments);
   return precis_polynomial_fit(degree, envelope_degree, fmax(sample->bound, 1e-20), moments, fit);
 }
 
-/* Solves the symmetric positive definite system of order n in place by Cholesky's method; -1 if it is not positive definite. */
+/* Solves the symmetric positive definite system of order n in place by Cholesky's method; -1 if it
+ * is not positive definite. */
 static int solve(int n, double a[][PRECIS_SAMPLE_DEGREE + 1], double *b)
 {
   for (int i = 0; i < n; i++) {
@@ -155,13 +166,18 @@ static double square_error(const double *row, int degree, const double *a)
   return fmax(sum, 0) / row[PRECIS_SAMPLE_EXP] * (row[0] / row[PRECIS_SAMPLE_EXP]);
 }
 
-double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit)
+double precis_choose_least_squares(const precis_head_sample *sample, int degree,
+                                   precis_polynomial *fit)
 {
-  double a[PRECIS_SAMPLE_DEGREE + 1][PRECIS_SAMPLE_DEGREE + 1] = {{0}}, b[PRECIS_SAMPLE_DEGREE + 1] = {0}, worst = 0;
+  double a[PRECIS_SAMPLE_DEGREE + 1][PRECIS_SAMPLE_DEGREE + 1] = {{0}},
+                                                            b[PRECIS_SAMPLE_DEGREE + 1] = {0},
+                                                            worst = 0;
   double unit = fmax(sample->bound, 1e-20) / 4; /* powers of y in it are of about one size */
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
-    double weight = row[PRECIS_SAMPLE_EXP] >= DBL_MIN ? row[0] / row[PRECIS_SAMPLE_EXP] / row[PRECIS_SAMPLE_EXP] : 0;
+    double weight = row[PRECIS_SAMPLE_EXP] >= DBL_MIN
+                        ? row[0] / row[PRECIS_SAMPLE_EXP] / row[PRECIS_SAMPLE_EXP]
+                        : 0;
     for (int p = 0; p <= degree; p++) {
       b[p] += weight * row[PRECIS_SAMPLE_EXP + p] * pow(unit, -p);
       for (int q = 0; q <= degree; q++)

@@ -11,14 +11,16 @@
 enum {
   PRECIS_SAMPLE_KEYS = 512,
   PRECIS_SAMPLE_QUERIES = 128,
-  /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then sum_j w_j e^{2 y}. */
+  /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then
+     sum_j w_j e^{2 y}. */
   PRECIS_SAMPLE_DEGREE = PRECIS_DEGREE_MAX / 2,
   PRECIS_SAMPLE_EXP = PRECIS_DEGREE_MAX + 1,
   PRECIS_SAMPLE_SQUARE = PRECIS_SAMPLE_EXP + PRECIS_SAMPLE_DEGREE + 1,
   PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_SQUARE + 1
 };
 
-/* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers, proofs never depend on it. */
+/* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers,
+ * proofs never depend on it. */
 typedef struct precis_head_sample {
   int rows;
   const double *moments; /* rows x PRECIS_SAMPLE_MOMENTS */
@@ -26,7 +28,8 @@ typedef struct precis_head_sample {
   double bound;          /* B, of all rows, not only of the sampled ones */
 } precis_head_sample;
 
-/* Adds one pair to a row's moments: a key of weight w and the score y without its separable parts. */
+/* Adds one pair to a row's moments: a key of weight w and the score y without its separable parts.
+ */
 void precis_sample_add(double *row, double w, double y);
 
 /* A pair of degrees with what it costs: flops of all ranks, and words of one summary. */
@@ -44,24 +47,31 @@ typedef struct precis_rates {
 
 precis_rates precis_rates_nominal(int threads);
 
-/* Seconds of the exact move with the given keys, pairs (query, visible key; over heads) and bytes on the wire of all ranks. */
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t keys,
-                                   double pairs, double bytes);
+/* Seconds of the exact move with the given keys, pairs (query, visible key; over heads) and bytes
+ * on the wire of all ranks. */
+double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates,
+                                   int ranks, int64_t keys, double pairs, double bytes);
 
-/* Candidates for a problem in the order of their predicted seconds, at most `most`; prefixes: causal, where queries meet two summaries.
- * degree > 0 allows that one alone. Returns their number. */
-int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks, int64_t queries,
-                             int64_t keys, int prefixes, int degree, int most, precis_candidate *candidates);
+/* Candidates for a problem in the order of their predicted seconds, at most `most`; prefixes:
+ * causal, where queries meet two summaries. degree > 0 allows that one alone. Returns their number.
+ */
+int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks,
+                             int64_t queries, int64_t keys, int prefixes, int degree, int most,
+                             precis_candidate *candidates);
 
-/* Fits one head, for the moments of the longest sampled rows. Errors: those of precis_polynomial_fit(). */
-int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree, precis_polynomial *fit);
+/* Fits one head, for the moments of the longest sampled rows. Errors: those of
+ * precis_polynomial_fit(). */
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,
+                      precis_polynomial *fit);
 
 /* Those moments: PRECIS_DEGREE_MAX + 1. */
 void precis_choose_moments(const precis_head_sample *sample, double *moments);
 
-/* Fits P of degree 1..6 alone, by least squares over all sampled pairs, each row by its own normaliser; E is 0: nothing is proved. Returns the
- * largest root mean square of P - e^y of a row, relative to its mean e^y; infinity if there is no fit. */
-double precis_choose_least_squares(const precis_head_sample *sample, int degree, precis_polynomial *fit);
+/* Fits P of degree 1..6 alone, by least squares over all sampled pairs, each row by its own
+ * normaliser; E is 0: nothing is proved. Returns the largest root mean square of P - e^y of a row,
+ * relative to its mean e^y; infinity if there is no fit. */
+double precis_choose_least_squares(const precis_head_sample *sample, int degree,
+                                   precis_polynomial *fit);
 
 /* The share of sampled rows whose certificate, with rounding, would exceed tol. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,

@@ -1,8 +1,8 @@
 /* clones.h - one source, several instruction sets
  *
- * A function marked PRECIS_CLONES is compiled once for plain hardware and once for each wider vector unit; the
- * loader picks one when the program starts. configure sets PRECIS_TARGET_CLONES where the compiler and the system can
- * do this; elsewhere the compiler's -march decides alone. */
+ * A function marked PRECIS_CLONES is compiled once for plain hardware and once for each wider
+ * vector unit; the loader picks one when the program starts. configure sets PRECIS_TARGET_CLONES
+ * where the compiler and the system can do this; elsewhere the compiler's -march decides alone. */
 #ifndef PRECIS_SRC_CLONES_H
 #define PRECIS_SRC_CLONES_H
 

@@ -20,8 +20,8 @@ int64_t precis_cost_key_row(const precis_problem *p, int with_bias)
   return INDEX + WORD * (p->kv_heads * (int64_t)(p->dim + p->value_dim) + (with_bias != 0));
 }
 
-void precis_cost_kv_heads(const precis_problem *problem, const precis_cut *from, int64_t queries, int *first,
-                          int *heads)
+void precis_cost_kv_heads(const precis_problem *problem, const precis_cut *from, int64_t queries,
+                          int *first, int *heads)
 {
   int count = precis_split_pieces(from), low = 0, high = -1;
   for (int i = 0; i < count; i++) {
@@ -43,7 +43,8 @@ static int64_t tiles_bytes(const precis_cost_input *in)
   for (int r = 0; r < in->map->ranks; r++)
     ring += precis_parcel_bytes(&in->kind, in->key_rows[r]);
   return ring * (in->map->ranks - 1) +
-         in->queries_dealt * (precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem)) +
+         in->queries_dealt *
+             (precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem)) +
          in->keys_dealt * precis_cost_key_row(in->problem, in->kind.with_bias);
 }
 
@@ -55,8 +56,8 @@ static int64_t foreign_rows(const precis_query_map *map, int r, int64_t first, i
   return end - first - (high > low ? high - low : 0);
 }
 
-/* Every rank gets the queries of its pieces and returns outputs with their lse, and gets the keys of the key/value
- * heads that its pieces need. */
+/* Every rank gets the queries of its pieces and returns outputs with their lse, and gets the keys
+ * of the key/value heads that its pieces need. */
 static int64_t heads_bytes(const precis_cost_input *in)
 {
   const precis_problem *p = in->problem;
@@ -69,7 +70,8 @@ static int64_t heads_bytes(const precis_cost_input *in)
     int count = precis_split_pieces(in->cuts + r);
     for (int i = 0; i < count; i++) {
       precis_piece piece = precis_split_piece(in->cuts + r, queries, i);
-      bytes += foreign_rows(in->map, r, piece.first, piece.end) * WORD * (p->dim + p->value_dim + 1);
+      bytes +=
+          foreign_rows(in->map, r, piece.first, piece.end) * WORD * (p->dim + p->value_dim + 1);
     }
   }
   return bytes;

@@ -10,9 +10,10 @@
 
 /* 2^x for x <= 126, -infinity included; relative error below 2e-7 above PRECIS_EXP2_LEAST.
  *
- * x = n + f with n the nearest integer, |f| <= 1/2. Adding 1.5 * 2^23 leaves n in the low bits of the sum, whence it moves
- * into the exponent of the polynomial's value. The polynomial is the minimax one of degree 6
- * on [-1/2, 1/2] with constant 1 (relative error 2e-9, far below the rounding of its evaluation). */
+ * x = n + f with n the nearest integer, |f| <= 1/2. Adding 1.5 * 2^23 leaves n in the low bits of
+ * the sum, whence it moves into the exponent of the polynomial's value. The polynomial is the
+ * minimax one of degree 6 on [-1/2, 1/2] with constant 1 (relative error 2e-9, far below the
+ * rounding of its evaluation). */
 static inline float precis_exp2(float x)
 {
   x = x < PRECIS_EXP2_LEAST ? PRECIS_EXP2_LEAST : x;

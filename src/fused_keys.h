@@ -36,12 +36,12 @@ static void meet_values(int rows, int vectors, int64_t tokens, const float *row,
                         float *sums)
 {
   /* A body for each number of rows, so that none is multiplied in vain. */
-#define X(n)                                                   \
-  case n:                                                      \
-    if (vectors == VALUE_VECTORS)                              \
-      multiply_values(n, VALUE_VECTORS, tokens, row, v, sums); \
-    else                                                       \
-      multiply_values(n, 1, tokens, row, v, sums);             \
+#define X(n)                                                                                       \
+  case n:                                                                                          \
+    if (vectors == VALUE_VECTORS)                                                                  \
+      multiply_values(n, VALUE_VECTORS, tokens, row, v, sums);                                     \
+    else                                                                                           \
+      multiply_values(n, 1, tokens, row, v, sums);                                                 \
     break;
   switch (rows) {
     EACH_KEY_ROWS(X)

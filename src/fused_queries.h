@@ -48,14 +48,14 @@ INLINE void multiply_queries(const int columns, const rows_from from,
 static void meet_queries(int columns, rows_from from, const precis_feature_chunk *chunk,
                          const precis_query_group *group, const float *packed, float *sums)
 {
-#define X(n)                                                          \
-  case n:                                                             \
-    if (from == MADE)                                                 \
-      multiply_queries(n, MADE, chunk, group, packed, sums);          \
-    else if (from == KEPT)                                            \
-      multiply_queries(n, KEPT, chunk, group, packed, sums);          \
-    else                                                              \
-      multiply_queries(n, MADE_AND_KEPT, chunk, group, packed, sums); \
+#define X(n)                                                                                       \
+  case n:                                                                                          \
+    if (from == MADE)                                                                              \
+      multiply_queries(n, MADE, chunk, group, packed, sums);                                       \
+    else if (from == KEPT)                                                                         \
+      multiply_queries(n, KEPT, chunk, group, packed, sums);                                       \
+    else                                                                                           \
+      multiply_queries(n, MADE_AND_KEPT, chunk, group, packed, sums);                              \
     break;
   switch (columns) {
     EACH_QUERY_COLUMNS(X)

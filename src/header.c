@@ -133,8 +133,8 @@ int precis_header_read(const char *path, const char *name, int *found, precis_te
     if (status == PRECIS_SUCCESS && found != NULL)
       *found = 1;
   } else if (status == PRECIS_SUCCESS) {
-    status = precis_safetensors_parse(path, header, s.header_bytes, s.bytes, name, found, tensor,
-                                      why);
+    status =
+        precis_safetensors_parse(path, header, s.header_bytes, s.bytes, name, found, tensor, why);
   }
   if (status == PRECIS_SUCCESS)
     *file_bytes = s.bytes;

@@ -132,8 +132,8 @@ int64_t precis_jobs_run(const precis_engine *engine, const precis_job *jobs, int
   int64_t items = 0, pairs = 0, per_thread = scratch_per_thread(engine);
   for (int i = 0; i < count; i++)
     items += blocks_of(&jobs[i], block);
-  /* From the last block to the first: under a causal mask those are the long ones, best begun
-   * early. */
+    /* From the last block to the first: under a causal mask those are the long ones, best begun
+     * early. */
 #pragma omp parallel for num_threads(engine->threads) schedule(dynamic, 1) reduction(+ : pairs)
   for (int64_t item = items - 1; item >= 0; item--) {
     const precis_job *job = jobs;

@@ -25,13 +25,14 @@ static int reserve_bias(precis_keys *keys)
   return PRECIS_SUCCESS;
 }
 
-/* The first rows get exactly the room they need, later ones grow the arrays by half, so that appending one token at a time
- * costs O(1) a token. */
+/* The first rows get exactly the room they need, later ones grow the arrays by half, so that
+ * appending one token at a time costs O(1) a token. */
 static int grow(precis_keys *keys, int64_t need)
 {
   precis_keys next = *keys;
   int64_t half_more = keys->capacity + keys->capacity / 2;
-  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
+          v_row = (int64_t)keys->kv_heads * keys->value_dim;
   next.capacity = need > half_more ? need : half_more;
   next.k = grown(keys->k, keys->rows * k_row, next.capacity * k_row, sizeof *next.k);
   next.v = grown(keys->v, keys->rows * v_row, next.capacity * v_row, sizeof *next.v);
@@ -50,19 +51,21 @@ static int grow(precis_keys *keys, int64_t need)
 int precis_keys_reserve(precis_keys *keys, int64_t more, int with_bias)
 {
   if (more > keys->capacity - keys->rows) {
-    int status = more > INT64_MAX / 2 - keys->rows ? PRECIS_ERR_MEMORY : grow(keys, keys->rows + more);
+    int status =
+        more > INT64_MAX / 2 - keys->rows ? PRECIS_ERR_MEMORY : grow(keys, keys->rows + more);
     if (status != PRECIS_SUCCESS)
       return status;
   }
   return with_bias && keys->bias == NULL ? reserve_bias(keys) : PRECIS_SUCCESS;
 }
 
-void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k, const float *v,
-                     const float *bias)
+void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k,
+                     const float *v, const float *bias)
 {
   if (rows == 0)
     return;
-  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
+          v_row = (int64_t)keys->kv_heads * keys->value_dim;
   memcpy(keys->k + keys->rows * k_row, k, (size_t)(rows * k_row) * sizeof *k);
   memcpy(keys->v + keys->rows * v_row, v, (size_t)(rows * v_row) * sizeof *v);
   if (bias != NULL)

@@ -1,7 +1,7 @@
 /* keys.h - the keys and values that one rank holds
  *
- * Kept as they were given, token-major: centring happens in cache when a block of them is used, so that a later, better
- * centre costs no accuracy. Positions ascend. */
+ * Kept as they were given, token-major: centring happens in cache when a block of them is used, so
+ * that a later, better centre costs no accuracy. Positions ascend. */
 #ifndef PRECIS_SRC_KEYS_H
 #define PRECIS_SRC_KEYS_H
 
@@ -16,12 +16,14 @@ typedef struct precis_keys {
   int64_t *position; /* rows: in the whole sequence */
 } precis_keys;
 
-/* Makes room for `more` rows (with a bias array if with_bias). Errors: MEMORY; the keys are then as they were. */
+/* Makes room for `more` rows (with a bias array if with_bias). Errors: MEMORY; the keys are then as
+ * they were. */
 int precis_keys_reserve(precis_keys *keys, int64_t more, int with_bias);
 
-/* Adds rows at positions first_position, first_position + 1, ... There must be room. bias may be NULL. */
-void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k, const float *v,
-                     const float *bias);
+/* Adds rows at positions first_position, first_position + 1, ... There must be room. bias may be
+ * NULL. */
+void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k,
+                     const float *v, const float *bias);
 
 void precis_keys_free(precis_keys *keys);
 

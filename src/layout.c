@@ -44,7 +44,8 @@ int64_t precis_layout_share(const precis_layout *layout, int rank)
   return share;
 }
 
-/* The last rank whose share starts at or before the row: the one that holds it, as those after are empty up to there. */
+/* The last rank whose share starts at or before the row: the one that holds it, as those after are
+ * empty up to there. */
 static int find_consecutive(const precis_layout *layout, int64_t row)
 {
   int low = 0, high = layout->ranks - 1;

@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* count elements of `size` bytes, aligned to a cache line, contents undefined. Never NULL for count 0. NULL if there is no
- * memory, or count is negative or too large for the address space. Release with free(). */
+/* count elements of `size` bytes, aligned to a cache line, contents undefined. Never NULL for count
+ * 0. NULL if there is no memory, or count is negative or too large for the address space. Release
+ * with free(). */
 void *precis_memory_array(int64_t count, size_t size);
 
 #endif

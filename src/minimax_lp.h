@@ -9,9 +9,9 @@
 /* In u = y / bound, |u| <= 1: the p and e that minimise sum_m e[m] moment[m] subject to
  * |sum_k p[k] u^k - e^{bound u}| <= sum_m e[m] u^m. Every array is indexed by the power of u. */
 typedef struct precis_minimax {
-  int degree;                           /* of p */
-  int envelope_degree;                  /* of e */
-  bool used[PRECIS_DEGREE_MAX + 1];     /* may e[m] differ from 0? True at even m */
+  int degree;                       /* of p */
+  int envelope_degree;              /* of e */
+  bool used[PRECIS_DEGREE_MAX + 1]; /* may e[m] differ from 0? True at even m */
   double bound;
   double moment[PRECIS_DEGREE_MAX + 1]; /* moment[0] = 1; at even m in (0, 1] */
   long double p[PRECIS_DEGREE_MAX + 1]; /* in: any approximation; out: the optimum */

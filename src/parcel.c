@@ -9,7 +9,8 @@ static const double LOG2_E = 1.44269504088896340736;
 int64_t precis_parcel_bytes(const precis_parcel_kind *kind, int64_t rows)
 {
   int64_t words = (int64_t)kind->heads * (kind->dim + kind->value_dim) + (kind->with_bias ? 1 : 0);
-  return rows * (words * (int64_t)sizeof(float) + (kind->with_positions ? (int64_t)sizeof(int64_t) : 0));
+  return rows *
+         (words * (int64_t)sizeof(float) + (kind->with_positions ? (int64_t)sizeof(int64_t) : 0));
 }
 
 static float *k_part(const precis_parcel_kind *kind, int64_t rows, void *buffer)
@@ -28,28 +29,30 @@ static float *bias_part(const precis_parcel_kind *kind, int64_t rows, void *buff
 }
 
 PRECIS_CLONES
-static void center_row(float *restrict to, const float *restrict from, const double *restrict center, int n)
+static void center_row(float *restrict to, const float *restrict from,
+                       const double *restrict center, int n)
 {
   for (int c = 0; c < n; c++)
     to[c] = (float)(from[c] - center[c]);
 }
 
 /* Row `row` of one head, `width` wide, of an array of all heads. */
-static void pack_rows(const precis_keys *keys, const float *from, int width, int head, int64_t first,
-                      int64_t rows, const double *center, float *to)
+static void pack_rows(const precis_keys *keys, const float *from, int width, int head,
+                      int64_t first, int64_t rows, const double *center, float *to)
 {
   for (int64_t j = 0; j < rows; j++) {
     int64_t row = first + j;
     if (precis_keys_masked(keys, row))
       memset(to + j * width, 0, (size_t)width * sizeof *to);
     else
-      center_row(to + j * width, from + (row * keys->kv_heads + head) * width, center + (int64_t)head * width,
-                 width);
+      center_row(to + j * width, from + (row * keys->kv_heads + head) * width,
+                 center + (int64_t)head * width, width);
   }
 }
 
-void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first, int64_t rows,
-                        const double *k_center, const double *v_center, int threads, void *buffer)
+void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
+                        int64_t rows, const double *k_center, const double *v_center, int threads,
+                        void *buffer)
 {
   float *k = k_part(kind, rows, buffer), *v = v_part(kind, rows, buffer);
   if (kind->with_positions && rows > 0)
@@ -63,11 +66,13 @@ void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys,
   for (int h = 0; h < kind->heads; h++) {
     int head = kind->first_head + h;
     pack_rows(keys, keys->k, kind->dim, head, first, rows, k_center, k + h * rows * kind->dim);
-    pack_rows(keys, keys->v, kind->value_dim, head, first, rows, v_center, v + h * rows * kind->value_dim);
+    pack_rows(keys, keys->v, kind->value_dim, head, first, rows, v_center,
+              v + h * rows * kind->value_dim);
   }
 }
 
-precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer, int head)
+precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer,
+                               int head)
 {
   void *base = (void *)(uintptr_t)buffer;
   precis_tile tile = {.keys = rows};

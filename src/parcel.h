@@ -21,13 +21,15 @@ typedef struct precis_parcel_kind {
 
 int64_t precis_parcel_bytes(const precis_parcel_kind *kind, int64_t rows);
 
-/* Packs rows [first, first + rows). k_center: kv_heads x dim, v_center: kv_heads x value_dim, of all heads. Runs on
- * `threads` OpenMP threads. */
-void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first, int64_t rows,
-                        const double *k_center, const double *v_center, int threads, void *buffer);
+/* Packs rows [first, first + rows). k_center: kv_heads x dim, v_center: kv_heads x value_dim, of
+ * all heads. Runs on `threads` OpenMP threads. */
+void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
+                        int64_t rows, const double *k_center, const double *v_center, int threads,
+                        void *buffer);
 
 /* The tile of key/value head `head` (0: first_head). */
-precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer, int head);
+precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer,
+                               int head);
 
 /* rows ascending positions, or NULL. */
 const int64_t *precis_parcel_positions(const precis_parcel_kind *kind, const void *buffer);

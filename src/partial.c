@@ -42,7 +42,8 @@ precis_partial precis_partial_at(const precis_partial *partial, int64_t row, int
   return (precis_partial){partial->m + row, partial->l + row, partial->o + row * value_dim};
 }
 
-void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, float m, float l, const float *o)
+void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, float m, float l,
+                          const float *o)
 {
   if (m == -INFINITY)
     return;
@@ -74,14 +75,15 @@ void precis_partial_pack(const precis_partial *partial, int64_t rows, int value_
   }
 }
 
-void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int value_dim, const float *wire)
+void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int value_dim,
+                                 const float *wire)
 {
   for (int64_t i = 0; i < rows; i++, wire += value_dim + 2)
     precis_partial_merge(partial, i, value_dim, wire[0], wire[1], wire + 2);
 }
 
-int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim, const double *center,
-                          double offset, float *out, float *lse)
+int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim,
+                          const double *center, double offset, float *out, float *lse)
 {
   const double log_2 = 0.693147180559945309417;
   const double *o = partial->o + row * value_dim;

@@ -1,9 +1,9 @@
 /* partial.h - the result of attending to some of the keys, mergeable with that of others
  *
- * For every query row: a reference exponent m, l = sum_j 2^(x_j - m), o = sum_j 2^(x_j - m) v_j, with scores x_j in
- * units of log 2 and values v_j centred. m is any number near the largest x_j, -infinity while no key was seen
- * (l and o are then 0). Partials over disjoint sets of keys merge associatively. Doubles, so that the error
- * does not grow with the number of merges. */
+ * For every query row: a reference exponent m, l = sum_j 2^(x_j - m), o = sum_j 2^(x_j - m) v_j,
+ * with scores x_j in units of log 2 and values v_j centred. m is any number near the largest x_j,
+ * -infinity while no key was seen (l and o are then 0). Partials over disjoint sets of keys merge
+ * associatively. Doubles, so that the error does not grow with the number of merges. */
 #ifndef PRECIS_SRC_PARTIAL_H
 #define PRECIS_SRC_PARTIAL_H
 
@@ -26,17 +26,20 @@ void precis_partial_clear(precis_partial *partial, int64_t rows, int value_dim);
 precis_partial precis_partial_at(const precis_partial *partial, int64_t row, int value_dim);
 
 /* Merges into row `row` the float32 partial (m, l, o[value_dim]). */
-void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, float m, float l, const float *o);
+void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, float m, float l,
+                          const float *o);
 
-/* The form that travels: value_dim + 2 floats a row: m, l, o. m is rounded to float32 and l, o rescaled to match, so
- * that nothing but the rounding of l and o is lost. */
+/* The form that travels: value_dim + 2 floats a row: m, l, o. m is rounded to float32 and l, o
+ * rescaled to match, so that nothing but the rounding of l and o is lost. */
 int64_t precis_partial_words(int64_t rows, int value_dim);
 void precis_partial_pack(const precis_partial *partial, int64_t rows, int value_dim, float *wire);
-void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int value_dim, const float *wire);
+void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int value_dim,
+                                 const float *wire);
 
-/* Row `row` made into results: out[value_dim] = o / l + center, *lse = log 2 (m + log2 l) + offset (natural log); 0 and -infinity where
- * no key was seen. lse may be NULL. Returns 0, or -1 if a result is not finite (the range of float32 was exceeded). */
-int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim, const double *center,
-                          double offset, float *out, float *lse);
+/* Row `row` made into results: out[value_dim] = o / l + center, *lse = log 2 (m + log2 l) + offset
+ * (natural log); 0 and -infinity where no key was seen. lse may be NULL. Returns 0, or -1 if a
+ * result is not finite (the range of float32 was exceeded). */
+int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim,
+                          const double *center, double offset, float *out, float *lse);
 
 #endif

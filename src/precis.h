@@ -5,15 +5,16 @@
  * Conventions, stated once for every call below:
  *
  *  - A call returns PRECIS_SUCCESS (0) or a negative PRECIS_ERR_ code, see precis_strerror().
- *  - "Collective" means: every rank of the communicator calls it, in the same order. A collective call
- *    returns the same code on every rank, also when only one rank met the error, and leaves its outputs
- *    untouched unless it succeeds.
+ *  - "Collective" means: every rank of the communicator calls it, in the same order. A collective
+ *    call returns the same code on every rank, also when only one rank met the error, and leaves
+ *    its outputs untouched unless it succeeds.
  *  - No call prints, exits or aborts, except that Open MPI itself ends the job when a peer dies. An
  *    explanation in words goes to options.message, where the caller has set one.
- *  - Arrays are float32 in C order, token-major: row t of a tensor with H heads of dimension D starts at
- *    offset t*H*D. "Rows" always means the tokens that the calling rank holds, zero included.
- *  - Token counts and byte counts are int64_t, ranks are int. Seconds, bytes and words (4 bytes) are
- *    plain numbers.
+ *  - Arrays are float32 in C order, token-major: row t of a tensor with H heads of dimension D
+ *    starts at offset t*H*D. "Rows" always means the tokens that the calling rank holds, zero
+ *    included.
+ *  - Token counts and byte counts are int64_t, ranks are int. Seconds, bytes and words (4 bytes)
+ *    are plain numbers.
  *  - A handle is used by one thread at a time. MPI must be initialised by the caller, with
  *    MPI_THREAD_FUNNELED or more if options.threads is not 1: threads compute, the calling thread
  *    communicates.
@@ -62,7 +63,8 @@ typedef enum precis_status {
 
 /* What travels to bring queries and keys together. All but summaries are exact. */
 typedef enum precis_move {
-  PRECIS_MOVE_AUTO = 0, /* summaries where they keep the tolerance and are cheaper, else the fewest predicted bytes */
+  PRECIS_MOVE_AUTO = 0, /* summaries where they keep the tolerance and are cheaper, else the fewest
+                           predicted bytes */
   PRECIS_MOVE_TILES,    /* blocks of keys and values, round a ring of ranks */
   PRECIS_MOVE_HEADS,    /* all-to-all to whole heads, and back */
   PRECIS_MOVE_QUERIES,  /* queries to every rank, partial results back along trees */
@@ -74,7 +76,8 @@ enum { PRECIS_MOVES = 5 };
 /* What options.tol means for summaries. */
 typedef enum precis_guarantee {
   PRECIS_GUARANTEE_BOUND = 0, /* proved for every row of this input */
-  PRECIS_GUARANTEE_SAMPLED    /* an estimate: measured on some rows of this input that had no part in the fit */
+  PRECIS_GUARANTEE_SAMPLED /* an estimate: measured on some rows of this input that had no part in
+                              the fit */
 } precis_guarantee;
 
 /* The shape of the problem; equal on every rank.
@@ -82,8 +85,8 @@ typedef enum precis_guarantee {
  *   x_ij = scale <q_i, k_j> + bias_j,   out_i = sum_j e^{x_ij} v_j / sum_j e^{x_ij},
  *   lse_i = log sum_j e^{x_ij} (natural logarithm)
  *
- * Query head h attends through key/value head h / (heads / kv_heads). A query with nothing to attend to
- * gets out = 0 and lse = -infinity. */
+ * Query head h attends through key/value head h / (heads / kv_heads). A query with nothing to
+ * attend to gets out = 0 and lse = -infinity. */
 typedef struct precis_problem {
   int heads;     /* query heads, >= 1 */
   int kv_heads;  /* key/value heads; divides heads; 0 means heads */
@@ -93,24 +96,26 @@ typedef struct precis_problem {
   double scale;  /* finite; 0 means 1/sqrt(dim) */
 } precis_problem;
 
-/* Zero means automatic throughout: precis_options options = {0}. Equal on every rank, except for the
- * callbacks and their context. */
+/* Zero means automatic throughout: precis_options options = {0}. Equal on every rank, except for
+ * the callbacks and their context. */
 typedef struct precis_options {
   precis_move move;
-  /* A bound on |computed - true| for every query and column, in units of the column's range: its largest minus its smallest value
-   * over the keys that are not masked by a bias of -infinity. It is proved for every row, or the row is computed exactly. 0: exact
-   * moves only, unless move is PRECIS_MOVE_SUMMARIES, which then promises what the report says. */
+  /* A bound on |computed - true| for every query and column, in units of the column's range: its
+   * largest minus its smallest value over the keys that are not masked by a bias of -infinity. It
+   * is proved for every row, or the row is computed exactly. 0: exact moves only, unless move is
+   * PRECIS_MOVE_SUMMARIES, which then promises what the report says. */
   double tol;
   precis_guarantee guarantee;
-  int degree;                /* of the polynomial in place of e^y, 1..8; 0: the cheapest that keeps tol */
-  int threads;               /* OpenMP threads a rank computes with; 0: OpenMP's own default */
+  int degree;  /* of the polynomial in place of e^y, 1..8; 0: the cheapest that keeps tol */
+  int threads; /* OpenMP threads a rank computes with; 0: OpenMP's own default */
   int64_t fast_memory_bytes; /* of the cache that a rank owns; 0: asked of hwloc */
   int64_t tile_rows;         /* keys in a travelling tile; 0: sized from the shape */
 
-  /* Called on every rank with the same line of text just before a call fails, from the thread that made
-   * the call. NULL: the code alone must do. */
+  /* Called on every rank with the same line of text just before a call fails, from the thread that
+   * made the call. NULL: the code alone must do. */
   void (*message)(void *context, const char *text);
-  /* Called now and then by precis_attend() with the share of this rank's work that is done, in [0, 1]. */
+  /* Called now and then by precis_attend() with the share, 0 to 1, of this rank's work that is
+   * done. */
   void (*progress)(void *context, double share);
   void *context;
 } precis_options;
@@ -123,32 +128,38 @@ typedef struct precis_report {
   int64_t fast_memory_bytes; /* smallest of any rank */
   int64_t queries, keys;     /* tokens in all */
 
-  precis_move move;    /* the one that ran, never PRECIS_MOVE_AUTO */
-  char why[200];       /* one line: why this move */
-  int64_t predicted_bytes[PRECIS_MOVES]; /* indexed by precis_move: on the wire, repair apart; -1: not considered */
+  precis_move move;                      /* the one that ran, never PRECIS_MOVE_AUTO */
+  char why[200];                         /* one line: why this move */
+  int64_t predicted_bytes[PRECIS_MOVES]; /* indexed by precis_move: on the wire, repair apart; -1:
+                                            not considered */
 
   /* Summaries, else 0. */
-  int degree, envelope_degree;        /* of P and of the envelope that proves it */
-  int64_t features, count_features;   /* of a head's summary: with values, and beyond them with counts alone */
-  double bound;                       /* B, no |y| is larger */
-  int64_t rows_recomputed;            /* (query, head) pairs that were over tol and computed exactly */
-  int64_t repair_bytes;               /* on the wire for them, not among the bytes below */
+  int degree, envelope_degree; /* of P and of the envelope that proves it */
+  int64_t features;            /* of a head's summary, with values ... */
+  int64_t count_features;      /* ... and beyond them, with counts alone */
+  double bound;            /* B, no |y| is larger */
+  int64_t rows_recomputed; /* (query, head) pairs that were over tol and computed exactly */
+  int64_t repair_bytes;    /* on the wire for them, not among the bytes below */
 
   int64_t network_bytes; /* counted where they are sent: between nodes ... */
   int64_t node_bytes;    /* ... and inside a node */
   int64_t messages;
 
   int64_t pairs;      /* (query, visible key) pairs computed one by one, over heads */
-  int64_t pairs_most; /* of any rank: pairs_most * ranks / pairs is the imbalance of an exact move */
+  int64_t pairs_most; /* of any rank: pairs_most * ranks / pairs is the imbalance of exact moves */
 
-  /* A proved bound on |computed - true| in units of the column's range (see options.tol), for every row: the largest certificate, with
-   * rounding; for exact moves rounding alone. A worst case: errors seen are far below. */
+  /* A proved bound on |computed - true| in units of the column's range (see options.tol), for every
+   * row: the largest certificate, with rounding; for exact moves rounding alone. A worst case:
+   * errors seen are far below. */
   double promise;
-  int estimate; /* nonzero: the promise is no bound but the largest error of sampled rows; see PRECIS_GUARANTEE_SAMPLED */
-  double lse_promise; /* the same for |lse - true|, natural log, rounding of the result to float32 apart */
+  int estimate;       /* nonzero: the promise is no bound but the largest error of sampled rows; see
+                         PRECIS_GUARANTEE_SAMPLED */
+  double lse_promise; /* the same for |lse - true|, natural log, rounding of the result to float32
+                         apart */
 
   /* exact: pairs computed one by one, in repair too. wait: for messages. */
-  double seconds_survey, seconds_plan, seconds_summarise, seconds_apply, seconds_exact, seconds_wait, seconds_total;
+  double seconds_survey, seconds_plan, seconds_summarise, seconds_apply, seconds_exact,
+      seconds_wait, seconds_total;
 } precis_report;
 
 typedef struct precis_attention precis_attention;
@@ -157,35 +168,34 @@ typedef struct precis_attention precis_attention;
 /* Collective. Makes a handle for attention over the ranks of comm, which is duplicated.
  * options may be NULL. On success *attention is the caller's, to be given to precis_destroy().
  * Errors: ARGUMENT (a shape out of range), MISMATCH (ranks disagree), MEMORY, MPI. */
-PRECIS_API int precis_create(MPI_Comm comm, const precis_problem *problem, const precis_options *options,
-                             precis_attention **attention);
+PRECIS_API int precis_create(MPI_Comm comm, const precis_problem *problem,
+                             const precis_options *options, precis_attention **attention);
 
-/* Collective. Appends keys and values to the end of the sequence: first the rows of rank 0, then those of
- * rank 1, and so on; a later append comes after all of an earlier one. The rows are copied and stay on the
- * calling rank.
- *   k     rows x kv_heads x dim
- *   v     rows x kv_heads x value_dim
- *   bias  rows, natural-log weights, or NULL for none. -infinity masks a key. If any rank gives a bias,
- *         all ranks with rows do (MISMATCH otherwise).
- * Pointers may be NULL where rows is 0. After an error the sequence is as it was.
- * Errors: ARGUMENT, MISMATCH, MEMORY, NONFINITE (also in masked rows), MPI. */
-PRECIS_API int precis_append(precis_attention *attention, int64_t rows, const float *k, const float *v,
-                             const float *bias);
+/* Collective. Appends keys and values to the end of the sequence: first the rows of rank 0, then
+ * those of rank 1, and so on; a later append comes after all of an earlier one. The rows are copied
+ * and stay on the calling rank. k     rows x kv_heads x dim v     rows x kv_heads x value_dim bias
+ * rows, natural-log weights, or NULL for none. -infinity masks a key. If any rank gives a bias, all
+ * ranks with rows do (MISMATCH otherwise). Pointers may be NULL where rows is 0. After an error the
+ * sequence is as it was. Errors: ARGUMENT, MISMATCH, MEMORY, NONFINITE (also in masked rows), MPI.
+ */
+PRECIS_API int precis_append(precis_attention *attention, int64_t rows, const float *k,
+                             const float *v, const float *bias);
 
 /* Collective. Attends with the queries of all ranks, in rank order, to all keys appended so far.
  *   q       rows x heads x dim
  *   out     rows x heads x value_dim, written on success only
  *   lse     rows x heads, or NULL (on any rank)
  *   report  or NULL
- * Causal: the last query is at the position of the last key, so a decoding caller appends the query's own
- * key first. Queries before position 0 (more queries than keys) see nothing.
- * Errors: ARGUMENT, MEMORY, NONFINITE, RANGE, TOLERANCE (move is PRECIS_MOVE_SUMMARIES and they cannot keep tol), MPI. */
-PRECIS_API int precis_attend(precis_attention *attention, int64_t rows, const float *q, float *out, float *lse,
-                             precis_report *report);
+ * Causal: the last query is at the position of the last key, so a decoding caller appends the
+ * query's own key first. Queries before position 0 (more queries than keys) see nothing. Errors:
+ * ARGUMENT, MEMORY, NONFINITE, RANGE, TOLERANCE (move is PRECIS_MOVE_SUMMARIES and they cannot keep
+ * tol), MPI. */
+PRECIS_API int precis_attend(precis_attention *attention, int64_t rows, const float *q, float *out,
+                             float *lse, precis_report *report);
 
-/* The same with explicit positions: this rank's queries are at first_position, first_position + 1, ...
- * (which may lie before the first or beyond the last key). first_position may differ from rank to rank, and is
- * ignored where rows is 0 or the problem is not causal. */
+/* The same with explicit positions: this rank's queries are at first_position, first_position + 1,
+ * ... (which may lie before the first or beyond the last key). first_position may differ from rank
+ * to rank, and is ignored where rows is 0 or the problem is not causal. */
 PRECIS_API int precis_attend_at(precis_attention *attention, int64_t first_position, int64_t rows,
                                 const float *q, float *out, float *lse, precis_report *report);
 

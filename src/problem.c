@@ -14,11 +14,12 @@ static int check_dim(const char *name, int value, precis_message *why)
 static int check_heads(const precis_problem *p, precis_message *why)
 {
   if (p->heads < 1 || p->heads > PRECIS_HEADS_MAX)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "heads is %d, must be from 1 to %d", p->heads,
-                              PRECIS_HEADS_MAX);
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "heads is %d, must be from 1 to %d",
+                              p->heads, PRECIS_HEADS_MAX);
   if (p->kv_heads < 1 || p->heads % p->kv_heads != 0)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "kv_heads is %d, must divide heads, which is %d",
-                              p->kv_heads, p->heads);
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "kv_heads is %d, must divide heads, which is %d", p->kv_heads,
+                              p->heads);
   return PRECIS_SUCCESS;
 }
 
@@ -49,7 +50,8 @@ static int check_count(const char *name, int64_t value, precis_message *why)
 {
   if (value >= 0)
     return PRECIS_SUCCESS;
-  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is %" PRId64 ", must not be negative", name, value);
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is %" PRId64 ", must not be negative",
+                            name, value);
 }
 
 int precis_options_check(const precis_options *options, precis_message *why)
@@ -58,12 +60,16 @@ int precis_options_check(const precis_options *options, precis_message *why)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "move is %d, which is no precis_move",
                               (int)options->move);
   if (!(options->tol >= 0) || !isfinite(options->tol))
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "tol is %g, must be finite and not negative", options->tol);
-  if (options->guarantee != PRECIS_GUARANTEE_BOUND && options->guarantee != PRECIS_GUARANTEE_SAMPLED)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "guarantee is %d, which is no precis_guarantee",
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "tol is %g, must be finite and not negative", options->tol);
+  if (options->guarantee != PRECIS_GUARANTEE_BOUND &&
+      options->guarantee != PRECIS_GUARANTEE_SAMPLED)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "guarantee is %d, which is no precis_guarantee",
                               (int)options->guarantee);
   if (options->degree < 0 || options->degree > 8)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "degree is %d, must be from 0 to 8", options->degree);
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "degree is %d, must be from 0 to 8",
+                              options->degree);
   int status = check_count("threads", options->threads, why);
   if (status == PRECIS_SUCCESS)
     status = check_count("fast_memory_bytes", options->fast_memory_bytes, why);

@@ -7,8 +7,8 @@
 
 enum { PRECIS_DIM_MAX = 256, PRECIS_HEADS_MAX = 1 << 20 };
 
-/* Fills in the defaults (kv_heads, value_dim, scale) and checks what remains. Errors: ARGUMENT, with the field and
- * its value in words; *problem is then unchanged. */
+/* Fills in the defaults (kv_heads, value_dim, scale) and checks what remains. Errors: ARGUMENT,
+ * with the field and its value in words; *problem is then unchanged. */
 int precis_problem_settle(precis_problem *problem, precis_message *why);
 
 /* The same checks for options. */

@@ -2,8 +2,8 @@
 
 #include "src/problem.h"
 
-int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q, const int64_t *position,
-                          precis_queries *queries)
+int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q,
+                          const int64_t *position, precis_queries *queries)
 {
   *queries = (precis_queries){.rows = rows, .q = q, .position = problem->causal ? position : NULL};
   return precis_partial_create(&queries->partial, rows * problem->heads, problem->value_dim);
@@ -15,7 +15,8 @@ void precis_queries_free(precis_queries *queries)
 }
 
 void precis_queries_jobs(const precis_problem *problem, const precis_queries *queries,
-                         const precis_parcel_kind *kind, int64_t key_rows, const void *parcel, precis_job *jobs)
+                         const precis_parcel_kind *kind, int64_t key_rows, const void *parcel,
+                         precis_job *jobs)
 {
   for (int h = 0; h < problem->heads; h++)
     jobs[h] = (precis_job){
@@ -37,8 +38,9 @@ double precis_queries_offset(const precis_problem *problem, const float *q, cons
   return problem->scale * sum;
 }
 
-int precis_queries_finish(const precis_problem *problem, const precis_queries *queries, int64_t first,
-                          int64_t rows, const double *k_center, const double *v_center, float *out, float *lse)
+int precis_queries_finish(const precis_problem *problem, const precis_queries *queries,
+                          int64_t first, int64_t rows, const double *k_center,
+                          const double *v_center, float *out, float *lse)
 {
   int bad = 0;
   for (int h = 0; h < problem->heads; h++) {
@@ -47,9 +49,9 @@ int precis_queries_finish(const precis_problem *problem, const precis_queries *q
       const float *q = queries->q + ((first + i) * problem->heads + h) * problem->dim;
       double offset = precis_queries_offset(problem, q, k_center + (int64_t)g * problem->dim);
       int64_t to = i * problem->heads + h;
-      bad |= precis_partial_finish(&queries->partial, h * queries->rows + first + i, problem->value_dim,
-                                   v_center + (int64_t)g * problem->value_dim, offset,
-                                   out + to * problem->value_dim, lse + to);
+      bad |= precis_partial_finish(&queries->partial, h * queries->rows + first + i,
+                                   problem->value_dim, v_center + (int64_t)g * problem->value_dim,
+                                   offset, out + to * problem->value_dim, lse + to);
     }
   }
   return bad;

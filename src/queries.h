@@ -17,18 +17,20 @@ typedef struct precis_queries {
 } precis_queries;
 
 /* Takes the rows and allocates their partials. Errors: MEMORY. */
-int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q, const int64_t *position,
-                          precis_queries *queries);
+int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q,
+                          const int64_t *position, precis_queries *queries);
 void precis_queries_free(precis_queries *queries);
 
 /* Fills jobs[0..heads): every head against its tile of a parcel of all key/value heads. */
 void precis_queries_jobs(const precis_problem *problem, const precis_queries *queries,
-                         const precis_parcel_kind *kind, int64_t key_rows, const void *parcel, precis_job *jobs);
+                         const precis_parcel_kind *kind, int64_t key_rows, const void *parcel,
+                         precis_job *jobs);
 
-/* Writes rows [first, first + rows) as results: out rows x heads x value_dim, lse rows x heads. Returns 0, or -1 if a result
- * is not finite. */
-int precis_queries_finish(const precis_problem *problem, const precis_queries *queries, int64_t first,
-                          int64_t rows, const double *k_center, const double *v_center, float *out, float *lse);
+/* Writes rows [first, first + rows) as results: out rows x heads x value_dim, lse rows x heads.
+ * Returns 0, or -1 if a result is not finite. */
+int precis_queries_finish(const precis_problem *problem, const precis_queries *queries,
+                          int64_t first, int64_t rows, const double *k_center,
+                          const double *v_center, float *out, float *lse);
 
 /* scale <q, center>, what centring took from the scores of a query. */
 double precis_queries_offset(const precis_problem *problem, const float *q, const double *center);

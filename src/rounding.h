@@ -14,7 +14,8 @@ typedef struct precis_rounding {
   int roundings;     /* of partials to float32 on their way */
 } precis_rounding;
 
-/* A bound on |out - true| / (largest - smallest value of the column), for every row and column, before out is rounded to float32. */
+/* A bound on |out - true| / (largest - smallest value of the column), for every row and column,
+ * before out is rounded to float32. */
 double precis_rounding_bound(const precis_rounding *rounding);
 
 #endif

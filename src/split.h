@@ -1,7 +1,8 @@
 /* split.h - cutting the work of an attend evenly over the ranks, for the heads move
  *
- * The work is heads x queries, head after head, each pair of a query and a key it sees counting once. A cut is a place in
- * that order; rank r works between cuts r and r + 1, on pieces of consecutive heads. */
+ * The work is heads x queries, head after head, each pair of a query and a key it sees counting
+ * once. A cut is a place in that order; rank r works between cuts r and r + 1, on pieces of
+ * consecutive heads. */
 #ifndef PRECIS_SRC_SPLIT_H
 #define PRECIS_SRC_SPLIT_H
 
@@ -24,7 +25,8 @@ typedef struct precis_piece {
 /* cuts: ranks + 1. */
 void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts);
 
-/* The pieces between cuts from[0] and from[1]: how many, and piece i of them. `queries`: of the whole sequence. */
+/* The pieces between cuts from[0] and from[1]: how many, and piece i of them. `queries`: of the
+ * whole sequence. */
 int precis_split_pieces(const precis_cut *from);
 precis_piece precis_split_piece(const precis_cut *from, int64_t queries, int i);
 

@@ -19,7 +19,8 @@ static void add_row(double *restrict sums, const float *restrict x, int64_t n)
 
 void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
 {
-  int64_t k_row = (int64_t)keys->kv_heads * keys->dim, v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
+          v_row = (int64_t)keys->kv_heads * keys->value_dim;
   for (int64_t j = first; j < keys->rows; j++) {
     if (precis_keys_masked(keys, j))
       continue;
@@ -70,7 +71,8 @@ static void raise_values(const precis_extremes *view, const float *restrict v, i
   }
 }
 
-void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center, double *array)
+void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,
+                            double *array)
 {
   precis_extremes view = precis_survey_extremes_view(keys, array);
   int64_t v_row = (int64_t)keys->kv_heads * keys->value_dim;
@@ -79,8 +81,10 @@ void precis_survey_extremes(const precis_keys *keys, int64_t first, const double
       continue;
     for (int g = 0; g < keys->kv_heads; g++) {
       int64_t at = (int64_t)g * keys->dim;
-      double square = squared_distance(keys->k + j * keys->kv_heads * keys->dim + at, center + at, keys->dim);
-      double distance = sqrt(square) * (1 + 1e-12); /* not below the true one, whatever the rounding */
+      double square =
+          squared_distance(keys->k + j * keys->kv_heads * keys->dim + at, center + at, keys->dim);
+      double distance =
+          sqrt(square) * (1 + 1e-12); /* not below the true one, whatever the rounding */
       view.radius[g] = distance > view.radius[g] ? distance : view.radius[g];
     }
     raise_values(&view, keys->v + j * v_row, v_row);
@@ -99,7 +103,8 @@ static double squared_norm(const float *x, int n)
   return sum;
 }
 
-double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, int64_t *row, int *head)
+double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, int64_t *row,
+                             int *head)
 {
   double most = 0;
   for (int64_t i = 0; i < rows; i++)

@@ -1,7 +1,7 @@
 /* survey.h - what one rank learns about its keys and queries in passes of O(rows x dim)
  *
- * Softmax ignores a common shift of the keys, outputs follow a common shift of the values: both are moved to their
- * means before float32 sees them. Masked keys (bias -infinity) count nowhere. */
+ * Softmax ignores a common shift of the keys, outputs follow a common shift of the values: both are
+ * moved to their means before float32 sees them. Masked keys (bias -infinity) count nowhere. */
 #ifndef PRECIS_SRC_SURVEY_H
 #define PRECIS_SRC_SURVEY_H
 
@@ -9,17 +9,19 @@
 
 #include "src/keys.h"
 
-/* Sums over keys, laid out for one reduction: kv_heads x dim of k, kv_heads x value_dim of v, the number of keys. */
+/* Sums over keys, laid out for one reduction: kv_heads x dim of k, kv_heads x value_dim of v, the
+ * number of keys. */
 int64_t precis_survey_sums_size(const precis_keys *keys);
 /* Adds rows [first, keys->rows) to sums. */
 void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums);
 
-/* Largest values, laid out for one reduction by maximum. Views into one array of precis_survey_extremes_size() doubles. */
+/* Largest values, laid out for one reduction by maximum. Views into one array of
+ * precis_survey_extremes_size() doubles. */
 typedef struct precis_extremes {
-  double *radius;       /* kv_heads: |k - center| */
-  double *value_most;   /* kv_heads x value_dim: v */
-  double *value_least;  /* kv_heads x value_dim: -v */
-  double *bias_most;    /* 1: |bias| */
+  double *radius;      /* kv_heads: |k - center| */
+  double *value_most;  /* kv_heads x value_dim: v */
+  double *value_least; /* kv_heads x value_dim: -v */
+  double *bias_most;   /* 1: |bias| */
 } precis_extremes;
 
 int64_t precis_survey_extremes_size(const precis_keys *keys);
@@ -27,10 +29,13 @@ precis_extremes precis_survey_extremes_view(const precis_keys *keys, double *arr
 /* -infinity (0 for the radius and the bias) where no key was seen. */
 void precis_survey_extremes_clear(const precis_keys *keys, double *array);
 /* Raises the extremes by rows [first, keys->rows). center: kv_heads x dim. */
-void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center, double *array);
+void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,
+                            double *array);
 
-/* The largest |q| of any row and head, or -1 if a value is not finite (*row and *head then say where). */
-double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, int64_t *row, int *head);
+/* The largest |q| of any row and head, or -1 if a value is not finite (*row and *head then say
+ * where). */
+double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, int64_t *row,
+                             int *head);
 
 /* The first row with a value that is not finite, or -1. */
 int64_t precis_survey_nonfinite(int64_t rows, int64_t row_elements, const float *x);

@@ -12,9 +12,9 @@ typedef enum precis_dtype { PRECIS_F32, PRECIS_F16, PRECIS_BF16, PRECIS_F64 } pr
 /* C order, little-endian. Row t is the part of the array at index t of axis 0. */
 typedef struct precis_tensor {
   precis_dtype dtype;
-  int axes;                           /* 1..PRECIS_TENSOR_AXES */
-  int64_t shape[PRECIS_TENSOR_AXES];  /* each >= 0; the product of all, in bytes, fits int64_t */
-  int64_t offset;                     /* of the first byte, from the start of the file */
+  int axes;                          /* 1..PRECIS_TENSOR_AXES */
+  int64_t shape[PRECIS_TENSOR_AXES]; /* each >= 0; the product of all, in bytes, fits int64_t */
+  int64_t offset;                    /* of the first byte, from the start of the file */
 } precis_tensor;
 
 int64_t precis_dtype_size(precis_dtype dtype);
@@ -32,8 +32,8 @@ typedef struct precis_shape_text {
 precis_shape_text precis_tensor_shape_text(const precis_tensor *tensor);
 
 /* Converts count elements of `dtype` at `raw` (little-endian, unaligned) to float32. An F64 beyond
- * the range of float32 becomes an infinity (the finite check finds it later). raw and out may be the
- * same address only if dtype is PRECIS_F32. */
+ * the range of float32 becomes an infinity (the finite check finds it later). raw and out may be
+ * the same address only if dtype is PRECIS_F32. */
 void precis_dtype_to_f32(precis_dtype dtype, const void *raw, int64_t count, float *out);
 
 /* The index of the first value that is not finite, or count. With may_mask -infinity counts as

@@ -1,8 +1,7 @@
 #include "src/visible.h"
 
-
-/* Pairs of `rows` queries at consecutive positions: none before position 0, a triangle up to the last key, then all. A double
- * is exact to 2^53 pairs and close beyond. */
+/* Pairs of `rows` queries at consecutive positions: none before position 0, a triangle up to the
+ * last key, then all. A double is exact to 2^53 pairs and close beyond. */
 static double pairs_from(const precis_query_map *map, int64_t position, int64_t rows)
 {
   if (!map->causal)
@@ -55,7 +54,8 @@ int64_t precis_visible_split(const precis_query_map *map, double pairs)
   int rank = 0;
   double before = 0;
   for (; rank < map->ranks; rank++) {
-    double here = pairs_from(map, map->first_position[rank], map->start[rank + 1] - map->start[rank]);
+    double here =
+        pairs_from(map, map->first_position[rank], map->start[rank + 1] - map->start[rank]);
     if (before + here >= pairs)
       break;
     before += here;

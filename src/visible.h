@@ -1,7 +1,7 @@
 /* visible.h - how much the queries of each rank see
  *
- * A rank's queries are at consecutive positions; the sequence has keys at positions 0 .. keys - 1, and a causal query at
- * position p sees the keys at positions <= p. */
+ * A rank's queries are at consecutive positions; the sequence has keys at positions 0 .. keys - 1,
+ * and a causal query at position p sees the keys at positions <= p. */
 #ifndef PRECIS_SRC_VISIBLE_H
 #define PRECIS_SRC_VISIBLE_H
 

@@ -2,7 +2,8 @@
 #include <stdio.h>
 
 enum { ROWS = 500, HEADS = 4, DIM = 64 }; /* rows: this rank's share of the sequence */
-static float q[ROWS * HEADS * DIM], k[ROWS * HEADS * DIM], v[ROWS * HEADS * DIM], out[ROWS * HEADS * DIM];
+static float q[ROWS * HEADS * DIM], k[ROWS * HEADS * DIM], v[ROWS * HEADS * DIM],
+    out[ROWS * HEADS * DIM];
 
 int main(int argc, char **argv)
 {

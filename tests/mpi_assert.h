@@ -1,7 +1,7 @@
 /* mpi_assert.h - assertions for tests under MPI
  *
- * A lone failing assert jumps past the next collective and hangs the other ranks, so ranks vote first: all fail
- * together, and the ranks that saw the fault say so. */
+ * A lone failing assert jumps past the next collective and hangs the other ranks, so ranks vote
+ * first: all fail together, and the ranks that saw the fault say so. */
 #ifndef PRECIS_TESTS_MPI_ASSERT_H
 #define PRECIS_TESTS_MPI_ASSERT_H
 
@@ -14,7 +14,8 @@
 #include <cmocka.h>
 #include <mpi.h>
 
-static inline void assert_all_at(MPI_Comm comm, int good, const char *text, const char *file, int line)
+static inline void assert_all_at(MPI_Comm comm, int good, const char *text, const char *file,
+                                 int line)
 {
   int rank, all, mine = good != 0;
   MPI_Comm_rank(comm, &rank);
@@ -24,6 +25,7 @@ static inline void assert_all_at(MPI_Comm comm, int good, const char *text, cons
   _assert_true((uintmax_t)all, text, file, line);
 }
 
-#define assert_all(comm, condition) assert_all_at((comm), (condition), #condition, __FILE__, __LINE__)
+#define assert_all(comm, condition)                                                                \
+  assert_all_at((comm), (condition), #condition, __FILE__, __LINE__)
 
 #endif

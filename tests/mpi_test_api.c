@@ -1,4 +1,5 @@
-/* What callers meet: errors that reach every rank, outputs that stay untouched, calls repeated in any order. */
+/* What callers meet: errors that reach every rank, outputs that stay untouched, calls repeated in
+ * any order. */
 #include "tests/mpi_assert.h"
 
 #include <math.h>
@@ -26,7 +27,8 @@ static precis_attention *make(const precis_problem *problem, words *w)
 {
   precis_attention *attention = NULL;
   precis_options options = {.threads = 1, .message = keep, .context = w};
-  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, problem, &options, &attention) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD,
+             precis_create(MPI_COMM_WORLD, problem, &options, &attention) == PRECIS_SUCCESS);
   return attention;
 }
 
@@ -49,15 +51,19 @@ static void bad_problem(void **state)
     words w = {0};
     precis_options options = {.message = keep, .context = &w};
     precis_attention *attention = NULL;
-    int status = precis_create(MPI_COMM_WORLD, rank == ranks - 1 ? &bad[i] : &good, &options, &attention);
+    int status =
+        precis_create(MPI_COMM_WORLD, rank == ranks - 1 ? &bad[i] : &good, &options, &attention);
     assert_all(MPI_COMM_WORLD, status == PRECIS_ERR_ARGUMENT && attention == NULL);
     assert_all(MPI_COMM_WORLD, w.calls == 1 && strstr(w.text, " is ") != NULL);
   }
   precis_options options = {.move = (precis_move)77};
   precis_attention *attention = NULL;
-  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, &good, &options, &attention) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, NULL, NULL, &attention) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_create(MPI_COMM_WORLD, &good, NULL, NULL) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD,
+             precis_create(MPI_COMM_WORLD, &good, &options, &attention) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD,
+             precis_create(MPI_COMM_WORLD, NULL, NULL, &attention) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD,
+             precis_create(MPI_COMM_WORLD, &good, NULL, NULL) == PRECIS_ERR_ARGUMENT);
 }
 
 static void different_problems(void **state)
@@ -79,22 +85,31 @@ static void bad_rows(void **state)
   precis_attention *attention = make(&problem, &w);
   float good[] = {1, 2, 3, 4}, bad[] = {1, 2, NAN, 4}, zero = 0, nan_bias = NAN, plus = INFINITY;
   int last = rank == ranks - 1;
-  assert_all(MPI_COMM_WORLD, precis_append(attention, last ? -1 : 1, good, good, NULL) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, last ? NULL : good, good, NULL) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, last ? bad : good, good, NULL) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD,
+             precis_append(attention, last ? -1 : 1, good, good, NULL) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD,
+             precis_append(attention, 1, last ? NULL : good, good, NULL) == PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD,
+             precis_append(attention, 1, last ? bad : good, good, NULL) == PRECIS_ERR_NONFINITE);
   assert_all(MPI_COMM_WORLD, strstr(w.text, "k holds") != NULL);
-  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, last ? bad : good, NULL) == PRECIS_ERR_NONFINITE);
-  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? &nan_bias : &zero) == PRECIS_ERR_NONFINITE);
-  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? &plus : &zero) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD,
+             precis_append(attention, 1, good, last ? bad : good, NULL) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? &nan_bias : &zero) ==
+                                 PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD,
+             precis_append(attention, 1, good, good, last ? &plus : &zero) == PRECIS_ERR_NONFINITE);
   assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, last ? NULL : &zero) ==
                                  (ranks > 1 ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
   assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, NULL) == PRECIS_SUCCESS);
 
   float out[] = {7, 7, 7, 7}, lse[] = {7, 7};
   precis_report report = {.ranks = -7};
-  assert_all(MPI_COMM_WORLD, precis_attend(attention, last ? -1 : 1, good, out, lse, &report) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, last ? NULL : out, lse, &report) == PRECIS_ERR_ARGUMENT);
-  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, last ? bad : good, out, lse, &report) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, last ? -1 : 1, good, out, lse, &report) ==
+                                 PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, last ? NULL : out, lse, &report) ==
+                                 PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, last ? bad : good, out, lse, &report) ==
+                                 PRECIS_ERR_NONFINITE);
   assert_all(MPI_COMM_WORLD, out[0] == 7 && out[3] == 7 && lse[0] == 7 && report.ranks == -7);
   assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, out, NULL, NULL) == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, out[0] == 1 && out[3] == 4);
@@ -109,7 +124,8 @@ static void range(void **state)
   const precis_problem problem = {.heads = 1, .dim = 2, .scale = 1};
   words w = {0};
   precis_attention *attention = make(&problem, &w);
-  float k[] = {1e25f, -1e25f, -1e25f, 1e25f}, v[] = {1, 2, 3, 4}, q[] = {1e20f, 1e20f}, out[] = {7, 7};
+  float k[] = {1e25f, -1e25f, -1e25f, 1e25f}, v[] = {1, 2, 3, 4}, q[] = {1e20f, 1e20f},
+        out[] = {7, 7};
   assert_all(MPI_COMM_WORLD, precis_append(attention, 2, k, v, NULL) == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, q, out, NULL, NULL) == PRECIS_ERR_RANGE);
   assert_all(MPI_COMM_WORLD, out[0] == 7 && strstr(w.text, "float32") != NULL);
@@ -138,7 +154,8 @@ static void decode(void **state)
       k[t * 3 + c] = (t > 0 ? 10000.0f : 0) + (float)((t * 7 + c * 3) % 5) / 4;
     v[t] = (t > 0 ? 1000.0f : 0) + (float)(t % 3);
     int here = t % ranks == rank;
-    assert_all(MPI_COMM_WORLD, precis_append(attention, here, k + t * 3, v + t, NULL) == PRECIS_SUCCESS);
+    assert_all(MPI_COMM_WORLD,
+               precis_append(attention, here, k + t * 3, v + t, NULL) == PRECIS_SUCCESS);
     const float q[] = {0.5f, 0.25f, -0.125f, 1, -1, 0.5f};
     float out[2] = {0};
     int status = precis_attend(attention, here, q, out, NULL, NULL);
@@ -172,8 +189,9 @@ static void texts(void **state)
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bad_problem), cmocka_unit_test(different_problems), cmocka_unit_test(bad_rows),
-      cmocka_unit_test(range),       cmocka_unit_test(decode),             cmocka_unit_test(texts),
+      cmocka_unit_test(bad_problem), cmocka_unit_test(different_problems),
+      cmocka_unit_test(bad_rows),    cmocka_unit_test(range),
+      cmocka_unit_test(decode),      cmocka_unit_test(texts),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

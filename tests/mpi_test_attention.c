@@ -10,39 +10,60 @@ static const attention_case cases[] = {
     {.name = "one token", .problem = {.heads = 1, .dim = 1}, .queries = 1, .keys = 1},
     {.name = "d = 1", .problem = {.heads = 2, .dim = 1}, .queries = 40, .keys = 60},
     {.name = "plain", .problem = {.heads = 4, .dim = 64}, .queries = 150, .keys = 150},
-    {.name = "grouped", .problem = {.heads = 6, .kv_heads = 2, .dim = 32}, .queries = 97, .keys = 131},
-    {.name = "causal", .problem = {.heads = 2, .dim = 32, .causal = 1}, .queries = 333, .keys = 333, .tile_rows = 50},
-    {.name = "causal, fewer queries", .problem = {.heads = 3, .dim = 16, .causal = 1}, .queries = 61, .keys = 400},
-    {.name = "causal, more queries", .problem = {.heads = 3, .dim = 16, .causal = 1}, .queries = 90, .keys = 50},
-    {.name = "decode", .problem = {.heads = 8, .kv_heads = 2, .dim = 64, .causal = 1}, .queries = 1, .keys = 500,
+    {.name = "grouped", .problem = {.heads = 6, .kv_heads = 2, .dim = 32}, .queries = 97,
+     .keys = 131},
+    {.name = "causal", .problem = {.heads = 2, .dim = 32, .causal = 1}, .queries = 333,
+     .keys = 333, .tile_rows = 50},
+    {.name = "causal, fewer queries", .problem = {.heads = 3, .dim = 16, .causal = 1},
+     .queries = 61, .keys = 400},
+    {.name = "causal, more queries", .problem = {.heads = 3, .dim = 16, .causal = 1},
+     .queries = 90, .keys = 50},
+    {.name = "decode", .problem = {.heads = 8, .kv_heads = 2, .dim = 64, .causal = 1},
+     .queries = 1, .keys = 500,
      .appends = 7},
-    {.name = "unequal dimensions", .problem = {.heads = 2, .dim = 24, .value_dim = 33}, .queries = 70, .keys = 110},
-    {.name = "wide", .problem = {.heads = 1, .dim = 256, .value_dim = 256}, .queries = 33, .keys = 65},
+    {.name = "unequal dimensions", .problem = {.heads = 2, .dim = 24, .value_dim = 33},
+     .queries = 70, .keys = 110},
+    {.name = "wide", .problem = {.heads = 1, .dim = 256, .value_dim = 256}, .queries = 33,
+     .keys = 65},
     {.name = "scale", .problem = {.heads = 2, .dim = 8, .scale = -0.7}, .queries = 50, .keys = 70},
-    {.name = "bias", .problem = {.heads = 2, .dim = 16}, .queries = 50, .keys = 120, .bias = BIAS_RANDOM},
+    {.name = "bias", .problem = {.heads = 2, .dim = 16}, .queries = 50, .keys = 120,
+     .bias = BIAS_RANDOM},
     {.name = "mask", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 120, .keys = 120,
      .bias = BIAS_HALF_MASKED, .appends = 3},
-    {.name = "all masked", .problem = {.heads = 2, .dim = 16}, .queries = 20, .keys = 30, .bias = BIAS_ALL_MASKED},
+    {.name = "all masked", .problem = {.heads = 2, .dim = 16}, .queries = 20, .keys = 30,
+     .bias = BIAS_ALL_MASKED},
     {.name = "no keys", .problem = {.heads = 2, .dim = 16}, .queries = 20, .keys = 0},
     {.name = "no queries", .problem = {.heads = 2, .dim = 16}, .queries = 0, .keys = 20},
     {.name = "nothing", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 0, .keys = 0},
-    {.name = "more ranks than tokens", .problem = {.heads = 1, .dim = 8, .causal = 1}, .queries = 3, .keys = 2},
-    {.name = "all on the last rank", .problem = {.heads = 3, .dim = 16, .causal = 1}, .queries = 300, .keys = 300,
+    {.name = "more ranks than tokens", .problem = {.heads = 1, .dim = 8, .causal = 1},
+     .queries = 3, .keys = 2},
+    {.name = "all on the last rank", .problem = {.heads = 3, .dim = 16, .causal = 1},
+     .queries = 300, .keys = 300,
      .spread = SPREAD_LAST},
-    {.name = "uneven", .problem = {.heads = 5, .dim = 16}, .queries = 200, .keys = 220, .spread = SPREAD_RANDOM,
+    {.name = "uneven", .problem = {.heads = 5, .dim = 16}, .queries = 200, .keys = 220,
+     .spread = SPREAD_RANDOM,
      .appends = 2},
-    {.name = "rank 0 empty", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 200, .keys = 220,
+    {.name = "rank 0 empty", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 200,
+     .keys = 220,
      .spread = SPREAD_NOT_FIRST, .appends = 4, .bias = BIAS_RANDOM},
-    {.name = "positions", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 80, .keys = 100,
+    {.name = "positions", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 80,
+     .keys = 100,
      .explicit_positions = 1, .first_position = -10},
-    {.name = "positions beyond", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 80, .keys = 100,
+    {.name = "positions beyond", .problem = {.heads = 2, .dim = 16, .causal = 1}, .queries = 80,
+     .keys = 100,
      .explicit_positions = 1, .first_position = 60, .spread = SPREAD_RANDOM},
-    {.name = "offset", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256, .kind = PRECIS_KIND_OFFSET},
-    {.name = "sinks", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256, .kind = PRECIS_KIND_SINKS},
-    {.name = "unit", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256, .kind = PRECIS_KIND_UNIT},
-    {.name = "values far away", .problem = {.heads = 2, .dim = 32}, .queries = 64, .keys = 256, .value_offset = 1e4},
-    {.name = "peaked", .problem = {.heads = 2, .dim = 32}, .queries = 64, .keys = 256, .strength = 50},
-    {.name = "threads", .problem = {.heads = 3, .dim = 32, .causal = 1}, .queries = 500, .keys = 500, .threads = 3,
+    {.name = "offset", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256,
+     .kind = PRECIS_KIND_OFFSET},
+    {.name = "sinks", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256,
+     .kind = PRECIS_KIND_SINKS},
+    {.name = "unit", .problem = {.heads = 2, .dim = 64}, .queries = 64, .keys = 256,
+     .kind = PRECIS_KIND_UNIT},
+    {.name = "values far away", .problem = {.heads = 2, .dim = 32}, .queries = 64, .keys = 256,
+     .value_offset = 1e4},
+    {.name = "peaked", .problem = {.heads = 2, .dim = 32}, .queries = 64, .keys = 256,
+     .strength = 50},
+    {.name = "threads", .problem = {.heads = 3, .dim = 32, .causal = 1}, .queries = 500,
+     .keys = 500, .threads = 3,
      .tile_rows = 128},
 };
 
@@ -50,14 +71,17 @@ static void check(const attention_case *c, precis_move move)
 {
   attention_outcome o = attention_case_run(MPI_COMM_WORLD, c, move);
   int good = o.status == PRECIS_SUCCESS && o.broken == 0 && !o.bad_empty;
-  /* The promise is a worst case; what is seen must be far better wherever scores are of ordinary size. */
+  /* The promise is a worst case; what is seen must be far better wherever scores are of ordinary
+   * size. */
   if (c->strength <= 1)
     good = good && o.computed_error <= 5e-6 && o.lse_error <= 1e-5;
   if (!good)
-    fprintf(stderr, "%s, %s: status %d, error %.3g, lse error %.3g, promise %.3g, empty rows %s\n", c->name,
-            precis_move_name(move), o.status, o.error, o.lse_error, o.report.promise, o.bad_empty ? "bad" : "good");
+    fprintf(stderr, "%s, %s: status %d, error %.3g, lse error %.3g, promise %.3g, empty rows %s\n",
+            c->name, precis_move_name(move), o.status, o.error, o.lse_error, o.report.promise,
+            o.bad_empty ? "bad" : "good");
   assert_all(MPI_COMM_WORLD, good);
-  int64_t predicted = o.report.predicted_bytes[move], counted = o.report.network_bytes + o.report.node_bytes;
+  int64_t predicted = o.report.predicted_bytes[move],
+          counted = o.report.network_bytes + o.report.node_bytes;
   if (predicted != counted)
     fprintf(stderr, "%s, %s: predicted %lld bytes, counted %lld\n", c->name, precis_move_name(move),
             (long long)predicted, (long long)counted);
@@ -92,8 +116,11 @@ static void queries(void **state)
 static void balance(void **state)
 {
   (void)state;
-  const attention_case big = {.name = "balance", .problem = {.heads = 3, .dim = 8, .causal = 1}, .queries = 900,
-                              .keys = 900, .tile_rows = 64};
+  const attention_case big = {.name = "balance",
+                              .problem = {.heads = 3, .dim = 8, .causal = 1},
+                              .queries = 900,
+                              .keys = 900,
+                              .tile_rows = 64};
   for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &big, move);
     int good = o.status == PRECIS_SUCCESS &&
@@ -110,11 +137,13 @@ static void balance(void **state)
 static void automatic(void **state)
 {
   (void)state;
-  const attention_case decode = {.name = "auto", .problem = {.heads = 2, .dim = 16}, .queries = 1, .keys = 400};
+  const attention_case decode = {
+      .name = "auto", .problem = {.heads = 2, .dim = 16}, .queries = 1, .keys = 400};
   attention_outcome o = attention_case_run(MPI_COMM_WORLD, &decode, PRECIS_MOVE_AUTO);
   assert_all(MPI_COMM_WORLD, o.status == PRECIS_SUCCESS && o.report.move != PRECIS_MOVE_AUTO);
   for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
-    assert_all(MPI_COMM_WORLD, o.report.predicted_bytes[o.report.move] <= o.report.predicted_bytes[move]);
+    assert_all(MPI_COMM_WORLD,
+               o.report.predicted_bytes[o.report.move] <= o.report.predicted_bytes[move]);
   assert_all(MPI_COMM_WORLD, o.report.ranks == 1 || o.report.move == PRECIS_MOVE_QUERIES);
 }
 

@@ -16,8 +16,10 @@ static void agreement(void **state)
   (void)state;
   int last = world.ranks - 1;
   precis_message why = {""};
-  assert_all(world.comm, precis_world_agree(&world, PRECIS_SUCCESS, &why) == PRECIS_SUCCESS && why.text[0] == '\0');
-  int status = world.rank == last ? precis_message_set(&why, PRECIS_ERR_FORMAT, "from %d", last) : PRECIS_SUCCESS;
+  assert_all(world.comm, precis_world_agree(&world, PRECIS_SUCCESS, &why) == PRECIS_SUCCESS &&
+                             why.text[0] == '\0');
+  int status = world.rank == last ? precis_message_set(&why, PRECIS_ERR_FORMAT, "from %d", last)
+                                  : PRECIS_SUCCESS;
   char want[32];
   snprintf(want, sizeof want, "from %d", last);
   assert_all(world.comm, precis_world_agree(&world, status, &why) == PRECIS_ERR_FORMAT);
@@ -28,8 +30,8 @@ static void agreement(void **state)
   int same = 5;
   assert_all(world.comm, precis_world_same(&world, &same, sizeof same) == PRECIS_SUCCESS);
   same = world.rank;
-  assert_all(world.comm,
-             precis_world_same(&world, &same, sizeof same) == (last ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
+  assert_all(world.comm, precis_world_same(&world, &same, sizeof same) ==
+                             (last ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
 }
 
 /* Messages of many pieces, none at all, and the count of their bytes. */
@@ -47,8 +49,9 @@ static void transfers(void **state)
       out[i] = (char)(i * 3 + world.rank + size);
     memset(in, 0, sizeof in);
     precis_transfer sending, receiving;
-    int done = 0, good = precis_world_receive(&world, in, size, left, 3, &receiving) == PRECIS_SUCCESS &&
-                         precis_world_send(&world, out, size, right, 3, &sending) == PRECIS_SUCCESS;
+    int done = 0,
+        good = precis_world_receive(&world, in, size, left, 3, &receiving) == PRECIS_SUCCESS &&
+               precis_world_send(&world, out, size, right, 3, &sending) == PRECIS_SUCCESS;
     while (good && !done)
       good = precis_transfer_test(&receiving, &done) == PRECIS_SUCCESS;
     good = good && precis_transfer_wait(&sending) == PRECIS_SUCCESS;
@@ -58,8 +61,9 @@ static void transfers(void **state)
     bytes += size;
   }
   world.piece_bytes = PRECIS_PIECE_BYTES;
-  assert_all(world.comm, world.traffic.node_bytes + world.traffic.network_bytes - before.node_bytes -
-                                 before.network_bytes == bytes);
+  assert_all(world.comm, world.traffic.node_bytes + world.traffic.network_bytes -
+                                 before.node_bytes - before.network_bytes ==
+                             bytes);
 }
 
 /* Every rank but the root has a parent that has it as a child. */
@@ -91,8 +95,10 @@ static void rows(void **state)
       start[r] = n * r * r / world.ranks / world.ranks;
     precis_layout home = precis_layout_consecutive(world.ranks, start);
     precis_layout away = precis_layout_dealt(world.ranks, n, 3);
-    int64_t here = precis_layout_share(&home, world.rank), there = precis_layout_share(&away, world.rank);
-    int64_t *index = malloc(((size_t)here + 1) * sizeof *index), *got = malloc(((size_t)there + 1) * sizeof *got);
+    int64_t here = precis_layout_share(&home, world.rank),
+            there = precis_layout_share(&away, world.rank);
+    int64_t *index = malloc(((size_t)here + 1) * sizeof *index),
+            *got = malloc(((size_t)there + 1) * sizeof *got);
     char *mark = malloc((size_t)here + 1), *got_mark = malloc((size_t)there + 1);
     for (int64_t i = 0; i < here; i++) {
       index[i] = start[world.rank] + i;

@@ -77,9 +77,11 @@ static void dealt_is_even(void **state)
   }
 }
 
-static precis_query_map make_map(int causal, int64_t keys, const int64_t *start, const int64_t *first, int ranks)
+static precis_query_map make_map(int causal, int64_t keys, const int64_t *start,
+                                 const int64_t *first, int ranks)
 {
-  return (precis_query_map){.ranks = ranks, .causal = causal, .keys = keys, .start = start, .first_position = first};
+  return (precis_query_map){
+      .ranks = ranks, .causal = causal, .keys = keys, .start = start, .first_position = first};
 }
 
 static int64_t sees(const precis_query_map *map, int64_t query)

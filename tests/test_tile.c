@@ -83,14 +83,17 @@ static int64_t seen_by(const shape *s, int query)
   return s->causal ? (int64_t)query * 31 % (s->keys + 1) : s->keys;
 }
 
-/* Scratch of exactly the promised size, partials of exactly the rows, so that sanitizers see every overstep. */
+/* Scratch of exactly the promised size, partials of exactly the rows, so that sanitizers see every
+ * overstep. */
 static void check_shape(const shape *s)
 {
   precis_problem p = {.heads = 1, .kv_heads = 1, .dim = s->dim, .value_dim = s->value_dim,
                       .scale = 1 / sqrt(s->dim), .causal = s->causal};
   precis_recipe recipe = {PRECIS_KIND_GAUSS, p, 1, 3};
-  float *q = malloc((size_t)(s->queries * s->dim) * sizeof *q), *k = malloc((size_t)(s->keys * s->dim) * sizeof *k);
-  float *v = malloc((size_t)(s->keys * s->value_dim) * sizeof *v), *bias = malloc((size_t)s->keys * sizeof *bias);
+  float *q = malloc((size_t)(s->queries * s->dim) * sizeof *q),
+        *k = malloc((size_t)(s->keys * s->dim) * sizeof *k);
+  float *v = malloc((size_t)(s->keys * s->value_dim) * sizeof *v),
+        *bias = malloc((size_t)s->keys * sizeof *bias);
   float *bias_log2 = malloc((size_t)s->keys * sizeof *bias);
   precis_generate_rows(&recipe, PRECIS_ROLE_Q, 0, s->queries, q);
   precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, s->keys, k);

@@ -102,7 +102,8 @@ static int64_t apply_scratch(const precis_bench *bench, const precis_bench_kerne
 static void run_apply(precis_bench *bench, const precis_bench_kernel *kernel)
 {
   static const double p[PRECIS_FEATURES_DEGREE_MAX + 1] = {1, 1, .5, .17},
-                      e[PRECIS_FEATURES_DEGREE_MAX + 1] = {1e-3, 0, 1e-3};
+                                                     e[PRECIS_FEATURES_DEGREE_MAX + 1] = {1e-3, 0,
+                                                                                          1e-3};
   const precis_apply_coefficients coefficients = {.a = p, .e = e};
   precis_apply_shape shape = apply_shape(bench, kernel);
   /* Any numbers will do for a summary; those of the matrices are many enough. */
@@ -168,10 +169,9 @@ static extent largest(const precis_bench *bench)
 static void fill(uint64_t seed, int64_t count, float *to)
 {
   enum { WIDTH = 128, ROWS = 4096 };
-  precis_recipe recipe = {
-      .spread = 1,
-      .seed = seed,
-      .problem = {.heads = 1, .kv_heads = 1, .dim = WIDTH, .value_dim = WIDTH}};
+  precis_recipe recipe = {.spread = 1,
+                          .seed = seed,
+                          .problem = {.heads = 1, .kv_heads = 1, .dim = WIDTH, .value_dim = WIDTH}};
   int64_t made = count / WIDTH < ROWS ? count / WIDTH : ROWS;
   precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, made, to);
   for (int64_t i = made * WIDTH; i < count; i++)
@@ -224,10 +224,9 @@ int precis_bench_create(precis_bench *bench)
 
 void precis_bench_release(precis_bench *bench)
 {
-  void *all[] = {bench->a,         bench->b,         bench->c,         bench->q,
-                 bench->k,         bench->v,         bench->partial.m, bench->partial.l,
-                 bench->partial.o, bench->num,       bench->den,       bench->env,
-                 bench->values,    bench->counts,    bench->scratch};
+  void *all[] = {bench->a,   bench->b,         bench->c,         bench->q,         bench->k,
+                 bench->v,   bench->partial.m, bench->partial.l, bench->partial.o, bench->num,
+                 bench->den, bench->env,       bench->values,    bench->counts,    bench->scratch};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     free(all[i]);
 }

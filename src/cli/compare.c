@@ -36,9 +36,9 @@ static void compare_rows(int64_t rows, int64_t width, const float *a, const floa
 static int compare_turns(precis_cli *cli, precis_file_array arrays[2], int64_t width,
                          column *columns)
 {
-  precis_turns turns = precis_turns_plan(arrays[0].tensor.shape[0], cli->world.ranks,
-                                         cli->world.rank, width * (int64_t)sizeof(float),
-                                         TURN_BYTES);
+  precis_turns turns =
+      precis_turns_plan(arrays[0].tensor.shape[0], cli->world.ranks, cli->world.rank,
+                        width * (int64_t)sizeof(float), TURN_BYTES);
   float *rows[2] = {NULL, NULL};
   int status = precis_cli_floats(cli, "rows of the first file", turns.turn_rows, width, &rows[0]);
   if (status == PRECIS_SUCCESS)

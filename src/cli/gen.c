@@ -80,7 +80,8 @@ int precis_command_gen(precis_cli *cli)
   precis_writer *writer = NULL;
   precis_watchdog_hold(&cli->watchdog);
   status = precis_writer_create(&cli->world, s->out, arrays, 3, &writer, &cli->why);
-  precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? precis_writer_aside(writer) : NULL);
+  precis_watchdog_guard(&cli->watchdog,
+                        status == PRECIS_SUCCESS ? precis_writer_aside(writer) : NULL);
   for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)
     status = write_tensor(cli, &recipe, (precis_role)i, arrays[i].shape[0], writer);
   if (status == PRECIS_SUCCESS)

@@ -44,7 +44,8 @@ static int open_writer(precis_cli *cli, const char *path, const precis_output *a
 {
   precis_watchdog_hold(&cli->watchdog);
   int status = precis_writer_create(&cli->world, path, arrays, count, writer, &cli->why);
-  precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? precis_writer_aside(*writer) : NULL);
+  precis_watchdog_guard(&cli->watchdog,
+                        status == PRECIS_SUCCESS ? precis_writer_aside(*writer) : NULL);
   return status;
 }
 

@@ -8,8 +8,8 @@ static const double QUIET_SECONDS = 2, INTERVAL = .2;
 
 void precis_progress_start(precis_progress *progress, int enabled)
 {
-  *progress = (precis_progress){.enabled = enabled && isatty(STDERR_FILENO),
-                                .started = MPI_Wtime()};
+  *progress =
+      (precis_progress){.enabled = enabled && isatty(STDERR_FILENO), .started = MPI_Wtime()};
 }
 
 void precis_progress_show(void *context, double share)

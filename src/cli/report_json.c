@@ -88,14 +88,10 @@ static json_t *seconds_object(const precis_run_report *r)
   const struct {
     const char *name;
     double seconds;
-  } all[] = {{"read", r->seconds_read},
-             {"survey", a->seconds_survey},
-             {"plan", a->seconds_plan},
-             {"summarise", a->seconds_summarise},
-             {"apply", a->seconds_apply},
-             {"exact", a->seconds_exact},
-             {"wait", a->seconds_wait},
-             {"write", r->seconds_write},
+  } all[] = {{"read", r->seconds_read},   {"survey", a->seconds_survey},
+             {"plan", a->seconds_plan},   {"summarise", a->seconds_summarise},
+             {"apply", a->seconds_apply}, {"exact", a->seconds_exact},
+             {"wait", a->seconds_wait},   {"write", r->seconds_write},
              {"total", r->seconds_total}};
   json_t *object = json_object();
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

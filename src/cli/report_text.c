@@ -9,8 +9,7 @@ double precis_report_gflops(const precis_run_report *r)
   const precis_report *a = &r->attend;
   double tokens = (double)a->keys * p->kv_heads + (double)a->queries * p->heads,
          feature_columns = (double)a->features * (p->value_dim + 1) + (double)a->count_features;
-  double flops =
-      2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
+  double flops = 2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
   return r->attend.seconds_total > 0 ? flops / r->attend.seconds_total * 1e-9 : 0;
 }
 

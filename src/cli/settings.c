@@ -101,10 +101,10 @@ static getopt_table make_table(precis_verb verb)
     if (flag->name[1] != '-')
       strcat(strcat(table.letters, flag->name + 1), flag->value ? ":" : "");
     else
-      table.options[count++] = (struct option){.name = flag->name + 2,
-                                               .has_arg = flag->value ? required_argument
-                                                                      : no_argument,
-                                               .val = FIRST_CODE + i};
+      table.options[count++] =
+          (struct option){.name = flag->name + 2,
+                          .has_arg = flag->value ? required_argument : no_argument,
+                          .val = FIRST_CODE + i};
   }
   return table;
 }

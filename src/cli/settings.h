@@ -42,7 +42,7 @@ typedef struct precis_settings {
   int64_t first_position; /* -1: not given */
   int move;               /* precis_move */
   int64_t degree;
-  int64_t verify, rows;   /* rows to sample */
+  int64_t verify, rows; /* rows to sample */
   int64_t threads, fast_memory;
   double timeout; /* seconds, 0: none */
 

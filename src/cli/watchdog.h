@@ -27,9 +27,9 @@ int precis_watchdog_start(precis_watchdog *watchdog, double seconds, int rank, i
 void precis_watchdog_stop(precis_watchdog *watchdog);
 void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase);
 
-/* Around the making of a file that is written aside: guard names it (NULL: none was made), to be removed should time run
- * out. Between the two, rank 0 does not give up, or the file would be left behind; other ranks still do. Nothing
- * happens if the file is gone by then. */
+/* Around the making of a file that is written aside: guard names it (NULL: none was made), to be
+ * removed should time run out. Between the two, rank 0 does not give up, or the file would be left
+ * behind; other ranks still do. Nothing happens if the file is gone by then. */
 void precis_watchdog_hold(precis_watchdog *watchdog);
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path);
 
