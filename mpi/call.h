@@ -24,10 +24,10 @@ typedef struct precis_call {
   int prefixes;             /* summaries of causal prefixes, ... */
   precis_align align;       /* ... on rows brought in line */
   precis_task task;
-  precis_traffic before, repair; /* counted before the call, and by the repair alone */
-  int64_t repaired;
-  precis_summaries summary; /* the one that ran; arrays may be gone */
-  double bound;             /* its largest B */
+  precis_traffic before, repair;     /* counted before the call, and by the repair alone */
+  int64_t outlier_queries, repaired; /* (query, head) pairs answered exactly: planned, and not */
+  precis_summaries summary;          /* the one that ran; arrays may be gone */
+  double bound;                      /* its largest B */
   double estimate[2];      /* of the largest errors of results and lse, from sampled rows */
   double error, lse_error; /* largest certificates of this rank's rows */
   double output_rounding;  /* of a result to float32, in units of its column's range */

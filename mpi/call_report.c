@@ -79,6 +79,8 @@ static void report_summaries(const precis_call *c, precis_report *r)
   r->count_features = plan->count_features;
   r->rows_recomputed = c->repaired;
   r->bound = c->bound;
+  r->outlier_keys = c->use_kept ? c->a->kept.tokens.rows : plan->outlier_keys;
+  r->outlier_queries = c->outlier_queries;
 }
 
 /* Sums and maxima over the ranks. */

@@ -60,11 +60,17 @@ static int check_failures(precis_call *c, const precis_summary_result *result, p
     return PRECIS_ERR_MPI;
   if (failures == 0 || c->a->options.move != PRECIS_MOVE_SUMMARIES)
     return PRECIS_SUCCESS;
+  int degree = summaries_of(c)->degree;
+  int64_t rows = precis_visible_queries(&c->plan.map) * c->a->problem.heads;
+  if (c->a->options.tol > 0)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "summaries of degree %d miss the tolerance %g in %" PRId64
+                              " of %" PRId64 " rows, and exact moves are not allowed",
+                              degree, c->a->options.tol, failures, rows);
   return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                            "summaries of degree %d miss the tolerance %g in %" PRId64
-                            " of %" PRId64 " rows, and exact moves are not allowed",
-                            summaries_of(c)->degree, c->a->options.tol, failures,
-                            precis_visible_queries(&c->plan.map) * c->a->problem.heads);
+                            "summaries of degree %d prove nothing of %" PRId64 " of %" PRId64
+                            " rows, and exact moves are not allowed",
+                            degree, failures, rows);
 }
 
 static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary_result *result)
@@ -82,29 +88,44 @@ static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary
   return precis_summaries_run(task, summaries_of(c), tol, c->keeping ? &a->kept : NULL, result);
 }
 
-/* The move and the repair of what it leaves, on rows at home or in line. */
+/* Outlier queries, which were planned for, and rows whose certificate is over the tolerance, which
+ * were not: traffic for these is counted apart. A kept summary plans for neither. */
+static int answer_exactly(precis_call *c, precis_task *task, const precis_summary_result *result,
+                          precis_message *why)
+{
+  precis_world *world = &c->a->world;
+  precis_traffic start = world->traffic;
+  int status = PRECIS_SUCCESS;
+  if (isfinite(summaries_of(c)->query_rho)) {
+    status = precis_repair_run(task, result->rows + result->capacity - result->outliers,
+                               result->outliers, &c->outlier_queries);
+    status = precis_world_agree(world, status, why);
+  }
+  if (!c->use_kept)
+    start = world->traffic;
+  if (status == PRECIS_SUCCESS)
+    status = precis_repair_run(task, result->rows, result->failures, &c->repaired);
+  if (c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
+    status = precis_world_agree(world, status, why);
+    if (status == PRECIS_SUCCESS)
+      status = precis_estimate_error(task, &c->prospect.plan, c->estimate);
+  }
+  c->repair = precis_traffic_minus(&world->traffic, &start);
+  return status;
+}
+
+/* The move and what it leaves to be answered exactly, on rows at home or in line. */
 static int run_summaries_on(precis_call *c, precis_task *task, precis_message *why)
 {
-  precis_summary_result result = {.failed = NULL};
+  precis_summary_result result = {.rows = NULL};
   int status = attend_by_summaries(c, task, &result);
-  if (status != PRECIS_SUCCESS) {
-    free(result.failed); /* there where only another rank failed */
-    return status;
-  }
   c->error = result.error;
   c->lse_error = result.lse_error;
-  status = check_failures(c, &result, why);
-  if (status == PRECIS_SUCCESS) {
-    precis_traffic start = c->a->world.traffic;
-    status = precis_repair_run(task, result.failed, result.failures, &c->repaired);
-    if (c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
-      status = precis_world_agree(&c->a->world, status, why);
-      if (status == PRECIS_SUCCESS)
-        status = precis_estimate_error(task, &c->prospect.plan, c->estimate);
-    }
-    c->repair = precis_traffic_minus(&c->a->world.traffic, &start);
-  }
-  free(result.failed);
+  if (status == PRECIS_SUCCESS)
+    status = check_failures(c, &result, why);
+  if (status == PRECIS_SUCCESS)
+    status = answer_exactly(c, task, &result, why);
+  precis_summary_result_free(&result);
   return status;
 }
 

@@ -26,7 +26,8 @@ typedef struct chain {
   double before, before_weights; /* the same of all lower ranks */
   precis_summary_sums incoming;
   float *in, *out, *rounded; /* tiles */
-  precis_queries exact;
+  precis_queries exact;      /* of outlier keys and diagonal blocks */
+  precis_parcel_kind kind;   /* of those blocks: outliers are masked in them */
   precis_job *jobs;
   char *parcel;
 } chain;
@@ -47,7 +48,7 @@ static double ratio(double from, double to)
 /* Sorts the rows, whose positions ascend, by the whole blocks that they see. */
 static void group_rows(chain *c)
 {
-  const precis_keys *keys = c->work.task->keys;
+  const precis_keys *keys = c->work.keys;
   int64_t row = 0, rows = c->work.task->rows;
   for (int64_t b = 0; b <= c->blocks; b++) {
     c->first_row[b] = row;
@@ -62,7 +63,7 @@ static void group_rows(chain *c)
 
 static int64_t block_keys(const chain *c, int64_t b)
 {
-  int64_t left = c->work.task->keys->rows - b * BLOCK;
+  int64_t left = c->work.keys->rows - b * BLOCK;
   return left < BLOCK ? left : BLOCK;
 }
 
@@ -75,13 +76,13 @@ static void attend_diagonal(chain *c)
     int64_t end = first + PARCEL_BLOCKS < c->blocks ? first + PARCEL_BLOCKS : c->blocks;
     int64_t key = first * BLOCK, keys = (end - 1 - first) * BLOCK + block_keys(c, end - 1);
     int count = 0;
-    precis_parcel_pack(&task->kind, task->keys, key, keys, task->k_center, task->v_center,
+    precis_parcel_pack(&c->kind, c->work.keys, key, keys, task->k_center, task->v_center,
                        task->engine.threads, c->parcel);
     for (int64_t b = first; b < end; b++) {
       int64_t rows = c->first_row[b + 1] - c->first_row[b], skip = b * BLOCK - key;
       if (rows == 0)
         continue;
-      precis_queries_jobs(p, &c->exact, &task->kind, keys, c->parcel, c->jobs + count);
+      precis_queries_jobs(p, &c->exact, &c->kind, keys, c->parcel, c->jobs + count);
       for (int h = 0; h < p->heads; h++) {
         precis_job *job = &c->jobs[count++];
         job->rows = rows;
@@ -188,25 +189,30 @@ static int pass_on(chain *c, const precis_summary_part *part)
   return status;
 }
 
-/* The number of whole blocks that each row sees is found again by walking along. */
+/* Rows that see the same number of whole blocks. */
+typedef struct alike {
+  const chain *c;
+  int64_t blocks;
+} alike;
+
+static void collect(const void *context, const precis_summary_work *x, int g, int64_t i,
+                    precis_summary_row *row)
+{
+  const alike *a = context;
+  const chain *c = a->c;
+  if (x->task->world->rank > 0)
+    precis_summary_gather(x, g, i, &c->incoming, c->before, c->before_weights, row);
+  precis_summary_gather(x, g, i, &x->sums, c->scale[a->blocks], c->weights[a->blocks], row);
+  precis_summary_gather_queries(x, g, i, &c->exact, row);
+}
+
 static void finish_head(chain *c, int g)
 {
-  precis_summary_work *x = &c->work;
-  const precis_problem *p = x->task->problem;
-  const double log_2 = 0.693147180559945309417;
-  double o[PRECIS_FEATURES_DIM_MAX];
-  for (int64_t b = 0; b <= c->blocks; b++)
-    for (int64_t i = c->first_row[b] * x->group; i < c->first_row[b + 1] * x->group; i++) {
-      precis_summary_row row = {.m = -INFINITY, .o = o};
-      int64_t at = (g * x->group + i % x->group) * x->task->rows + i / x->group;
-      memset(o, 0, sizeof o);
-      if (x->task->world->rank > 0)
-        precis_summary_gather(x, g, i, &c->incoming, c->before, c->before_weights, &row);
-      precis_summary_gather(x, g, i, &x->sums, c->scale[b], c->weights[b], &row);
-      precis_summary_gather_exact(x, c->exact.partial.m[at] * log_2, c->exact.partial.l[at],
-                                  c->exact.partial.o + at * p->value_dim, &row);
-      precis_summary_finish(x, g, i, &row);
-    }
+  for (int64_t b = 0; b <= c->blocks; b++) {
+    alike rows = {c, b};
+    precis_summary_finish(&c->work, g, c->first_row[b] * c->work.group,
+                          c->first_row[b + 1] * c->work.group, collect, &rows);
+  }
 }
 
 static int run_head(chain *c, int g)
@@ -244,6 +250,8 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
           numbers = c->work.numbers_most;
   c->blocks = (keys + BLOCK - 1) / BLOCK;
   c->work.poll = poll;
+  c->kind = task->kind;
+  c->kind.with_bias |= c->work.keys != task->keys;
   c->first_row = precis_memory_array(c->blocks + 2, sizeof *c->first_row);
   c->scale = precis_memory_array(c->blocks + 1, sizeof *c->scale);
   c->weights = precis_memory_array(c->blocks + 1, sizeof *c->weights);
@@ -255,7 +263,7 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
   c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
   c->jobs = precis_memory_array((int64_t)p->heads * PARCEL_BLOCKS, sizeof *c->jobs);
   int64_t parcel = keys < BLOCK * PARCEL_BLOCKS ? keys : BLOCK * PARCEL_BLOCKS;
-  c->parcel = precis_memory_array(precis_parcel_bytes(&task->kind, parcel), 1);
+  c->parcel = precis_memory_array(precis_parcel_bytes(&c->kind, parcel), 1);
   int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
              c->incoming.env && c->in && c->out && c->rounded && c->jobs && c->parcel;
   return made ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
@@ -284,7 +292,9 @@ int precis_causal_run(precis_task *task, const precis_summaries *plan, double to
     for (int64_t i = 0; i < task->rows; i++)
       position[i] = task->map->first_position[task->world->rank] + i;
     group_rows(&c);
-    attend_diagonal(&c);
+    status = precis_summary_attend_outliers(&c.work, &c.exact, NULL);
+    if (status == PRECIS_SUCCESS)
+      attend_diagonal(&c);
     for (int g = 0; g < task->problem->kv_heads && status == PRECIS_SUCCESS; g++)
       status = run_head(&c, g);
     int waited = precis_task_wait(task);
@@ -292,9 +302,7 @@ int precis_causal_run(precis_task *task, const precis_summaries *plan, double to
   }
   release(&c);
   free(position);
-  if (status != PRECIS_SUCCESS) {
-    free(result->failed);
-    result->failed = NULL;
-  }
+  if (status != PRECIS_SUCCESS)
+    precis_summary_result_free(result);
   return status;
 }

@@ -5,6 +5,8 @@
 
 #include "mpi/call.h"
 #include "src/memory.h"
+#include "src/outliers.h"
+#include "src/problem.h"
 
 /* Every query sees every key, as far as positions go. */
 static int all_visible(const precis_query_map *map)
@@ -15,26 +17,42 @@ static int all_visible(const precis_query_map *map)
   return 1;
 }
 
+/* The longest of this rank's queries in each head, and the share beyond the kept plan's limit. */
+static void measure_queries(const precis_call *c, double *radius, double *outlier_share)
+{
+  const precis_problem *p = &c->a->problem;
+  const precis_summaries *plan = &c->a->kept.plan;
+  int64_t beyond = 0, pairs = c->rows * p->heads;
+  for (int g = 0; g < p->kv_heads; g++)
+    radius[g] = 0;
+  for (int64_t i = 0; i < pairs; i++) {
+    int g = precis_problem_kv_head(p, (int)(i % p->heads));
+    double norm = precis_bulk_query_radius(p->dim, 1, 1, c->q + i * p->dim, p->dim,
+                                           plan->q_center + (int64_t)g * p->dim);
+    radius[g] = fmax(radius[g], norm);
+    beyond += precis_outliers_rho(norm, plan->query_unit[g]) > plan->query_rho;
+  }
+  *outlier_share = pairs > 0 ? (double)beyond / (double)pairs : 0;
+}
+
 /* Uses the handle's summary if there is one that serves these queries. */
 static int consider_kept(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
-  int group = p->heads / p->kv_heads;
   if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
       precis_call_certificate_tol(c) <= 0)
     return PRECIS_SUCCESS;
-  double *radius = precis_memory_array(p->kv_heads, sizeof *radius);
+  double *radius = precis_memory_array(p->kv_heads + 1, sizeof *radius);
   int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
-    radius[g] = precis_bulk_query_radius(p->dim, group, c->rows, c->q + (int64_t)g * group * p->dim,
-                                         (int64_t)p->heads * p->dim,
-                                         a->kept.plan.q_center + (int64_t)g * p->dim);
-  if (status == PRECIS_SUCCESS &&
-      MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads, MPI_DOUBLE, MPI_MAX, a->world.comm))
-    status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS) {
+    measure_queries(c, radius, &radius[p->kv_heads]);
+    if (MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads + 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
+      status = PRECIS_ERR_MPI;
+  }
   if (status == PRECIS_SUCCESS)
-    status = precis_kept_check(&a->world, p, &a->survey, radius, a->appended, &a->kept);
+    status = precis_kept_check(&a->world, p, &a->survey, radius, radius[p->kv_heads], a->appended,
+                               &a->kept);
   free(radius);
   if (status != PRECIS_SUCCESS || !a->kept.valid)
     return status;

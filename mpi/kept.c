@@ -11,7 +11,10 @@
  * about the same. */
 enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024, SCALE_DRIFT = 4 };
 
-static const double BOUND_MOST = 8, HEADROOM = 1.25;
+/* With more outliers than this, building anew is better. */
+enum { TOKENS_PART = 16, TOKENS_ALWAYS = 64 };
+
+static const double HEADROOM = 1.25, OUTLIER_SHARE_MOST = 1.0 / 32;
 
 int64_t precis_kept_bytes(const precis_problem *p, const precis_summaries *plan)
 {
@@ -21,7 +24,8 @@ int64_t precis_kept_bytes(const precis_problem *p, const precis_summaries *plan)
 
 int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_kept *kept)
 {
-  precis_kept made = {.plan = *plan};
+  precis_kept made = {
+      .plan = *plan, .tokens = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim}};
   made.value_numbers = plan->features * p->value_dim;
   made.count_numbers = plan->features + plan->count_features;
   made.moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
@@ -37,7 +41,8 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
   memcpy(made.moments, plan->moments,
          (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   *kept = made;
-  plan->q_center = plan->query_radius = plan->log_scale = NULL;
+  plan->q_center = plan->key_radius = plan->query_radius = NULL;
+  plan->key_unit = plan->query_unit = plan->log_scale = NULL;
   plan->exponent = NULL;
   plan->fit = NULL;
   return PRECIS_SUCCESS;
@@ -51,6 +56,7 @@ void precis_kept_free(precis_kept *kept)
   free(kept->counts);
   free(kept->values32);
   free(kept->counts32);
+  precis_keys_free(&kept->tokens);
   *kept = (precis_kept){0};
 }
 
@@ -95,7 +101,7 @@ static int refit(precis_world *world, const precis_problem *p, const double *que
     double bound = fabs(p->scale) * query_radius[g] * plan->key_radius[g] * (1 + 1e-9), power = 1;
     if (bound <= plan->fit[g].bound)
       continue;
-    bound = fmin(bound * HEADROOM, BOUND_MOST);
+    bound = fmin(bound * HEADROOM, PRECIS_BOUND_MOST);
     double growth =
         query_radius[g] > plan->query_radius[g] ? query_radius[g] / plan->query_radius[g] : 1;
     double *moments = kept->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1);
@@ -123,15 +129,36 @@ static int in_scale(const precis_problem *p, double query_radius, const precis_s
              plan->exponent[g]) <= SCALE_DRIFT;
 }
 
+/* New keys widen the bulk where the plan has no limit; else they join the outliers. */
+static void widen_keys(const precis_problem *p, const precis_survey *survey, precis_kept *kept)
+{
+  const double *radius = survey->extremes; /* comes first, see precis_survey_extremes_view() */
+  for (int g = 0; g < p->kv_heads && isinf(kept->plan.key_rho); g++)
+    kept->plan.key_radius[g] = fmax(kept->plan.key_radius[g], radius[g]);
+}
+
+/* A limit for queries stays as long as few are beyond it. */
+static void limit_queries(const precis_problem *p, double outlier_share, double *query_radius,
+                          precis_summaries *plan)
+{
+  if (outlier_share > OUTLIER_SHARE_MOST)
+    plan->query_rho = INFINITY;
+  for (int g = 0; g < p->kv_heads && isfinite(plan->query_rho); g++)
+    query_radius[g] = fmin(query_radius[g], plan->query_radius[g]);
+}
+
 int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
-                      const double *query_radius, int64_t rows, precis_kept *kept)
+                      double *query_radius, double outlier_share, int64_t rows, precis_kept *kept)
 {
   int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART &&
-             rows - kept->rows <= ROWS_MOST;
+             rows - kept->rows <= ROWS_MOST &&
+             kept->tokens.rows <= kept->rows / TOKENS_PART + TOKENS_ALWAYS;
   int grown = 0;
+  widen_keys(p, survey, kept);
+  limit_queries(p, outlier_share, query_radius, &kept->plan);
   for (int g = 0; g < p->kv_heads && good; g++) {
     double bound = fabs(p->scale) * query_radius[g] * kept->plan.key_radius[g] * (1 + 1e-9);
-    good = bound <= BOUND_MOST && in_scale(p, query_radius[g], &kept->plan, g);
+    good = bound <= PRECIS_BOUND_MOST && in_scale(p, query_radius[g], &kept->plan, g);
     grown |= bound > kept->plan.fit[g].bound;
   }
   if (!good)
@@ -175,7 +202,7 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
   int dv = x->task->problem->value_dim;
   for (int64_t t = 0; t < precis_summary_tiles(x); t++) {
     precis_summary_part part = precis_summary_part_at(x, t);
-    int64_t rows = x->task->keys->rows, numbers = part.numbers - part.features;
+    int64_t rows = x->keys->rows, numbers = part.numbers - part.features;
     if (precis_summary_load_keys(x, part.kv_head)) {
       double most = -INFINITY;
       for (int64_t j = 0; j < rows; j++)
@@ -216,11 +243,15 @@ static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t fir
   adding.keys = &rows;
   adding.rows = 0;
   int made = precis_summary_work_create(&adding, &kept->plan, 0, &none, &work);
+  if (made == PRECIS_SUCCESS)
+    made = precis_keys_reserve(&kept->tokens, work.split.tokens.rows, 1);
   status = precis_world_agree(task->world, status == PRECIS_SUCCESS ? made : status, NULL);
-  if (status == PRECIS_SUCCESS)
+  if (status == PRECIS_SUCCESS) {
     add_rows(&work, kept);
+    precis_keys_append(&kept->tokens, &work.split.tokens);
+  }
   precis_summary_work_free(&work);
-  free(none.failed);
+  precis_summary_result_free(&none);
   return status;
 }
 
@@ -246,43 +277,6 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
   kept->local_rows = task->keys->rows;
   free(counts);
   free(message);
-  return status;
-}
-
-static void apply_head(precis_summary_work *x, const precis_kept *kept, int g)
-{
-  const precis_problem *p = x->task->problem;
-  const float *values = kept->values32 + g * kept->value_numbers,
-              *counts = kept->counts32 + g * kept->count_numbers;
-  double o[PRECIS_FEATURES_DIM_MAX];
-  precis_summary_load_queries(x, g);
-  precis_summary_apply_whole(x, g, values, counts);
-  for (int64_t i = 0; i < x->task->rows * x->group; i++) {
-    precis_summary_row row = {.m = -INFINITY, .o = o};
-    memset(o, 0, sizeof(double) * (size_t)p->value_dim);
-    precis_summary_gather(x, g, i, &x->sums, kept->plan.log_scale[g], counts[0], &row);
-    precis_summary_finish(x, g, i, &row);
-  }
-}
-
-int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
-                    precis_summary_result *result)
-{
-  const precis_keys none = {
-      .kv_heads = task->keys->kv_heads, .dim = task->keys->dim, .value_dim = task->keys->value_dim};
-  precis_task applying = *task;
-  precis_summary_work work;
-  applying.keys = &none;
-  double start = MPI_Wtime();
-  int status = precis_summary_work_create(&applying, &kept->plan, tol, result, &work);
-  for (int g = 0; g < task->problem->kv_heads && status == PRECIS_SUCCESS; g++)
-    apply_head(&work, kept, g);
-  precis_summary_work_free(&work);
-  task->seconds_apply += MPI_Wtime() - start;
-  if (status != PRECIS_SUCCESS) {
-    free(result->failed);
-    result->failed = NULL;
-  }
   return status;
 }
 

@@ -3,7 +3,8 @@
  * Every rank holds the whole of it, so that queries which see all keys need no communication. Keys
  * that have come since are sent to all ranks and added, O(features (value_dim + 1)) each; old keys
  * are not touched. Centres, degrees and powers of two stay as they were when it was built;
- * polynomials are fitted anew when queries or keys grow beyond their bound. It is dropped when the
+ * polynomials are fitted anew when queries or keys grow beyond their bound, or, where the plan has
+ * a limit for keys, those beyond it join the outliers, which are kept too. It is dropped when the
  * survey moves the centres (keys doubled or drifted), when many keys come at once, and when too
  * many rows had to be repaired. */
 #ifndef PRECIS_MPI_KEPT_H
@@ -17,15 +18,16 @@
 
 typedef struct precis_kept {
   int valid;
-  int moves;             /* of the survey's centres, when it was built */
-  int64_t local_rows;    /* of this rank's keys, those in the summary */
-  int64_t rows;          /* of all ranks' */
-  precis_summaries plan; /* arrays owned, but for those of the survey */
-  double *moments;       /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
-  int64_t value_numbers,
-      count_numbers;          /* of a head: features x value_dim; features + count_features */
+  int moves;                  /* of the survey's centres, when it was built */
+  int64_t local_rows;         /* of this rank's keys, those in the summary */
+  int64_t rows;               /* of all ranks' */
+  precis_summaries plan;      /* arrays owned, but for those of the survey */
+  double *moments;            /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
+  int64_t value_numbers;      /* of a head: features x value_dim */
+  int64_t count_numbers;      /* features + count_features */
   double *values, *counts;    /* kv_heads x each */
   float *values32, *counts32; /* the same, rounded */
+  precis_keys tokens;         /* outlier keys of all ranks */
 } precis_kept;
 
 /* Bytes that keeping a summary of this plan takes on every rank. */
@@ -41,11 +43,12 @@ void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_pa
                        const float *sums);
 
 /* Collective. Whether it serves queries of this radius (kv_heads, of all ranks, around
- * plan.q_center) and `rows` keys in all: fits polynomials anew if need be. Drops it if not. Errors:
- * MPI, MEMORY. */
+ * plan.q_center), of which on some rank this share is beyond the plan's limit, and `rows` keys in
+ * all: lifts the limit where too many are, fits polynomials anew if need be. Drops it if not.
+ * Errors: MPI, MEMORY. */
 int precis_kept_check(precis_world *world, const precis_problem *problem,
-                      const precis_survey *survey, const double *query_radius, int64_t rows,
-                      precis_kept *kept);
+                      const precis_survey *survey, double *query_radius, double outlier_share,
+                      int64_t rows, precis_kept *kept);
 
 /* Collective. Adds keys that have come since. Errors: MEMORY, MPI. */
 int precis_kept_update(precis_task *task, precis_kept *kept);

@@ -10,13 +10,14 @@
 
 enum { BATCH_MOST = 1 << 14 };
 
-/* One batch of one rank's rows, ordered by head, as it travels: heads int64 counts, batch int64
- * positions, batch x dim floats. */
+/* One batch of one rank's rows, ordered by head. What travels: batch int64 positions, batch int32
+ * heads, batch x dim floats. */
 typedef struct repair {
   precis_task *task;
   const precis_failed_row *failed;
   int64_t batch; /* rows in the largest */
   int64_t *message;
+  int64_t *head_rows; /* heads: how many of the batch are of each */
   float *wire_in, *wire_out;
   char *parcel;
   precis_job *jobs;
@@ -31,14 +32,26 @@ static int by_head(const void *a, const void *b)
   return (x->row > y->row) - (x->row < y->row);
 }
 
+static int64_t message_bytes(const repair *r, int64_t rows)
+{
+  int64_t each =
+      sizeof *r->message + sizeof(int32_t) + (size_t)r->task->problem->dim * sizeof(float);
+  return rows * each;
+}
+
 static int64_t *positions_of(const repair *r)
 {
-  return r->message + r->task->problem->heads;
+  return r->message;
+}
+
+static int32_t *heads_of(const repair *r, int64_t rows)
+{
+  return (int32_t *)(r->message + rows);
 }
 
 static float *queries_of(const repair *r, int64_t rows)
 {
-  return (float *)(positions_of(r) + rows);
+  return (float *)(heads_of(r, rows) + rows);
 }
 
 static int create(repair *r)
@@ -46,17 +59,17 @@ static int create(repair *r)
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
   int64_t words = precis_partial_words(r->batch, p->value_dim), keys = task->keys->rows;
-  int64_t bytes = (p->heads + r->batch) * (int64_t)sizeof *r->message +
-                  r->batch * p->dim * (int64_t)sizeof(float);
-  r->message = precis_memory_array(bytes, 1);
+  r->message = precis_memory_array(message_bytes(r, r->batch), 1);
+  r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
   r->wire_in = precis_memory_array(words, sizeof *r->wire_in);
   r->wire_out = precis_memory_array(words, sizeof *r->wire_out);
   r->parcel = precis_memory_array(
       precis_parcel_bytes(&task->kind, keys < task->tile_rows ? keys : task->tile_rows), 1);
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   int status = precis_partial_create(&r->partial, r->batch, p->value_dim);
-  return r->message && r->wire_in && r->wire_out && r->parcel && r->jobs ? status
-                                                                         : PRECIS_ERR_MEMORY;
+  return r->message && r->head_rows && r->wire_in && r->wire_out && r->parcel && r->jobs
+             ? status
+             : PRECIS_ERR_MEMORY;
 }
 
 static void release(repair *r)
@@ -66,6 +79,7 @@ static void release(repair *r)
   free(r->parcel);
   free(r->wire_out);
   free(r->wire_in);
+  free(r->head_rows);
   free(r->message);
 }
 
@@ -73,10 +87,9 @@ static void pack(repair *r, int64_t first, int64_t rows)
 {
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
-  memset(r->message, 0, (size_t)p->heads * sizeof *r->message);
   for (int64_t i = 0; i < rows; i++) {
     const precis_failed_row *f = &r->failed[first + i];
-    r->message[f->head]++;
+    heads_of(r, rows)[i] = f->head;
     positions_of(r)[i] = task->map->first_position[task->world->rank] + f->row;
     memcpy(queries_of(r, rows) + i * p->dim, task->q + (f->row * p->heads + f->head) * p->dim,
            (size_t)p->dim * sizeof(float));
@@ -89,14 +102,17 @@ static void attend_own_keys(repair *r, int64_t rows)
   precis_task *task = r->task;
   const precis_problem *p = task->problem;
   int64_t parcels = precis_task_parcels(task, task->keys->rows);
+  memset(r->head_rows, 0, (size_t)p->heads * sizeof *r->head_rows);
+  for (int64_t i = 0; i < rows; i++)
+    r->head_rows[heads_of(r, rows)[i]]++;
   precis_partial_clear(&r->partial, rows, p->value_dim);
   for (int64_t c = 0; c < parcels; c++) {
     int64_t keys = precis_task_parcel_rows(task, task->keys->rows, c), first = 0;
     precis_parcel_pack(&task->kind, task->keys, c * task->tile_rows, keys, task->k_center,
                        task->v_center, task->engine.threads, r->parcel);
-    for (int h = 0; h < p->heads; first += r->message[h++])
+    for (int h = 0; h < p->heads; first += r->head_rows[h++])
       r->jobs[h] = (precis_job){
-          .rows = r->message[h],
+          .rows = r->head_rows[h],
           .q = queries_of(r, rows) + first * p->dim,
           .q_stride = p->dim,
           .query_position = p->causal ? positions_of(r) + first : NULL,
@@ -126,13 +142,10 @@ static int finish(repair *r, int64_t first, int64_t rows)
 /* Rows [first, first + rows) of the root's failures. */
 static int run_batch(repair *r, int root, int64_t first, int64_t rows)
 {
-  const precis_problem *p = r->task->problem;
   int at_root = r->task->world->rank == root;
-  int64_t bytes =
-      (p->heads + rows) * (int64_t)sizeof *r->message + rows * p->dim * (int64_t)sizeof(float);
   if (at_root)
     pack(r, first, rows);
-  int status = precis_spread_broadcast(r->task, root, r->message, bytes);
+  int status = precis_spread_broadcast(r->task, root, r->message, message_bytes(r, rows));
   if (status != PRECIS_SUCCESS)
     return status;
   attend_own_keys(r, rows);

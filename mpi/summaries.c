@@ -9,13 +9,15 @@
 #include "mpi/kept.h"
 #include "mpi/reduce.h"
 #include "mpi/summary_work.h"
+#include "src/cost.h"
 
 enum { SUMMARY_TAG = 20, STAGES = 3 };
 
 typedef struct pipeline {
   precis_summary_work work;
   precis_reduction stage[STAGES];
-  precis_kept *kept; /* or NULL */
+  precis_kept *kept;    /* or NULL */
+  precis_queries exact; /* of outlier keys; empty where there are none */
   double weights; /* sum of all weights of the head that is being applied: count 0 of its summary */
 } pipeline;
 
@@ -35,26 +37,21 @@ static int summarise(pipeline *p, int64_t number)
   precis_summary_part part = precis_summary_part_at(x, number);
   double start = MPI_Wtime();
   if (precis_summary_load_keys(x, part.kv_head))
-    precis_bulk_scale_weights(x->task->keys->rows, x->log_weight, x->plan->log_scale[part.kv_head],
-                              x->w);
+    precis_bulk_scale_weights(x->keys->rows, x->log_weight, x->plan->log_scale[part.kv_head], x->w);
   precis_summary_clear(x, &part);
-  precis_summary_add(x, &part, 0, x->task->keys->rows);
+  precis_summary_add(x, &part, 0, x->keys->rows);
   precis_summary_get(x, &part, stage->vector);
   x->task->seconds_summarise += MPI_Wtime() - start;
   return precis_reduction_start(stage, part.numbers);
 }
 
-/* Results of a head all of whose tiles have been applied. */
-static void finish_head(pipeline *p, int g)
+static void collect(const void *context, const precis_summary_work *x, int g, int64_t i,
+                    precis_summary_row *row)
 {
-  precis_summary_work *x = &p->work;
-  double o[PRECIS_FEATURES_DIM_MAX];
-  for (int64_t i = 0; i < x->task->rows * x->group; i++) {
-    precis_summary_row row = {.m = -INFINITY, .o = o};
-    memset(o, 0, sizeof o);
-    precis_summary_gather(x, g, i, &x->sums, x->plan->log_scale[g], p->weights, &row);
-    precis_summary_finish(x, g, i, &row);
-  }
+  const pipeline *p = context;
+  precis_summary_gather(x, g, i, &x->sums, x->plan->log_scale[g], p->weights, row);
+  if (x->plan->outlier_keys > 0)
+    precis_summary_gather_queries(x, g, i, &p->exact, row);
 }
 
 static void apply(pipeline *p, int64_t number)
@@ -70,7 +67,7 @@ static void apply(pipeline *p, int64_t number)
     precis_kept_store(p->kept, x->task->problem->value_dim, &part, sums);
   precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->sums);
   if ((number + 1) % (x->value_tiles + x->count_tiles) == 0)
-    finish_head(p, part.kv_head);
+    precis_summary_finish(x, part.kv_head, 0, x->task->rows * x->group, collect, p);
   x->task->seconds_apply += MPI_Wtime() - start;
 }
 
@@ -106,27 +103,39 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
   for (int i = 0; i < STAGES && status == PRECIS_SUCCESS; i++)
     status =
         precis_reduction_create(task->world, SUMMARY_TAG + i, p.work.numbers_most, &p.stage[i]);
+  if (status == PRECIS_SUCCESS && plan->outlier_keys > 0)
+    status = precis_queries_create(task->problem, task->rows, task->q, NULL, &p.exact);
   status = precis_world_agree(task->world, status, NULL);
   if (status == PRECIS_SUCCESS)
+    status = precis_summary_attend_outliers(&p.work, &p.exact, kept ? &kept->tokens : NULL);
+  if (status == PRECIS_SUCCESS)
     status = run_tiles(&p);
+  precis_queries_free(&p.exact);
   for (int i = 0; i < STAGES; i++)
     precis_reduction_free(&p.stage[i]);
   precis_summary_work_free(&p.work);
-  if (status != PRECIS_SUCCESS) {
-    free(result->failed);
-    result->failed = NULL;
-  }
+  if (status != PRECIS_SUCCESS)
+    precis_summary_result_free(result);
   return status;
 }
 
 void precis_summaries_release(precis_summaries *plan)
 {
   free(plan->q_center);
+  free(plan->key_radius);
   free(plan->query_radius);
+  free(plan->key_unit);
+  free(plan->query_unit);
   free(plan->log_scale);
   free(plan->exponent);
   free(plan->fit);
   *plan = (precis_summaries){0};
+}
+
+void precis_summary_result_free(precis_summary_result *result)
+{
+  free(result->rows);
+  *result = (precis_summary_result){0};
 }
 
 int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan,
@@ -134,5 +143,8 @@ int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summa
 {
   int64_t numbers = plan->features * (problem->value_dim + 1) + plan->count_features;
   int64_t chain = (ranks - 1) * numbers * (int64_t)sizeof(float);
-  return problem->kv_heads * (prefixes ? chain : precis_reduction_bytes(ranks, numbers));
+  int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
+                     plan->outlier_queries * precis_cost_outlier_query(problem);
+  return problem->kv_heads * (prefixes ? chain : precis_reduction_bytes(ranks, numbers)) +
+         outliers * (ranks - 1);
 }

@@ -16,9 +16,13 @@ typedef struct precis_summaries {
   int64_t features, count_features; /* with values; with counts only */
   double seconds;                   /* predicted */
   double *q_center;                 /* kv_heads x dim */
-  double *key_radius;               /* kv_heads: max |k - center|; borrowed */
-  double *query_radius;             /* kv_heads: max |q - q_center| */
-  double *log_scale;                /* kv_heads: largest log w */
+  double *key_radius;               /* kv_heads: max |k - center| of the bulk */
+  double *query_radius;             /* kv_heads: max |q - q_center| of the bulk */
+  double *key_unit, *query_unit;    /* kv_heads: typical norms, see src/outliers.h */
+  double key_rho, query_rho;        /* the bulk lies within these; infinity: it is all */
+  int64_t outlier_keys;             /* beyond, on all ranks */
+  int64_t outlier_queries;          /* (query, head) pairs beyond, on all ranks */
+  double *log_scale;                /* kv_heads: largest log w of the bulk */
   int *exponent;                    /* kv_heads: of the power of two, see src/bulk.h */
   precis_polynomial *fit;           /* kv_heads */
   double *moments;                  /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits; borrowed */
@@ -31,17 +35,21 @@ typedef struct precis_summaries {
 /* Frees what is not borrowed. */
 void precis_summaries_release(precis_summaries *plan);
 
-/* A (query row, head) whose certificate is over the tolerance. */
+/* A (query row, head) that has to be computed exactly. */
 typedef struct precis_failed_row {
   int64_t row;
   int head;
 } precis_failed_row;
 
 typedef struct precis_summary_result {
-  precis_failed_row *failed; /* of this rank's rows; owned */
-  int64_t failures;
+  /* Of this rank's rows: those over the tolerance from the front, outliers, of which nothing is
+   * known, from the back. Owned. */
+  precis_failed_row *rows;
+  int64_t capacity, failures, outliers;
   double error, lse_error; /* largest certificates of the other rows of this rank */
 } precis_summary_result;
+
+void precis_summary_result_free(precis_summary_result *result);
 
 struct precis_kept;
 

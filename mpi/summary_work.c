@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/certificate.h"
 #include "src/memory.h"
 #include "src/queries.h"
 
@@ -41,14 +40,27 @@ precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
                        .exponent = x->plan->exponent[g]};
 }
 
+/* This thread's part of n things: [first, end). */
+static void part_of(int64_t n, int threads, int number, int64_t *first, int64_t *end)
+{
+  *first = n * number / threads;
+  *end = n * (number + 1) / threads;
+}
+
 int precis_summary_load_keys(precis_summary_work *x, int g)
 {
   if (x->keys_of == g)
     return 0;
   precis_bulk bulk = precis_summary_bulk(x, g);
-  int64_t rows = x->task->keys->rows;
-  precis_bulk_weights(&bulk, x->task->keys, 0, rows, x->log_weight);
-  precis_bulk_keys(&bulk, x->task->keys, 0, rows, x->k, x->v);
+  int threads = x->task->engine.threads;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int i = 0; i < threads; i++) {
+    int64_t a, b;
+    part_of(x->keys->rows, threads, i, &a, &b);
+    precis_bulk_weights(&bulk, x->keys, a, b - a, x->log_weight + a);
+    precis_bulk_keys(&bulk, x->keys, a, b - a, x->k + a * x->keys->dim,
+                     x->v + a * x->keys->value_dim);
+  }
   x->keys_of = g;
   return 1;
 }
@@ -67,19 +79,19 @@ int precis_summary_load_queries(precis_summary_work *x, int g)
     return 0;
   const precis_problem *p = x->task->problem;
   precis_bulk bulk = precis_summary_bulk(x, g);
-  precis_bulk_queries(&bulk, p->dim, x->group, x->task->rows,
-                      x->task->q + (int64_t)g * x->group * p->dim, (int64_t)p->heads * p->dim, x->q,
-                      x->norm);
+  int64_t stride = (int64_t)p->heads * p->dim;
+  int threads = x->task->engine.threads;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int i = 0; i < threads; i++) {
+    int64_t a, b;
+    part_of(x->task->rows, threads, i, &a, &b);
+    precis_bulk_queries(&bulk, p->dim, x->group, b - a,
+                        x->task->q + (int64_t)g * x->group * p->dim + a * stride, stride,
+                        x->q + a * x->group * p->dim, x->norm + a * x->group);
+  }
   precis_summary_clear_sums(x, &x->sums);
   x->queries_of = g;
   return 1;
-}
-
-/* This thread's part of n things: [first, end). */
-static void part_of(int64_t n, int threads, int number, int64_t *first, int64_t *end)
-{
-  *first = n * number / threads;
-  *end = n * (number + 1) / threads;
 }
 
 void precis_summary_clear(precis_summary_work *x, const precis_summary_part *t)
@@ -163,106 +175,6 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
   }
 }
 
-/* Expresses the row by the exponent m if that is larger; returns the factor for what is added. */
-static double meet(int value_dim, double m, precis_summary_row *row)
-{
-  if (m > row->m) {
-    double keep = exp(row->m - m);
-    row->l *= keep;
-    row->t *= keep;
-    for (int c = 0; c < value_dim; c++)
-      row->o[c] *= keep;
-    row->m = m;
-  }
-  return exp(m - row->m);
-}
-
-/* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in
- * double, from which the log-scale is taken. What is left of weights that lie more than 104 below
- * it is 0 in float32, so biases of others are no larger than this. */
-static double weight_rounding(const precis_summary_work *x, int g, double log_scale)
-{
-  const precis_problem *p = x->task->problem;
-  const double *center = x->plan->q_center + (int64_t)g * p->dim;
-  double square = 0;
-  for (int c = 0; c < p->dim; c++)
-    square += center[c] * center[c];
-  double products = fabs(p->scale) * sqrt(square) * x->plan->key_radius[g];
-  return expm1((p->dim + 6) * 0x1p-52 * (2 * products + fabs(log_scale) + 104));
-}
-
-void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
-                           const precis_summary_sums *sums, double log_scale, double weights,
-                           precis_summary_row *row)
-{
-  int dv = x->task->problem->value_dim;
-  if (!(weights > 0))
-    return;
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
-                                            x->plan->wire_roundings, x->additions};
-  double bound = x->norm[i] * x->plan->key_radius[g];
-  double mass = fmax(sums->env[i], 0) +
-                weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
-  mass += 4 * weight_rounding(x, g, log_scale) *
-          (fabs(sums->den[i]) +
-           mass); /* in numerator and normaliser, see precis_certificate_rounding() */
-  double factor = meet(dv, log_scale, row);
-  row->l += factor * sums->den[i];
-  row->t += factor * mass;
-  for (int c = 0; c < dv; c++)
-    row->o[c] += factor * sums->num[i * dv + c];
-}
-
-void precis_summary_gather_exact(const precis_summary_work *x, double m, double l, const double *o,
-                                 precis_summary_row *row)
-{
-  int dv = x->task->problem->value_dim;
-  if (m == -INFINITY)
-    return;
-  double factor = meet(dv, m, row);
-  row->l += factor * l;
-  row->t += factor * l * 2 * x->plan->exact_rounding;
-  for (int c = 0; c < dv; c++)
-    row->o[c] += factor * o[c];
-}
-
-/* The row as a result; nothing seen gives zeros. */
-static void write_row(const precis_summary_work *x, int g, const precis_summary_row *row,
-                      int64_t to)
-{
-  const precis_problem *p = x->task->problem;
-  const double *center = x->task->v_center + (int64_t)g * p->value_dim;
-  float *out = x->task->out + to * p->value_dim;
-  int seen = row->m != -INFINITY;
-  for (int c = 0; c < p->value_dim; c++)
-    out[c] = seen ? (float)(row->o[c] / row->l + center[c]) : 0;
-  double offset =
-      precis_queries_offset(p, x->task->q + to * p->dim, x->task->k_center + (int64_t)g * p->dim);
-  x->task->lse[to] = seen ? (float)(row->m + log(row->l) + offset) : -INFINITY;
-}
-
-void precis_summary_finish(precis_summary_work *x, int g, int64_t index,
-                           const precis_summary_row *row)
-{
-  const precis_problem *p = x->task->problem;
-  double least[PRECIS_FEATURES_DIM_MAX], t = row->l > 0 ? row->t / row->l : INFINITY;
-  int64_t i = index / x->group, head = g * x->group + index % x->group, to = i * p->heads + head;
-  write_row(x, g, row, to);
-  if (row->m == -INFINITY || (x->plan->sampled && row->l > 0))
-    return;
-  for (int c = 0; c < p->value_dim; c++)
-    least[c] = -x->plan->value_least[(int64_t)g * p->value_dim + c];
-  precis_certificate proved =
-      precis_certificate_make(t, p->value_dim, x->task->out + to * p->value_dim,
-                              x->plan->value_most + (int64_t)g * p->value_dim, least);
-  if (!(proved.error <= x->tol)) {
-    x->result->failed[x->result->failures++] = (precis_failed_row){i, (int)head};
-    return;
-  }
-  x->result->error = fmax(x->result->error, proved.error);
-  x->result->lse_error = fmax(x->result->lse_error, proved.lse_error);
-}
-
 static int plan_shapes(precis_summary_work *x)
 {
   const precis_problem *p = x->task->problem;
@@ -298,7 +210,7 @@ static int plan_shapes(precis_summary_work *x)
 static int allocate(precis_summary_work *x)
 {
   const precis_problem *p = x->task->problem;
-  int64_t keys = x->task->keys->rows, rows = x->task->rows * x->group;
+  int64_t keys = x->keys->rows, rows = x->task->rows * x->group;
   x->values = precis_memory_array(x->numbers_most, sizeof *x->values);
   x->counts = precis_memory_array(x->numbers_most, sizeof *x->counts);
   x->scratch = precis_memory_array(x->scratch_each, (size_t)x->task->engine.threads);
@@ -311,9 +223,10 @@ static int allocate(precis_summary_work *x)
   x->sums.num = precis_memory_array(rows * p->value_dim, sizeof *x->sums.num);
   x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
   x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
-  x->result->failed = precis_memory_array(x->task->rows * p->heads, sizeof *x->result->failed);
+  x->result->capacity = x->task->rows * p->heads;
+  x->result->rows = precis_memory_array(x->result->capacity, sizeof *x->result->rows);
   int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->log_weight &&
-             x->q && x->norm && x->sums.num && x->sums.den && x->sums.env && x->result->failed;
+             x->q && x->norm && x->sums.num && x->sums.den && x->sums.env && x->result->rows;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -334,7 +247,13 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
                                 .keys_of = -1,
                                 .queries_of = -1};
   work->group = task->problem->heads / task->problem->kv_heads;
+  work->keys = task->keys;
   int status = plan_shapes(work);
+  if (status == PRECIS_SUCCESS && isfinite(plan->key_rho)) {
+    status = precis_outliers_split(task->keys, task->k_center, plan->key_unit, plan->key_rho,
+                                   &work->split);
+    work->keys = &work->split.bulk;
+  }
   return status == PRECIS_SUCCESS ? allocate(work) : status;
 }
 
@@ -344,4 +263,5 @@ void precis_summary_work_free(precis_summary_work *x)
                     x->log_weight, x->q,      x->norm,    x->sums.num, x->sums.den, x->sums.env};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
+  precis_outliers_free(&x->split);
 }

@@ -5,6 +5,8 @@
 
 #include "mpi/summaries.h"
 #include "src/apply.h"
+#include "src/outliers.h"
+#include "src/queries.h"
 #include "src/summarise.h"
 
 /* A tile of features of one head's summary. */
@@ -27,7 +29,9 @@ typedef struct precis_summary_work {
   const precis_summaries *plan;
   double tol;
   precis_summary_result *result;
-  int group; /* query heads of a key/value head */
+  int group;               /* query heads of a key/value head */
+  precis_split_keys split; /* where the plan has a limit for keys */
+  const precis_keys *keys; /* those to summarise: all of the task's, or the bulk */
   precis_summarise_shape summarise, summarise_counts;
   precis_apply_shape apply, apply_counts;
   int64_t value_tiles, count_tiles; /* of each head */
@@ -40,7 +44,7 @@ typedef struct precis_summary_work {
   float *k, *v, *w;        /* keys x dim, keys x value_dim, keys */
   double *log_weight;      /* keys */
   float *q;                /* rows x group x dim */
-  double *norm;            /* rows x group: s |q - center| */
+  double *norm;            /* rows x group: |q - center| */
   precis_summary_sums sums;
   void (*poll)(struct precis_summary_work *work); /* keeps messages moving */
   void *poll_context;
@@ -101,8 +105,23 @@ void precis_summary_gather(const precis_summary_work *work, int kv_head, int64_t
 void precis_summary_gather_exact(const precis_summary_work *work, double m, double l,
                                  const double *o, precis_summary_row *row);
 
-/* Writes the result of a row to the task and its certificate to the work's result. */
-void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t index,
-                           const precis_summary_row *row);
+/* Collective. Sends this rank's outlier keys to all ranks, each of which attends to them with all
+ * of its queries: into `exact`, and into `kept_tokens` if that is not NULL (untouched on failure).
+ * Nothing is sent where the plan has none. Errors: MEMORY, MPI. */
+int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *exact,
+                                   precis_keys *kept_tokens);
+
+/* Adds what `exact` (of all heads and rows of the task) holds of a row. */
+void precis_summary_gather_queries(const precis_summary_work *work, int kv_head, int64_t index,
+                                   const precis_queries *exact, precis_summary_row *row);
+
+/* Gathers all that is known of a row. Runs in several threads at once. */
+typedef void precis_summary_collect(const void *context, const precis_summary_work *work,
+                                    int kv_head, int64_t index, precis_summary_row *row);
+
+/* Finishes rows x group [first, end) of a head: writes results to the task, certificates to the
+ * work's result, which also lists the rows that have to be computed exactly. */
+void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t first, int64_t end,
+                           precis_summary_collect *collect, const void *context);
 
 #endif

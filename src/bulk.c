@@ -89,7 +89,7 @@ void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t ro
     for (int h = 0; h < group; h++) {
       const float *from = q + i * q_stride + (int64_t)h * dim;
       move_row(to + (i * group + h) * dim, from, bulk->q_center, factor, dim);
-      norm[i * group + h] = fabs(bulk->scale) * distance(from, bulk->q_center, dim);
+      norm[i * group + h] = distance(from, bulk->q_center, dim);
     }
 }
 

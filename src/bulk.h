@@ -40,7 +40,7 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w);
 
 /* q' of `rows` queries for all heads of the group: rows x group x dim; q points at the first head
- * of the group in rows of q_stride floats. norm: rows x group, not below s |q - c_q| * 2^0. */
+ * of the group in rows of q_stride floats. norm: rows x group, not below |q - c_q|. */
 void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
                          int64_t q_stride, float *to, double *norm);
 

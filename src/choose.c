@@ -83,6 +83,22 @@ static const double *row_of(const precis_head_sample *s, int row)
   return s->moments + (int64_t)row * PRECIS_SAMPLE_MOMENTS;
 }
 
+static double bound_of(const precis_head_sample *s, int row)
+{
+  return s->unit * s->lengths[row];
+}
+
+static int in_bulk(const precis_head_sample *s, int row)
+{
+  return bound_of(s, row) <= s->bound;
+}
+
+/* In the bulk, and quotients by its normaliser do not overflow. */
+static int usable(const precis_head_sample *s, int row)
+{
+  return in_bulk(s, row) && row_of(s, row)[PRECIS_SAMPLE_EXP] >= DBL_MIN;
+}
+
 /* The rows of largest second moment, by repeated search: there are few of either. */
 static int longest(const precis_head_sample *s, int *rows)
 {
@@ -92,8 +108,7 @@ static int longest(const precis_head_sample *s, int *rows)
     double best = -1;
     for (int row = 0; row < s->rows; row++) {
       const double *moments = row_of(s, row);
-      double spread = moments[PRECIS_SAMPLE_EXP] >= DBL_MIN ? moments[2] / moments[0]
-                                                            : -1; /* else quotients overflow */
+      double spread = usable(s, row) ? moments[2] / moments[0] : -1;
       if (spread < limit && spread > best) {
         best = spread;
         rows[count] = row;
@@ -173,24 +188,27 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
                                                             b[PRECIS_SAMPLE_DEGREE + 1] = {0},
                                                             worst = 0;
   double unit = fmax(sample->bound, 1e-20) / 4; /* powers of y in it are of about one size */
-  for (int i = 0; i < sample->rows; i++) {
+  double power[2 * PRECIS_SAMPLE_DEGREE + 1] = {1};
+  for (int p = 1; p <= 2 * PRECIS_SAMPLE_DEGREE; p++)
+    power[p] = power[p - 1] / unit;
+  for (int i = 0; i < sample->rows && degree <= PRECIS_SAMPLE_DEGREE; i++) {
     const double *row = row_of(sample, i);
-    double weight = row[PRECIS_SAMPLE_EXP] >= DBL_MIN
-                        ? row[0] / row[PRECIS_SAMPLE_EXP] / row[PRECIS_SAMPLE_EXP]
-                        : 0;
+    if (!usable(sample, i))
+      continue;
+    double weight = row[0] / row[PRECIS_SAMPLE_EXP] / row[PRECIS_SAMPLE_EXP];
     for (int p = 0; p <= degree; p++) {
-      b[p] += weight * row[PRECIS_SAMPLE_EXP + p] * pow(unit, -p);
+      b[p] += weight * row[PRECIS_SAMPLE_EXP + p] * power[p];
       for (int q = 0; q <= degree; q++)
-        a[p][q] += weight * row[p + q] * pow(unit, -p - q);
+        a[p][q] += weight * row[p + q] * power[p + q];
     }
   }
   if (degree > PRECIS_SAMPLE_DEGREE || solve(degree + 1, a, b))
     return INFINITY;
   *fit = (precis_polynomial){.degree = degree, .envelope_degree = degree, .bound = sample->bound};
   for (int p = 0; p <= degree; p++)
-    fit->a[p] = b[p] * pow(unit, -p);
+    fit->a[p] = b[p] * power[p];
   for (int i = 0; i < sample->rows; i++)
-    if (row_of(sample, i)[PRECIS_SAMPLE_EXP] >= DBL_MIN)
+    if (usable(sample, i))
       worst = fmax(worst, square_error(row_of(sample, i), degree, fit->a));
   return sqrt(worst);
 }
@@ -203,7 +221,10 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
   int failing = 0, rows = 0;
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
-    double mass = row[0] * precis_certificate_rounding(rounding, fit, sample->bounds[i]), total = 0;
+    if (!in_bulk(sample, i))
+      continue;
+    double mass = row[0] * precis_certificate_rounding(rounding, fit, bound_of(sample, i));
+    double total = 0;
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
       mass += fit->e[m] * row[m];
       total += fit->a[m] * row[m];

@@ -24,8 +24,9 @@ enum {
 typedef struct precis_head_sample {
   int rows;
   const double *moments; /* rows x PRECIS_SAMPLE_MOMENTS */
-  const double *bounds;  /* rows: of |y| in each */
-  double bound;          /* B, of all rows, not only of the sampled ones */
+  const double *lengths; /* rows: in each, |y| is at most its length times `unit` */
+  double unit;
+  double bound; /* B, of all rows of the bulk; longer ones of the sample are left out */
 } precis_head_sample;
 
 /* Adds one pair to a row's moments: a key of weight w and the score y without its separable parts.
@@ -73,7 +74,7 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments);
 double precis_choose_least_squares(const precis_head_sample *sample, int degree,
                                    precis_polynomial *fit);
 
-/* The share of sampled rows whose certificate, with rounding, would exceed tol. */
+/* The share of the sampled rows of the bulk whose certificate, with rounding, would exceed tol. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, double tol);
 

@@ -20,6 +20,16 @@ int64_t precis_cost_key_row(const precis_problem *p, int with_bias)
   return INDEX + WORD * (p->kv_heads * (int64_t)(p->dim + p->value_dim) + (with_bias != 0));
 }
 
+int64_t precis_cost_outlier_key(const precis_problem *p)
+{
+  return precis_cost_key_row(p, 1);
+}
+
+int64_t precis_cost_outlier_query(const precis_problem *p)
+{
+  return INDEX + WORD * (1 + p->dim + precis_partial_words(1, p->value_dim));
+}
+
 void precis_cost_kv_heads(const precis_problem *problem, const precis_cut *from, int64_t queries,
                           int *first, int *heads)
 {

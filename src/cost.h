@@ -28,6 +28,11 @@ int64_t precis_cost_query_row(const precis_problem *problem);
 int64_t precis_cost_output_row(const precis_problem *problem);
 int64_t precis_cost_key_row(const precis_problem *problem, int with_bias);
 
+/* Bytes of one key or query that summaries leave out, each time it travels: a key with its value,
+ * bias and position to another rank; a query of one head to another rank, and a partial back. */
+int64_t precis_cost_outlier_key(const precis_problem *problem);
+int64_t precis_cost_outlier_query(const precis_problem *problem);
+
 int64_t precis_cost_bytes(const precis_cost_input *input, precis_move move);
 
 /* The exact move with the fewest bytes (the earlier in the enumeration among equals). bytes:

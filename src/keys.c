@@ -77,6 +77,14 @@ void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, co
   keys->rows += rows;
 }
 
+void precis_keys_append(precis_keys *keys, const precis_keys *from)
+{
+  int64_t first = keys->rows;
+  precis_keys_add(keys, 0, from->rows, from->k, from->v, from->bias);
+  for (int64_t i = 0; i < from->rows; i++)
+    keys->position[first + i] = from->position[i];
+}
+
 void precis_keys_free(precis_keys *keys)
 {
   free(keys->k);

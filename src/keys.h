@@ -25,6 +25,10 @@ int precis_keys_reserve(precis_keys *keys, int64_t more, int with_bias);
 void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k,
                      const float *v, const float *bias);
 
+/* Adds all rows of `from` with their positions as they are. There must be room, and if `from` has
+ * biases an array for them. */
+void precis_keys_append(precis_keys *keys, const precis_keys *from);
+
 void precis_keys_free(precis_keys *keys);
 
 /* A key with weight zero. */

@@ -16,7 +16,7 @@
 #ifndef PRECIS_SRC_POLYNOMIAL_H
 #define PRECIS_SRC_POLYNOMIAL_H
 
-enum { PRECIS_DEGREE_MAX = 12 };
+enum { PRECIS_DEGREE_MAX = 12, PRECIS_BOUND_MOST = 8 };
 
 typedef struct precis_polynomial {
   int degree;                      /* of P */
@@ -28,7 +28,7 @@ typedef struct precis_polynomial {
 } precis_polynomial;
 
 /* Fits P of the given degree (0..12) and E of the given envelope_degree (0..12) on [-bound, bound],
- * 0 < bound <= 8.
+ * 0 < bound <= PRECIS_BOUND_MOST.
  *
  * E has every even power up to its degree, and the odd ones up to the degree of P, which cost
  * nothing: their features are in the summary for P's sake. An odd envelope_degree above degree is

@@ -137,7 +137,9 @@ typedef struct precis_report {
   int degree, envelope_degree; /* of P and of the envelope that proves it */
   int64_t features;            /* of a head's summary, with values ... */
   int64_t count_features;      /* ... and beyond them, with counts alone */
-  double bound;            /* B, no |y| is larger */
+  double bound;            /* B, no |y| is larger, outliers apart */
+  int64_t outlier_keys;    /* left out of the summary for their norms and attended to exactly */
+  int64_t outlier_queries; /* (query, head) pairs answered exactly for theirs */
   int64_t rows_recomputed; /* (query, head) pairs that were over tol and computed exactly */
   int64_t repair_bytes;    /* on the wire for them, not among the bytes below */
 

@@ -20,13 +20,14 @@ typedef struct attention_case {
   precis_problem problem;
   int64_t queries, keys;
   precis_kind kind;
-  uint64_t seed;      /* 0: 7 */
-  double strength;    /* standard deviation of the scores; 0: 1 */
-  double decay;       /* axis c of queries and keys shrinks by (1 + c)^-decay */
-  double drift;       /* so far do keys move from first to last, up one axis and down the next */
-  int64_t heavy;      /* every heavy-th key is ten times as long; 0: none */
-  int64_t long_query; /* this query (and all heads of it) is ... */
-  double length;      /* ... so many times as long; 0: as it is */
+  uint64_t seed;       /* 0: 7 */
+  double strength;     /* standard deviation of the scores; 0: 1 */
+  double decay;        /* axis c of queries and keys shrinks by (1 + c)^-decay */
+  double drift;        /* so far do keys move from first to last, up one axis and down the next */
+  int64_t heavy;       /* every heavy-th key is longer; 0: none; ... */
+  double heavy_factor; /* ... so many times; 0: 10 */
+  int64_t long_query;  /* this query (and all heads of it) is ... */
+  double length;       /* ... so many times as long; 0: as it is */
   double query_offset, key_offset, value_offset; /* added to all */
   bias_kind bias;
   double bias_factor; /* of the finite biases, which lie within 5; 0: 1 */

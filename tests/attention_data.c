@@ -38,7 +38,8 @@ static void move_keys(const attention_case *c, int64_t width, int dim, float *k)
 {
   for (int64_t i = 0; i < c->keys * width; i++) {
     int64_t key = i / width;
-    double factor = c->heavy > 0 && key % c->heavy == c->heavy - 1 ? 10 : 1;
+    double longer = c->heavy_factor > 0 ? c->heavy_factor : 10;
+    double factor = c->heavy > 0 && key % c->heavy == c->heavy - 1 ? longer : 1;
     double moved = c->drift * (double)key / (double)c->keys;
     k[i] = (float)(k[i] * factor + (i % dim % 2 ? -moved : moved));
   }

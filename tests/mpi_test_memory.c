@@ -38,7 +38,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
   return fails() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
-enum { ROWS = 6, HEADS = 2, DIM = 4 };
+enum { ROWS = 6, MANY = 80, HEADS = 2, DIM = 4 };
 
 typedef struct wish {
   precis_move move;
@@ -46,10 +46,11 @@ typedef struct wish {
   precis_guarantee guarantee;
   double tol;
   int degree;
+  int heavy; /* many rows, one of them far longer */
 } wish;
 
 /* create, append twice, attend; returns the first error. *attended: out was to be written. */
-static int run(const wish *w, const float *x, float *out, int *attended)
+static int run(const wish *w, const float *x, float *out, int *attended, int64_t *outliers)
 {
   const precis_problem problem = {.heads = HEADS, .dim = DIM, .causal = w->causal};
   const precis_options options = {.move = w->move,
@@ -59,21 +60,24 @@ static int run(const wish *w, const float *x, float *out, int *attended)
                                   .threads = 1,
                                   .fast_memory_bytes = 1 << 16,
                                   .tile_rows = 4};
-  const float bias[ROWS] = {0};
+  const float bias[MANY] = {0};
+  int rows = w->heavy ? MANY : ROWS;
+  precis_report report = {.outlier_keys = 0};
   precis_attention *attention = NULL;
   int status = precis_create(MPI_COMM_WORLD, &problem, &options, &attention);
   if (status == PRECIS_SUCCESS)
-    status = precis_append(attention, ROWS, x, x, bias);
+    status = precis_append(attention, rows, x, x, bias);
   if (status == PRECIS_SUCCESS)
     status = precis_append(attention, 1, x, x, bias);
   if (status == PRECIS_SUCCESS)
-    status = precis_attend(attention, ROWS, x, out, NULL, NULL);
+    status = precis_attend(attention, rows, x, out, NULL, &report);
+  *outliers = report.outlier_keys;
   *attended = attention != NULL && status == PRECIS_SUCCESS;
   if (*attended && w->again) {
-    float scratch[ROWS * HEADS * DIM];
+    float scratch[MANY * HEADS * DIM];
     status = precis_append(attention, 1, x, x, bias);
     if (status == PRECIS_SUCCESS)
-      status = precis_attend(attention, ROWS, x, scratch, NULL, NULL);
+      status = precis_attend(attention, rows, x, scratch, NULL, NULL);
   }
   precis_destroy(&attention);
   return status;
@@ -84,16 +88,18 @@ static void check_wish(const wish *w)
   int rank, ranks;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  float x[ROWS * HEADS * DIM], out[ROWS * HEADS * DIM];
-  for (int i = 0; i < ROWS * HEADS * DIM; i++)
+  float x[MANY * HEADS * DIM], out[MANY * HEADS * DIM];
+  for (int i = 0; i < MANY * HEADS * DIM; i++)
     x[i] = (float)(i % 7) / 7;
+  x[(MANY - 1) * HEADS * DIM] = w->heavy ? 30 : 1;
   for (int victim = 0; victim<ranks; victim += ranks> 3 ? ranks - 1 : 1) {
     int failures = 0;
     for (long k = 0;; k++) {
       out[0] = 77;
       until = rank == victim ? k : -1;
       armed = 1;
-      int attended, status = run(w, x, out, &attended), lowest, highest, reached;
+      int64_t outliers;
+      int attended, status = run(w, x, out, &attended, &outliers), lowest, highest, reached;
       armed = 0;
       int mine = until < 0 && rank == victim;
       MPI_Allreduce(&status, &lowest, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
@@ -105,8 +111,10 @@ static void check_wish(const wish *w)
       assert_all(MPI_COMM_WORLD,
                  recovered || status == (reached ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS));
       assert_all(MPI_COMM_WORLD, attended == (out[0] != 77));
-      if (!reached)
+      if (!reached) {
+        assert_all(MPI_COMM_WORLD, (outliers > 0) == w->heavy);
         break;
+      }
       failures++;
     }
     assert_all(MPI_COMM_WORLD, failures > 10);
@@ -149,6 +157,14 @@ static void summaries_causal(void **state)
   check_wish(&(wish){.move = PRECIS_MOVE_SUMMARIES, .causal = 1, .degree = 1});
 }
 
+/* With keys and queries that are left out of the summary. */
+static void summaries_outliers(void **state)
+{
+  (void)state;
+  check_wish(&(wish){.move = PRECIS_MOVE_SUMMARIES, .again = 1, .degree = 1, .heavy = 1});
+  check_wish(&(wish){.move = PRECIS_MOVE_SUMMARIES, .causal = 1, .degree = 1, .heavy = 1});
+}
+
 /* With the rows that are computed exactly to estimate the error. */
 static void summaries_sampled(void **state)
 {
@@ -167,6 +183,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(queries),
       cmocka_unit_test(summaries),
       cmocka_unit_test(summaries_causal),
+      cmocka_unit_test(summaries_outliers),
       cmocka_unit_test(summaries_sampled),
   };
   int provided;

@@ -77,10 +77,11 @@ static void throw_numbers(dice *d, attention_case *c)
   c->strength = between(d, .05, chance(d, .7) ? .5 : 3);
   c->decay = chance(d, .25) ? between(d, .2, 1.5) : 0;
   c->drift = chance(d, .25) ? between(d, .1, 3) : 0;
-  c->heavy = chance(d, .1) ? 5 + one_of(d, 100) : 0;
+  c->heavy = chance(d, .2) ? 5 + one_of(d, 400) : 0;
+  c->heavy_factor = between(d, 2, 100);
   if (chance(d, .2)) {
     c->long_query = one_of(d, (int)c->queries);
-    c->length = between(d, 1.5, 10);
+    c->length = between(d, 1.5, 50);
   }
   c->query_offset = chance(d, .15) ? between(d, .1, 10) : 0;
   c->key_offset = chance(d, .15) ? between(d, 1, 100) : 0;

@@ -168,8 +168,8 @@ static void queries(void **state)
       sums[c] -= from[c];
       assert_true(fabsl(q[i * DIM + c] + .4L * 8 * off) <= fabsl(off) * 4 * 0x1p-24L);
     }
-    assert_true(norm[i] >= .4L * sqrtl(square) && norm[i] <= .4L * sqrtl(square) * (1 + 1e-11L));
-    radius = fmax(radius, norm[i] / .4);
+    assert_true(norm[i] >= sqrtl(square) && norm[i] <= sqrtl(square) * (1 + 1e-11L));
+    radius = fmax(radius, norm[i]);
   }
   for (int c = 0; c < DIM; c++)
     assert_true(fabs(sums[c]) < 1e-12);

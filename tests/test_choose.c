@@ -25,7 +25,7 @@ static double noise(uint32_t *state)
 /* Rows whose scores lie within spread (1 + row / ROWS) of 0; their pairs stay at hand. */
 typedef struct sample {
   double w[ROWS][KEYS], y[ROWS][KEYS];
-  double moments[ROWS * PRECIS_SAMPLE_MOMENTS], bounds[ROWS];
+  double moments[ROWS * PRECIS_SAMPLE_MOMENTS], lengths[ROWS];
   precis_head_sample head;
 } sample;
 
@@ -35,7 +35,7 @@ static sample make(double spread)
   uint32_t state = 17;
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < KEYS; j++) {
-      s.bounds[i] = spread * (1 + (double)i / ROWS);
+      s.lengths[i] = spread * (1 + (double)i / ROWS);
       s.w[i][j] = exp(noise(&state));
       s.y[i][j] = spread * (1 + (double)i / ROWS) * noise(&state) * noise(&state);
       precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.y[i][j]);
@@ -47,7 +47,8 @@ static sample make(double spread)
 static void point(sample *s)
 {
   s->head.moments = s->moments;
-  s->head.bounds = s->bounds;
+  s->head.lengths = s->lengths;
+  s->head.unit = 1;
 }
 
 /* So many roundings that nothing is left, and as few as can be. */
@@ -88,6 +89,7 @@ static void moments_to_fit(void **state)
   sample s = make(1);
   sample alone = s;
   alone.head.moments = alone.moments + (ROWS - 10) * PRECIS_SAMPLE_MOMENTS;
+  alone.head.lengths = alone.lengths + (ROWS - 10);
   alone.head.rows = 10;
   point(&s);
   precis_choose_moments(&s.head, moments);

@@ -64,6 +64,9 @@ static void print_summary(const precis_report *a, FILE *stream)
   if (a->count_features > 0)
     fprintf(stream, " and %" PRId64 " counts", a->count_features);
   fprintf(stream, ", |y| <= %.3g\n", a->bound);
+  if (a->outlier_keys > 0 || a->outlier_queries > 0)
+    fprintf(stream, "outliers   %" PRId64 " keys and %" PRId64 " queries, exact\n",
+            a->outlier_keys, a->outlier_queries);
 }
 
 static void print_promise(const precis_report *a, FILE *stream)

@@ -1,0 +1,312 @@
+/* The search over degrees and limits. Known beforehand is what a summary and its outliers cost;
+ * what has to be found out, by fitting a polynomial, is how many rows would fail. So entries are
+ * tried in the order of what is known, and never where a stronger one has failed. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "mpi/study.h"
+#include "src/cost.h"
+#include "src/feature_kernel.h"
+#include "src/memory.h"
+
+/* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to
+ * avoid it. Rows that were not sampled may be worse than those that were. */
+static const double FAILURE_SECONDS = 1e9, MARGIN = 0.5, MARGIN_SECONDS = 1e6;
+
+/* More failing rows than this are a failure. */
+static const double FAILING_MOST = 0.05;
+
+/* Seconds of a fit, and the part of exact attention that may be spent on fits. */
+static const double FIT_SECONDS = 3e-3, FITS_SHARE = 0.02;
+enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32 };
+
+typedef enum state { UNKNOWN, TAKEN, KNOWN } state;
+
+typedef struct entry {
+  int candidate;
+  precis_limits limits;
+  double bound, known; /* seconds, without failing rows */
+  state state;
+  double failing, seconds; /* share of rows; seconds with them */
+} entry;
+
+typedef struct search {
+  const precis_study *study;
+  const precis_candidate *candidates;
+  entry *entries; /* by candidate, then by limits of keys, then of queries */
+  int candidate_count, each;
+  double mean_error[PRECIS_DEGREE_MAX + 1][PRECIS_LEVELS][PRECIS_LEVELS]; /* -1: not known yet */
+  double best;                                                            /* seconds */
+} search;
+
+double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)
+{
+  double rho = s->keys.rho[limits.keys] * (1 + 1e-12);
+  return isinf(rho) ? s->key_radius[g] : fmin(s->key_radius[g], rho * s->out->plan.key_unit[g]);
+}
+
+double precis_study_query_radius(const precis_study *s, int g, precis_limits limits)
+{
+  double rho = s->queries.rho[limits.queries] * (1 + 1e-12);
+  return isinf(rho) ? s->query_radius[g]
+                    : fmin(s->query_radius[g], rho * s->out->plan.query_unit[g]);
+}
+
+double precis_study_bound(const precis_study *s, int g, precis_limits limits)
+{
+  return fabs(s->a->problem.scale) * precis_study_query_radius(s, g, limits) *
+         precis_study_key_radius(s, g, limits) * (1 + 1e-9);
+}
+
+int precis_study_widest(const precis_study *s, precis_limits limits)
+{
+  int widest = 0;
+  for (int g = 1; g < s->a->problem.kv_heads; g++)
+    if (precis_study_bound(s, g, limits) > precis_study_bound(s, widest, limits))
+      widest = g;
+  return widest;
+}
+
+precis_limits precis_study_tightest(const precis_study *s)
+{
+  return (precis_limits){s->keys.count - 1, s->queries.count - 1};
+}
+
+precis_head_sample precis_study_sample(const precis_study *s, int g, precis_limits limits)
+{
+  int64_t at = ((int64_t)limits.keys * s->a->problem.kv_heads + g) * s->sampled;
+  return (precis_head_sample){.rows = s->sampled,
+                              .moments = s->moments + at * PRECIS_SAMPLE_MOMENTS,
+                              .lengths = s->lengths + (int64_t)g * s->sampled,
+                              .unit =
+                                  fabs(s->a->problem.scale) * precis_study_key_radius(s, g, limits),
+                              .bound = precis_study_bound(s, g, limits)};
+}
+
+/* The share of rows that will need repair. */
+static double failing_of(const precis_study *s, int g, precis_limits limits,
+                         const precis_candidate *c, const precis_polynomial *fit, double tol)
+{
+  /* About what precis_apply_roundings() will say, when tiles are known. */
+  int64_t additions =
+      2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
+  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK,
+                                            s->out->plan.wire_roundings, additions};
+  precis_head_sample sample = precis_study_sample(s, g, limits);
+  return precis_choose_failing(&sample, fit, &rounding, tol);
+}
+
+/* Values spread over their range by a third or so. */
+static double error_in_the_mean(const precis_head_sample *sample, int degree,
+                                precis_polynomial *fit)
+{
+  return precis_choose_least_squares(sample, degree, fit) / 3;
+}
+
+int precis_search_fit(const precis_study *s, int g, precis_limits limits, const precis_candidate *c,
+                      precis_polynomial *fit, double *failing)
+{
+  precis_head_sample sample = precis_study_sample(s, g, limits);
+  if (s->wish->sampled) {
+    *failing = error_in_the_mean(&sample, c->degree, fit) <= s->wish->tol ? 0 : 1;
+    return PRECIS_SUCCESS;
+  }
+  int status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
+  if (status == PRECIS_SUCCESS)
+    *failing = failing_of(s, g, limits, c, fit, s->wish->tol);
+  return status;
+}
+
+/* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */
+static double outlier_seconds(const precis_study *s, precis_limits limits)
+{
+  const precis_attention *a = s->a;
+  precis_rates rates = precis_rates_nominal(a->threads_least);
+  double queries = (double)precis_visible_queries(s->map), keys = (double)s->map->keys;
+  double all = precis_visible_pairs(s->map, 0, precis_visible_queries(s->map));
+  double seen = queries > 0 && keys > 0 ? all / queries / keys : 1;
+  double outlier_keys = (double)s->keys.beyond[limits.keys];
+  double outlier_queries = (double)s->queries.beyond[limits.queries];
+  double pairs = seen * (outlier_keys * queries * a->problem.heads + outlier_queries * keys);
+  double bytes = outlier_keys * (double)precis_cost_outlier_key(&a->problem) +
+                 outlier_queries * (double)precis_cost_outlier_query(&a->problem);
+  return precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, 0, pairs,
+                                     bytes * (a->world.ranks - 1));
+}
+
+/* No polynomial of this degree is near enough in the mean; with an envelope it can only be worse.
+ */
+static int hopeless(search *x, const entry *e)
+{
+  const double slack = 2;
+  int degree = x->candidates[e->candidate].degree;
+  if (degree > PRECIS_SAMPLE_DEGREE || x->study->wish->force)
+    return 0;
+  double *error = &x->mean_error[degree][e->limits.keys][e->limits.queries];
+  if (*error < 0) {
+    int g = precis_study_widest(x->study, e->limits);
+    precis_head_sample sample = precis_study_sample(x->study, g, e->limits);
+    precis_polynomial fit;
+    *error = error_in_the_mean(&sample, degree, &fit);
+  }
+  return *error > slack * x->study->wish->tol;
+}
+
+static int create(search *x, const precis_study *s, const precis_candidate *candidates, int count)
+{
+  int keys = s->keys.count, queries = s->queries.count;
+  *x = (search){.study = s,
+                .candidates = candidates,
+                .candidate_count = count,
+                .each = keys * queries,
+                .best = s->wish->force ? INFINITY : s->wish->exact_seconds + s->wish->credit};
+  x->entries = precis_memory_array((int64_t)count * x->each, sizeof *x->entries);
+  if (x->entries == NULL)
+    return PRECIS_ERR_MEMORY;
+  for (int d = 0; d <= PRECIS_DEGREE_MAX; d++)
+    for (int i = 0; i < PRECIS_LEVELS * PRECIS_LEVELS; i++)
+      x->mean_error[d][i / PRECIS_LEVELS][i % PRECIS_LEVELS] = -1;
+  for (int i = 0; i < count * x->each; i++) {
+    precis_limits limits = {i % x->each / queries, i % queries};
+    double bound = precis_study_bound(s, precis_study_widest(s, limits), limits);
+    x->entries[i] = (entry){.candidate = i / x->each,
+                            .limits = limits,
+                            .bound = bound,
+                            .known = candidates[i / x->each].seconds + outlier_seconds(s, limits),
+                            .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
+                            .failing = 1,
+                            .seconds = INFINITY};
+  }
+  return PRECIS_SUCCESS;
+}
+
+/* Something at least as strong has failed. */
+static int beaten(const search *x, const entry *e)
+{
+  const precis_candidate *c = &x->candidates[e->candidate];
+  for (int i = 0; i < x->candidate_count * x->each; i++) {
+    const entry *f = &x->entries[i];
+    const precis_candidate *d = &x->candidates[f->candidate];
+    if (f->state == KNOWN && f->bound <= PRECIS_BOUND_MOST && f->failing > FAILING_MOST &&
+        d->degree >= c->degree && d->envelope_degree >= c->envelope_degree &&
+        f->limits.keys >= e->limits.keys && f->limits.queries >= e->limits.queries)
+      return 1;
+  }
+  return 0;
+}
+
+static int worth_a_try(search *x, const entry *e)
+{
+  return e->state == UNKNOWN && e->known < x->best && !beaten(x, e) && !hopeless(x, e);
+}
+
+/* Of a candidate none of whose entries was tried: the one with the smallest bound. */
+static entry *tightest(search *x, int candidate)
+{
+  entry *best = NULL;
+  for (int i = candidate * x->each; i < (candidate + 1) * x->each; i++) {
+    entry *e = &x->entries[i];
+    if (e->state == TAKEN || (e->state == KNOWN && e->bound <= PRECIS_BOUND_MOST))
+      return NULL;
+    if (worth_a_try(x, e) && (best == NULL || e->bound < best->bound))
+      best = e;
+  }
+  return best;
+}
+
+static entry *cheapest(search *x)
+{
+  entry *best = NULL;
+  for (int i = 0; i < x->candidate_count * x->each; i++) {
+    entry *e = &x->entries[i];
+    if ((best == NULL || e->known < best->known) && worth_a_try(x, e))
+      best = e;
+  }
+  return best;
+}
+
+/* The next to try, or NULL. */
+static entry *next(search *x)
+{
+  for (int c = 0; c < x->candidate_count && x->candidates[c].seconds < x->best; c++) {
+    entry *e = tightest(x, c);
+    if (e != NULL)
+      return e;
+  }
+  return cheapest(x);
+}
+
+static double price_of(const search *x, const entry *e, const precis_polynomial *fit)
+{
+  const precis_study *s = x->study;
+  if (!s->wish->force || s->wish->sampled)
+    return e->known + e->failing * s->wish->exact_seconds;
+  int g = precis_study_widest(s, e->limits);
+  double nearly =
+      failing_of(s, g, e->limits, &x->candidates[e->candidate], fit, MARGIN * s->wish->tol);
+  return e->known + e->failing * FAILURE_SECONDS + nearly * MARGIN_SECONDS;
+}
+
+/* Each rank tries another entry, and all are told. Returns how many were tried, or an error. */
+static int try_some(search *x)
+{
+  precis_world *world = &x->study->a->world;
+  entry *some[AT_ONCE];
+  double outcome[AT_ONCE][2];
+  int count = 0, most = world->ranks < AT_ONCE ? world->ranks : AT_ONCE;
+  for (; count < most && (some[count] = next(x)) != NULL; count++) {
+    some[count]->state = TAKEN;
+    outcome[count][0] = outcome[count][1] = -1;
+  }
+  if (world->rank < count) {
+    entry *e = some[world->rank];
+    int g = precis_study_widest(x->study, e->limits);
+    precis_polynomial fit;
+    if (precis_search_fit(x->study, g, e->limits, &x->candidates[e->candidate], &fit,
+                          &e->failing) == PRECIS_SUCCESS)
+      e->seconds = price_of(x, e, &fit);
+    outcome[world->rank][0] = e->failing;
+    outcome[world->rank][1] = e->seconds;
+  }
+  if (count > 0 &&
+      MPI_Allreduce(MPI_IN_PLACE, outcome, 2 * count, MPI_DOUBLE, MPI_MAX, world->comm))
+    return PRECIS_ERR_MPI;
+  for (int i = 0; i < count; i++) {
+    some[i]->state = KNOWN;
+    some[i]->failing = outcome[i][0];
+    some[i]->seconds = outcome[i][1];
+    x->best = fmin(x->best, some[i]->seconds);
+  }
+  return count;
+}
+
+static int run(search *x)
+{
+  const precis_wish *wish = x->study->wish;
+  double allowed = FITS_LEAST + FITS_SHARE * (wish->exact_seconds + wish->credit) / FIT_SECONDS;
+  int rounds = wish->force || !(allowed < FITS_MOST) ? FITS_MOST : (int)allowed, count = 1;
+  for (int i = 0; i < rounds && count > 0; i++)
+    count = try_some(x);
+  return count < 0 ? count : PRECIS_SUCCESS;
+}
+
+int precis_search(const precis_study *study, const precis_candidate *candidates, int count,
+                  precis_found *found)
+{
+  search x;
+  int status = create(&x, study, candidates, count);
+  status = precis_world_agree(&study->a->world, status, NULL);
+  if (status == PRECIS_SUCCESS)
+    status = run(&x);
+  double best = INFINITY;
+  *found = (precis_found){.candidate = -1};
+  for (int i = 0; i < count * x.each && status == PRECIS_SUCCESS; i++)
+    if (x.entries[i].seconds < best) {
+      best = x.entries[i].seconds;
+      *found = (precis_found){.candidate = x.entries[i].candidate,
+                              .limits = x.entries[i].limits,
+                              .outlier_seconds = outlier_seconds(study, x.entries[i].limits)};
+    }
+  free(x.entries);
+  return status;
+}

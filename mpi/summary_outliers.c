@@ -1,0 +1,152 @@
+/* Outlier keys travel as tokens: every rank's to all others along trees, in batches that bound the
+ * memory, and every rank attends to them with its own queries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/spread.h"
+#include "mpi/summary_work.h"
+#include "src/cost.h"
+#include "src/memory.h"
+
+enum { BATCH_MOST = 1024 };
+
+/* A batch on its way: positions, then k, v and bias of all key/value heads. */
+typedef struct exchange {
+  precis_task *task;
+  const precis_keys *tokens; /* this rank's */
+  precis_queries *exact;
+  precis_keys *kept_tokens;
+  precis_parcel_kind kind;
+  int64_t *message;
+  char *parcel;
+  precis_job *jobs;
+  int64_t *counts; /* of each rank */
+} exchange;
+
+static int64_t message_bytes(const exchange *x, int64_t rows)
+{
+  return rows * precis_cost_outlier_key(x->task->problem);
+}
+
+static int create(exchange *x)
+{
+  const precis_task *task = x->task;
+  x->kind = task->kind;
+  x->kind.with_bias = 1;
+  x->kind.with_positions = x->exact->position != NULL;
+  x->message = precis_memory_array(message_bytes(x, BATCH_MOST), 1);
+  x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, BATCH_MOST), 1);
+  x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
+  x->counts = precis_memory_array(task->world->ranks, sizeof *x->counts);
+  return x->message && x->parcel && x->jobs && x->counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+static void release(exchange *x)
+{
+  free(x->message);
+  free(x->parcel);
+  free(x->jobs);
+  free(x->counts);
+}
+
+/* The rows of a message as keys. */
+static precis_keys view(const exchange *x, int64_t rows)
+{
+  precis_keys keys = *x->tokens;
+  keys.rows = rows;
+  keys.position = x->message;
+  keys.k = (float *)(x->message + rows);
+  keys.v = keys.k + rows * keys.kv_heads * keys.dim;
+  keys.bias = keys.v + rows * keys.kv_heads * keys.value_dim;
+  return keys;
+}
+
+static void pack(exchange *x, int64_t first, int64_t rows)
+{
+  const precis_keys *from = x->tokens;
+  precis_keys to = view(x, rows);
+  int64_t k_row = (int64_t)from->kv_heads * from->dim,
+          v_row = (int64_t)from->kv_heads * from->value_dim;
+  memcpy(to.position, from->position + first, (size_t)rows * sizeof *to.position);
+  memcpy(to.k, from->k + first * k_row, (size_t)(rows * k_row) * sizeof *to.k);
+  memcpy(to.v, from->v + first * v_row, (size_t)(rows * v_row) * sizeof *to.v);
+  memcpy(to.bias, from->bias + first, (size_t)rows * sizeof *to.bias);
+}
+
+static void attend(exchange *x, int64_t rows)
+{
+  precis_task *task = x->task;
+  precis_keys keys = view(x, rows);
+  precis_parcel_pack(&x->kind, &keys, 0, rows, task->k_center, task->v_center, task->engine.threads,
+                     x->parcel);
+  precis_queries_jobs(task->problem, x->exact, &x->kind, rows, x->parcel, x->jobs);
+  precis_task_compute(task, x->jobs, task->problem->heads);
+}
+
+static void keep(exchange *x, int64_t rows)
+{
+  precis_keys keys = view(x, rows);
+  precis_keys_append(x->kept_tokens, &keys);
+}
+
+/* All ranks know how many tokens each has, and have room for those that are kept. */
+static int prepare(exchange *x)
+{
+  precis_world *world = x->task->world;
+  int64_t total = 0;
+  int status = precis_world_agree(world, create(x), NULL);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Allgather(&x->tokens->rows, 1, MPI_INT64_T, x->counts, 1, MPI_INT64_T, world->comm))
+    status = PRECIS_ERR_MPI;
+  for (int r = 0; r < world->ranks && status == PRECIS_SUCCESS; r++)
+    total += x->counts[r];
+  if (status == PRECIS_SUCCESS && x->kept_tokens != NULL)
+    status = precis_world_agree(world, precis_keys_reserve(x->kept_tokens, total, 1), NULL);
+  return status;
+}
+
+static int run(exchange *x)
+{
+  precis_world *world = x->task->world;
+  int status = PRECIS_SUCCESS;
+  for (int root = 0; root < world->ranks; root++)
+    for (int64_t first = 0; first < x->counts[root] && status == PRECIS_SUCCESS;
+         first += BATCH_MOST) {
+      int64_t left = x->counts[root] - first, rows = left < BATCH_MOST ? left : BATCH_MOST;
+      if (root == world->rank)
+        pack(x, first, rows);
+      status = precis_spread_broadcast(x->task, root, x->message, message_bytes(x, rows));
+      if (status != PRECIS_SUCCESS)
+        break;
+      attend(x, rows);
+      if (x->kept_tokens != NULL)
+        keep(x, rows);
+    }
+  return status;
+}
+
+int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *exact,
+                                   precis_keys *kept_tokens)
+{
+  if (work->plan->outlier_keys == 0)
+    return PRECIS_SUCCESS;
+  exchange x = {.task = work->task,
+                .tokens = &work->split.tokens,
+                .exact = exact,
+                .kept_tokens = kept_tokens};
+  int status = prepare(&x);
+  if (status == PRECIS_SUCCESS)
+    status = run(&x);
+  release(&x);
+  return status;
+}
+
+void precis_summary_gather_queries(const precis_summary_work *work, int g, int64_t index,
+                                   const precis_queries *exact, precis_summary_row *row)
+{
+  const double log_2 = 0.693147180559945309417;
+  int64_t head = g * work->group + index % work->group;
+  int64_t at = head * exact->rows + index / work->group;
+  precis_summary_gather_exact(work, exact->partial.m[at] * log_2, exact->partial.l[at],
+                              exact->partial.o + at * work->task->problem->value_dim, row);
+}
