@@ -85,14 +85,14 @@ static void write_row(const precis_summary_work *x, int g, const precis_summary_
   x->task->lse[to] = seen ? (float)(row->m + log(row->l) + offset) : -INFINITY;
 }
 
-/* Rows that are to be computed exactly are few, so one list does for all threads. */
+/* From the front or from the back of one list, which has room for all. */
 static void set_aside(precis_summary_result *result, int64_t row, int64_t head, int outlier)
 {
-#pragma omp critical(precis_summary_set_aside)
-  {
-    int64_t at = outlier ? result->capacity - ++result->outliers : result->failures++;
-    result->rows[at] = (precis_failed_row){row, (int)head};
-  }
+  int64_t *count = outlier ? &result->outliers : &result->failures, number;
+#pragma omp atomic capture
+  number = (*count)++;
+  result->rows[outlier ? result->capacity - 1 - number : number] =
+      (precis_failed_row){row, (int)head};
 }
 
 static int is_outlier(const precis_summary_work *x, int g, int64_t index)
