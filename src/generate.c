@@ -6,7 +6,10 @@
 #include "src/random.h"
 
 /* Numbers of the random streams; the first three are precis_role. */
-enum { STREAM_DIRECTION = 3, STREAM_SIGN = 4 };
+enum { STREAM_DIRECTION = 3, STREAM_SIGN = 4, STREAM_MIRROR = 5 };
+
+/* So many reflections turn the axes well enough. */
+enum { MIRRORS = 8 };
 
 static const double KEY_OFFSET = 10, VALUE_OFFSET = 100;
 static const double SINK_LENGTH = 8, QUERY_PULL = 2;
@@ -58,6 +61,42 @@ static void pull(uint64_t seed, uint32_t kv_head, double length, int count, doub
     x[i] += length * direction[i];
 }
 
+/* What the deviation of an axis decays to. */
+static double decayed(double decay, int axis)
+{
+  return pow(1 + axis, -decay / 2);
+}
+
+/* A product of reflections in random planes. */
+static void turn(uint64_t seed, uint32_t kv_head, int count, double *x)
+{
+  for (int m = 0; m < MIRRORS; m++) {
+    double normal[PRECIS_DIM_MAX], product = 0;
+    precis_stream stream = {.seed = seed, .tensor = STREAM_MIRROR, .row = m, .head = kv_head};
+    precis_random_gauss(stream, count, normal);
+    make_unit(count, normal);
+    for (int i = 0; i < count; i++)
+      product += normal[i] * x[i];
+    for (int i = 0; i < count; i++)
+      x[i] -= 2 * product * normal[i];
+  }
+}
+
+static void decay_axes(const precis_recipe *recipe, precis_role role, int head, int count,
+                       double *x)
+{
+  double key_decay = recipe->decay + recipe->key_decay, variance = 0;
+  if (recipe->decay == 0 && key_decay == 0)
+    return;
+  for (int i = 0; i < count; i++)
+    variance += pow(decayed(recipe->decay, i) * decayed(key_decay, i), 2) / count;
+  for (int i = 0; i < count; i++)
+    x[i] *=
+        role == PRECIS_ROLE_K ? decayed(key_decay, i) : decayed(recipe->decay, i) / sqrt(variance);
+  int kv_head = role == PRECIS_ROLE_K ? head : precis_problem_kv_head(&recipe->problem, head);
+  turn(recipe->seed, (uint32_t)kv_head, count, x);
+}
+
 static void shape_query(const precis_recipe *recipe, int head, int count, double *x)
 {
   double factor = recipe->spread;
@@ -82,6 +121,8 @@ static void shape_key(const precis_recipe *recipe, int64_t row, int head, int co
     pull(recipe->seed, (uint32_t)head, sqrt(count), count, x);
     multiply(count, SINK_LENGTH / sqrt(2), x);
   }
+  if (recipe->heavy > 0 && row % recipe->heavy == recipe->heavy - 1)
+    multiply(count, PRECIS_HEAVY, x);
 }
 
 static void shape_value(const precis_recipe *recipe, int count, double *x)
@@ -98,6 +139,8 @@ static void make_row(const precis_recipe *recipe, precis_role role, int64_t row,
     precis_stream stream = {
         .seed = recipe->seed, .tensor = (uint8_t)role, .row = row, .head = (uint32_t)head};
     precis_random_gauss(stream, dim, x);
+    if (role != PRECIS_ROLE_V)
+      decay_axes(recipe, role, head, dim, x);
     if (role == PRECIS_ROLE_Q)
       shape_query(recipe, head, dim, x);
     else if (role == PRECIS_ROLE_K)

@@ -11,7 +11,12 @@
  *   sinks    gauss, but the first 4 tokens attract much of the weight. Each kv head has a fixed
  *            random unit vector u; queries are spread (g + 2 u), the first 4 keys are
  *            8 (g + sqrt(dim) u) / sqrt(2): 8 times as long as others, with scores of about 11 +- 8
- *            times spread. */
+ *            times spread.
+ *
+ * On top of a kind, some keys may be heavy, and variances may decay: that of axis i = 1, 2, ...
+ * like i^-decay (of keys i^-(decay + key_decay)) in axes that are turned at random, the same way
+ * for the keys and queries of a kv head; queries are then scaled to keep the deviation of scores.
+ */
 #ifndef PRECIS_SRC_GENERATE_H
 #define PRECIS_SRC_GENERATE_H
 
@@ -28,13 +33,15 @@ typedef enum precis_kind {
 
 typedef enum precis_role { PRECIS_ROLE_Q, PRECIS_ROLE_K, PRECIS_ROLE_V } precis_role;
 
-enum { PRECIS_SINKS = 4 };
+enum { PRECIS_SINKS = 4, PRECIS_HEAVY = 100 };
 
 typedef struct precis_recipe {
   precis_kind kind;
   precis_problem problem; /* settled; causal and scale play no part */
   double spread;
   uint64_t seed;
+  double decay, key_decay; /* 0: none */
+  int64_t heavy;           /* every heavy-th key is PRECIS_HEAVY times as long; 0: none */
 } precis_recipe;
 
 /* Elements of a row: heads x dim, kv_heads x dim or kv_heads x value_dim. */

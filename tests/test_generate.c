@@ -163,11 +163,72 @@ static void sinks_attract(void **state)
   free(k);
 }
 
+/* (E |k|^2)^2 / E <k, k'>^2: how many axes there are, in effect. */
+static double axes(const float *k, int rows)
+{
+  double square = 0, product = 0;
+  for (int i = 0; i < rows; i++) {
+    const float *x = k + i * KV_HEADS * DIM;
+    double own = length(x, DIM);
+    square += own * own / rows;
+    for (int j = 0; j < i; j++) {
+      double sum = 0;
+      for (int c = 0; c < DIM; c++)
+        sum += (double)x[c] * (double)k[j * KV_HEADS * DIM + c];
+      product += sum * sum / (rows * (rows - 1) / 2.0);
+    }
+  }
+  return square * square / product;
+}
+
+/* Variances like 1/i over 30 axes count as (sum 1/i)^2 / sum 1/i^2 = 9.9 of them. */
+static void decaying(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_GAUSS, .5);
+  float *white = make(&recipe, PRECIS_ROLE_K, 0, TOKENS);
+  assert_true(fabs(axes(white, TOKENS) / DIM - 1) < .1);
+  for (int keys_alone = 0; keys_alone < 2; keys_alone++) {
+    recipe.decay = !keys_alone;
+    recipe.key_decay = keys_alone;
+    float *q = make(&recipe, PRECIS_ROLE_Q, 0, TOKENS),
+          *k = make(&recipe, PRECIS_ROLE_K, 0, TOKENS);
+    assert_true(fabs(axes(k, TOKENS) / 9.9 - 1) < .15);
+    double square = 0;
+    for (int i = 0; i < TOKENS; i++)
+      for (int j = 0; j < TOKENS; j++) {
+        double score = 0;
+        for (int c = 0; c < DIM; c++)
+          score += (double)q[i * HEADS * DIM + c] * (double)k[j * KV_HEADS * DIM + c];
+        square += score * score / DIM / TOKENS / TOKENS;
+      }
+    assert_true(fabs(sqrt(square) / .5 - 1) < .1);
+    free(q);
+    free(k);
+  }
+  free(white);
+}
+
+static void heavy_keys(void **state)
+{
+  (void)state;
+  precis_recipe recipe = recipe_of(PRECIS_KIND_GAUSS, 1), plain = recipe;
+  recipe.heavy = 10;
+  float *k = make(&recipe, PRECIS_ROLE_K, 0, 40), *without = make(&plain, PRECIS_ROLE_K, 0, 40);
+  for (int i = 0; i < 40 * KV_HEADS * DIM; i++) {
+    float want = without[i] * (i / (KV_HEADS * DIM) % 10 == 9 ? PRECIS_HEAVY : 1);
+    assert_true(fabsf(k[i] - want) <= 1e-6f * fabsf(want));
+  }
+  free(k);
+  free(without);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(widths),       cmocka_unit_test(pieces_agree),
       cmocka_unit_test(spreads),      cmocka_unit_test(unit_lengths),
-      cmocka_unit_test(offset_means), cmocka_unit_test(sinks_attract)};
+      cmocka_unit_test(offset_means), cmocka_unit_test(sinks_attract),
+      cmocka_unit_test(decaying),     cmocka_unit_test(heavy_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

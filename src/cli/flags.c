@@ -43,6 +43,12 @@ const precis_flag precis_flags[] = {
     {"--spread", "S", GEN, NUMBER, AT(spread), 0, 1e6, 0, 0,
      "scales the queries so that scores have about this standard deviation (default: 1)"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
+    {"--decay", "E", GEN, NUMBER, AT(decay), 0, 10, 0, 0,
+     "variances of queries and keys decay like i^-E over axes turned at random (default: 0)"},
+    {"--key-decay", "E", GEN, NUMBER, AT(key_decay), 0, 10, 0, 0,
+     "those of keys alone, on top (default: 0)"},
+    {"--heavy", "N", GEN, SIZE, AT(heavy), 1, TOKENS_MOST, 0, 0,
+     "every N-th key is 100 times as long (default: none)"},
     {"-o", "FILE", GEN, TEXT, AT(out), 0, 0, 0, 0,
      "the .safetensors file to write: tensors q, k, v"},
 

@@ -49,7 +49,8 @@ typedef struct precis_settings {
   int64_t tokens, queries, heads, kv_heads, dim, value_dim;
   int kind; /* precis_kind, -1: not given */
   double spread;
-  int64_t seed;
+  int64_t seed, heavy;
+  double decay, key_decay;
 
   int64_t repeats;
 } precis_settings;
