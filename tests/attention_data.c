@@ -50,8 +50,10 @@ attention_data attention_data_make(const attention_case *c)
   attention_data d = {.c = c, .problem = c->problem};
   precis_problem_settle(&d.problem, NULL);
   int dim = d.problem.dim;
-  precis_recipe recipe = {c->kind, d.problem, c->strength > 0 ? c->strength : 1,
-                          c->seed ? c->seed : 7};
+  precis_recipe recipe = {.kind = c->kind,
+                          .problem = d.problem,
+                          .spread = c->strength > 0 ? c->strength : 1,
+                          .seed = c->seed ? c->seed : 7};
   int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q),
           k = precis_generate_width(&recipe, PRECIS_ROLE_K);
   int64_t v = precis_generate_width(&recipe, PRECIS_ROLE_V);

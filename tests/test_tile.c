@@ -89,7 +89,7 @@ static void check_shape(const shape *s)
 {
   precis_problem p = {.heads = 1, .kv_heads = 1, .dim = s->dim, .value_dim = s->value_dim,
                       .scale = 1 / sqrt(s->dim), .causal = s->causal};
-  precis_recipe recipe = {PRECIS_KIND_GAUSS, p, 1, 3};
+  precis_recipe recipe = {.problem = p, .spread = 1, .seed = 3};
   float *q = malloc((size_t)(s->queries * s->dim) * sizeof *q),
         *k = malloc((size_t)(s->keys * s->dim) * sizeof *k);
   float *v = malloc((size_t)(s->keys * s->value_dim) * sizeof *v),
