@@ -1,168 +1,169 @@
-/* The tiles move: parcels of keys and values go round a ring of ranks, the next one in flight while
- * the present one is computed. Each rank's share is cut into parcels; parcel c of every rank goes
- * round before parcel c + 1 starts, so that two buffers are enough. */
+/* The tiles move: parcels of keys and values go round a ring of ranks, as src/schedule_tiles.c has
+ * it. Here is what a step does on this rank. */
 #include <stdlib.h>
 
 #include "mpi/deal.h"
+#include "mpi/execute.h"
 #include "mpi/plan.h"
-#include "mpi/task.h"
+#include "src/cost.h"
 #include "src/memory.h"
 #include "src/queries.h"
-
-enum { RING_TAG = 12 };
+#include "src/schedule_build.h"
 
 typedef struct ring {
   precis_task *task;
+  precis_tiles_shape shape;
+  precis_schedule schedule;
+  int64_t *query_rows, *key_rows; /* ranks */
+  int64_t *position;              /* of queries at home */
+  float *out, *lse;               /* of queries away from home */
   const precis_keys *keys;
-  const int64_t *share; /* key rows of each rank */
+  precis_keys dealt_keys;
+  precis_dealt_queries dealt;
   precis_queries queries;
   precis_job *jobs;
-  char *present, *next; /* parcels */
-  int64_t parcels;      /* of the largest share */
 } ring;
 
-static int64_t rows_of(const ring *r, int rank, int64_t parcel)
+static int rows_created(ring *r)
 {
-  return precis_task_parcel_rows(r->task, r->share[rank], parcel);
+  const precis_task *task = r->task;
+  int64_t at_home = task->deal_queries ? 0 : task->rows;
+  r->query_rows = precis_memory_array(task->world->ranks, sizeof *r->query_rows);
+  r->key_rows = precis_memory_array(task->world->ranks, sizeof *r->key_rows);
+  r->position = precis_memory_array(at_home, sizeof *r->position);
+  if (!r->query_rows || !r->key_rows || !r->position)
+    return 0;
+  for (int64_t i = 0; i < at_home; i++)
+    r->position[i] = task->map->first_position[task->world->rank] + i;
+  for (int rank = 0; rank < task->world->ranks; rank++) {
+    r->query_rows[rank] = task->deal_queries ? precis_layout_share(&r->shape.queries.to, rank)
+                                             : task->map->start[rank + 1] - task->map->start[rank];
+    r->key_rows[rank] =
+        task->deal_keys ? precis_layout_share(&r->shape.keys.to, rank) : task->key_rows[rank];
+  }
+  return 1;
 }
 
-/* Starts passing the present parcel, which began at `owner`, to the right, and taking the next from
- * the left. */
-static int start_passing(ring *r, int owner, int64_t parcel)
+/* What travels beforehand and at the end. */
+static void plan_exchanges(ring *r)
 {
-  precis_world *world = r->task->world;
-  int right = (world->rank + 1) % world->ranks,
-      left = (world->rank - 1 + world->ranks) % world->ranks;
-  int64_t out = precis_parcel_bytes(&r->task->kind, rows_of(r, owner, parcel));
-  int64_t in = precis_parcel_bytes(&r->task->kind,
-                                   rows_of(r, (owner - 1 + world->ranks) % world->ranks, parcel));
-  int status = precis_world_receive(world, r->next, in, left, RING_TAG, &r->task->flight[0]);
-  if (status == PRECIS_SUCCESS)
-    status = precis_world_send(world, r->present, out, right, RING_TAG, &r->task->flight[1]);
-  return status;
+  const precis_task *task = r->task;
+  int ranks = task->world->ranks, pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
+  precis_layout home = precis_layout_consecutive(ranks, task->map->start);
+  precis_layout away = precis_layout_dealt(ranks, precis_visible_queries(task->map), pairs);
+  r->shape.keys = (precis_exchange_shape){
+      .wanted = task->deal_keys,
+      .to = precis_layout_dealt(ranks, task->map->keys, pairs),
+      .row_bytes = precis_cost_key_row(task->problem, task->kind.with_bias)};
+  r->shape.queries = (precis_exchange_shape){.wanted = task->deal_queries,
+                                             .from = home,
+                                             .to = away,
+                                             .row_bytes = precis_cost_query_row(task->problem)};
+  r->shape.results = (precis_exchange_shape){.wanted = task->deal_queries,
+                                             .from = away,
+                                             .to = home,
+                                             .row_bytes = precis_cost_output_row(task->problem)};
 }
 
-static int step(ring *r, int64_t parcel, int hop)
+static int exchange(ring *r, const precis_step *step)
 {
   precis_task *task = r->task;
-  int ranks = task->world->ranks, owner = (task->world->rank - hop + ranks) % ranks;
-  int64_t rows = rows_of(r, owner, parcel);
-  int status = hop < ranks - 1 ? start_passing(r, owner, parcel) : PRECIS_SUCCESS;
-  precis_queries_jobs(task->problem, &r->queries, &task->kind, rows, r->present, r->jobs);
-  precis_task_compute(task, r->jobs, task->problem->heads);
-  int waited = precis_task_wait(task);
-  if (hop < ranks - 1) {
-    char *spent = r->present;
-    r->present = r->next;
-    r->next = spent;
-  }
-  precis_task_progress(task, parcel * ranks + hop + 1, r->parcels * ranks);
-  return status == PRECIS_SUCCESS ? waited : status;
-}
-
-static int go_round(ring *r)
-{
-  precis_task *task = r->task;
-  int status = PRECIS_SUCCESS;
-  for (int64_t c = 0; c < r->parcels && status == PRECIS_SUCCESS; c++) {
-    precis_parcel_pack(&task->kind, r->keys, c * task->tile_rows, rows_of(r, task->world->rank, c),
-                       task->k_center, task->v_center, task->engine.threads, r->present);
-    for (int hop = 0; hop < task->world->ranks && status == PRECIS_SUCCESS; hop++)
-      status = step(r, c, hop);
-  }
-  return status;
-}
-
-/* The ring with this rank's queries and keys as they now are; results to out and lse. */
-static int attend(precis_task *task, const precis_keys *keys, const int64_t *share, int64_t rows,
-                  const float *q, const int64_t *position, float *out, float *lse)
-{
-  ring r = {.task = task, .keys = keys, .share = share};
-  int64_t most = 0;
-  for (int rank = 0; rank < task->world->ranks; rank++)
-    most = share[rank] > most ? share[rank] : most;
-  r.parcels = precis_task_parcels(task, most);
-  int64_t bytes = precis_parcel_bytes(&task->kind, most < task->tile_rows ? most : task->tile_rows);
-  r.present = precis_memory_array(bytes, 1);
-  r.next = precis_memory_array(task->world->ranks > 1 ? bytes : 0, 1);
-  r.jobs = precis_memory_array(task->problem->heads, sizeof *r.jobs);
-  int made = r.present && r.next && r.jobs;
-  int status = precis_queries_create(task->problem, rows, q, position, &r.queries);
-  status = precis_world_agree(task->world, made ? status : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS)
-    status = go_round(&r);
-  if (status == PRECIS_SUCCESS && precis_queries_finish(task->problem, &r.queries, 0, rows,
-                                                        task->k_center, task->v_center, out, lse))
-    status = PRECIS_ERR_RANGE;
-  precis_queries_free(&r.queries);
-  free(r.jobs);
-  free(r.next);
-  free(r.present);
-  return status;
-}
-
-static int attend_dealt_queries(precis_task *task, const precis_keys *keys, const int64_t *share)
-{
-  const precis_problem *p = task->problem;
-  int pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-  precis_layout layout =
-      precis_layout_dealt(task->world->ranks, precis_visible_queries(task->map), pairs);
-  precis_dealt_queries dealt;
-  int status = precis_deal_queries(task->world, p, task->map, task->q, &layout, &dealt);
-  if (status != PRECIS_SUCCESS)
+  int status;
+  switch (step->matter) {
+  case PRECIS_MATTER_KEYS:
+    r->keys = &r->dealt_keys;
+    return precis_deal_keys(task->world, task->keys, &r->shape.keys.to, &r->dealt_keys);
+  case PRECIS_MATTER_QUERIES:
+    status = precis_deal_queries(task->world, task->problem, task->map, task->q,
+                                 &r->shape.queries.to, &r->dealt);
+    r->queries.q = r->dealt.q;
+    r->queries.position = task->problem->causal ? r->dealt.position : NULL;
     return status;
-  float *out = precis_memory_array(dealt.rows * p->heads, (size_t)p->value_dim * sizeof *out);
-  float *lse = precis_memory_array(dealt.rows * p->heads, sizeof *lse);
-  status = precis_world_agree(task->world, out && lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS) {
-    status = attend(task, keys, share, dealt.rows, dealt.q, dealt.position, out, lse);
-    /* RANGE is one rank's own: all must know before results travel. */
-    status = precis_world_agree(task->world, status, NULL);
+  case PRECIS_MATTER_RESULTS:
+    return precis_deal_back(task->world, task->problem, task->map, &r->dealt, r->out, r->lse,
+                            task->out, task->lse);
+  default:
+    return PRECIS_ERR_INTERNAL;
   }
-  if (status == PRECIS_SUCCESS)
-    status = precis_deal_back(task->world, p, task->map, &dealt, out, lse, task->out, task->lse);
-  free(out);
-  free(lse);
-  precis_dealt_queries_free(&dealt);
-  return status;
 }
 
-static int attend_home_queries(precis_task *task, const precis_keys *keys, const int64_t *share)
+static int work(precis_execution *x, const precis_step *step)
 {
-  int64_t *position = precis_memory_array(task->rows, sizeof *position);
-  int status = precis_world_agree(task->world, position ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS) {
-    for (int64_t i = 0; i < task->rows; i++)
-      position[i] = task->map->first_position[task->world->rank] + i;
-    status = attend(task, keys, share, task->rows, task->q, position, task->out, task->lse);
+  ring *r = x->move;
+  precis_task *task = r->task;
+  const precis_problem *p = task->problem;
+  switch (step->kind) {
+  case PRECIS_STEP_EXCHANGE:
+    return exchange(r, step);
+  case PRECIS_STEP_CLEAR:
+    return PRECIS_SUCCESS; /* made so */
+  case PRECIS_STEP_PACK:
+    precis_parcel_pack(&task->kind, r->keys, step->block.first, step->block.rows, task->k_center,
+                       task->v_center, task->engine.threads, precis_execution_at(x, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_COMPUTE:
+    precis_queries_jobs(p, &r->queries, &task->kind, step->block.rows, precis_execution_at(x, step),
+                        r->jobs);
+    precis_task_compute(task, r->jobs, p->heads);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_FINISH:
+    return precis_queries_finish(p, &r->queries, 0, r->queries.rows, task->k_center, task->v_center,
+                                 r->out ? r->out : task->out, r->lse ? r->lse : task->lse)
+               ? PRECIS_ERR_RANGE
+               : PRECIS_SUCCESS;
+  default:
+    return PRECIS_ERR_INTERNAL;
   }
-  free(position);
-  return status;
 }
 
-static int attend_any_queries(precis_task *task, const precis_keys *keys, const int64_t *share)
+/* All memory but that of exchanges, which take and agree on their own. */
+static int create(ring *r, precis_execution *x)
 {
-  return task->deal_queries ? attend_dealt_queries(task, keys, share)
-                            : attend_home_queries(task, keys, share);
+  precis_task *task = r->task;
+  const precis_problem *p = task->problem;
+  r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
+  if (r->jobs == NULL || !rows_created(r))
+    return PRECIS_ERR_MEMORY;
+  r->shape.query_rows = r->query_rows;
+  r->shape.key_rows = r->key_rows;
+  r->schedule = precis_schedule_tiles(&r->shape, task->world->ranks, task->world->node);
+  int64_t rows = r->query_rows[task->world->rank];
+  if (task->deal_queries) {
+    r->out = precis_memory_array(rows * p->heads, (size_t)p->value_dim * sizeof *r->out);
+    r->lse = precis_memory_array(rows * p->heads, sizeof *r->lse);
+    if (r->out == NULL || r->lse == NULL)
+      return PRECIS_ERR_MEMORY;
+  }
+  int status = precis_execution_create(task, &r->schedule, work, r, x);
+  return status == PRECIS_SUCCESS
+             ? precis_queries_create(p, rows, task->q, r->position, &r->queries)
+             : status;
+}
+
+static void release(ring *r)
+{
+  precis_queries_free(&r->queries);
+  precis_dealt_queries_free(&r->dealt);
+  precis_keys_free(&r->dealt_keys);
+  free(r->jobs);
+  free(r->lse);
+  free(r->out);
+  free(r->position);
+  free(r->key_rows);
+  free(r->query_rows);
 }
 
 int precis_ring_run(precis_task *task)
 {
-  if (!task->deal_keys)
-    return attend_any_queries(task, task->keys, task->key_rows);
-  int pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-  precis_layout layout = precis_layout_dealt(task->world->ranks, task->map->keys, pairs);
-  int64_t *share = precis_memory_array(task->world->ranks, sizeof *share);
-  int status = precis_world_agree(task->world, share ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  precis_keys dealt = {0};
+  ring r = {.task = task, .keys = task->keys};
+  precis_execution x = {0};
+  r.shape = (precis_tiles_shape){
+      .problem = task->problem, .tile_rows = task->tile_rows, .kind = task->kind};
+  plan_exchanges(&r);
+  int status = precis_world_agree(task->world, create(&r, &x), NULL);
   if (status == PRECIS_SUCCESS)
-    status = precis_deal_keys(task->world, task->keys, &layout, &dealt);
-  if (status == PRECIS_SUCCESS) {
-    for (int r = 0; r < task->world->ranks; r++)
-      share[r] = precis_layout_share(&layout, r);
-    status = attend_any_queries(task, &dealt, share);
-    precis_keys_free(&dealt);
-  }
-  free(share);
+    status = precis_execution_run(&x, r.schedule.rounds);
+  precis_execution_free(&x);
+  release(&r);
   return status;
 }

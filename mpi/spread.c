@@ -1,6 +1,6 @@
 #include "mpi/spread.h"
 
-#include "mpi/tree.h"
+#include "src/tree.h"
 
 enum { BROADCAST_TAG = 13, PARTIAL_TAG = 14 };
 

@@ -9,6 +9,9 @@ static void poll_flights(void *context)
     if (status != PRECIS_SUCCESS)
       task->poll_status = status;
   }
+  int status = task->poll != NULL ? task->poll(task->poll_context) : PRECIS_SUCCESS;
+  if (status != PRECIS_SUCCESS)
+    task->poll_status = status;
 }
 
 void precis_task_compute(precis_task *task, const precis_job *jobs, int count)

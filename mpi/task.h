@@ -32,7 +32,9 @@ typedef struct precis_task {
   const float *q;
   float *out, *lse; /* results in the caller's order: rows x heads x value_dim, rows x heads */
 
-  precis_transfer flight[PRECIS_TASK_FLIGHTS]; /* messages that the engine's poll keeps moving */
+  int (*poll)(void *context); /* keeps the messages of a schedule moving; NULL: none is under way */
+  void *poll_context;
+  precis_transfer flight[PRECIS_TASK_FLIGHTS]; /* other messages that the engine's poll moves */
   int poll_status;
   double pairs;
   double seconds_summarise, seconds_apply, seconds_exact, seconds_wait;

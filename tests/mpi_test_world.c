@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/rows.h"
-#include "mpi/tree.h"
+#include "src/tree.h"
 #include "mpi/world.h"
 #include "src/precis.h"
 

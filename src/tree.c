@@ -1,4 +1,4 @@
-#include "mpi/tree.h"
+#include "src/tree.h"
 
 precis_tree precis_tree_at(int ranks, int root, int rank)
 {

@@ -1,8 +1,8 @@
 /* tree.h - binomial trees over the ranks, rooted anywhere
  *
  * With ranks counted from the root, the parent of v is v without its lowest set bit. */
-#ifndef PRECIS_MPI_TREE_H
-#define PRECIS_MPI_TREE_H
+#ifndef PRECIS_SRC_TREE_H
+#define PRECIS_SRC_TREE_H
 
 typedef struct precis_tree {
   int ranks, root, place; /* place: this rank counted from the root */

@@ -1,0 +1,100 @@
+#include "mpi/execute.h"
+
+#include <stdlib.h>
+
+#include "src/memory.h"
+
+/* Tags of other messages are below. */
+enum { EXECUTE_TAG = 64 };
+
+int precis_execution_create(precis_task *task, const precis_schedule *schedule,
+                            int (*work)(precis_execution *execution, const precis_step *step),
+                            void *move, precis_execution *execution)
+{
+  *execution = (precis_execution){.task = task, .schedule = schedule, .work = work, .move = move};
+  execution->slot = calloc((size_t)schedule->slots + 1, sizeof *execution->slot);
+  execution->transfer = calloc((size_t)schedule->requests + 1, sizeof *execution->transfer);
+  int made = execution->slot && execution->transfer;
+  for (int i = 0; i < schedule->slots && made; i++) {
+    precis_slot slot = precis_schedule_slot(schedule, task->world->rank, i);
+    if (slot.kept)
+      continue;
+    execution->slot[i] = precis_memory_array(slot.bytes, 1);
+    made = execution->slot[i] != NULL;
+  }
+  return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+void precis_execution_free(precis_execution *execution)
+{
+  for (int i = 0; execution->slot != NULL && i < execution->schedule->slots; i++)
+    free(execution->slot[i]);
+  free(execution->slot);
+  free(execution->transfer);
+  *execution = (precis_execution){0};
+}
+
+int precis_execution_poll(precis_execution *execution)
+{
+  int done, status = PRECIS_SUCCESS;
+  for (int i = 0; i < execution->schedule->requests && status == PRECIS_SUCCESS; i++)
+    if (execution->transfer[i].count > 0)
+      status = precis_transfer_test(&execution->transfer[i], &done);
+  return status;
+}
+
+static int poll(void *context)
+{
+  return precis_execution_poll(context);
+}
+
+static int wait_for(precis_execution *x, int first, int count)
+{
+  double start = MPI_Wtime();
+  int status = x->task->poll_status;
+  for (int i = first; i < first + count; i++) {
+    int waited = precis_transfer_wait(&x->transfer[i]);
+    status = status == PRECIS_SUCCESS ? waited : status;
+  }
+  x->task->seconds_wait += MPI_Wtime() - start;
+  return status;
+}
+
+static int do_step(void *context, const precis_step *step)
+{
+  precis_execution *x = context;
+  int tag = EXECUTE_TAG + step->tag, status;
+  switch (step->kind) {
+  case PRECIS_STEP_SEND:
+    return precis_world_send(x->task->world, precis_execution_at(x, step), step->bytes, step->peer,
+                             tag, &x->transfer[step->request]);
+  case PRECIS_STEP_RECEIVE:
+    return precis_world_receive(x->task->world, precis_execution_at(x, step), step->bytes,
+                                step->peer, tag, &x->transfer[step->request]);
+  case PRECIS_STEP_WAIT:
+    return wait_for(x, step->request, step->requests);
+  default:
+    status = x->work(x, step);
+    x->out_of_range |= status == PRECIS_ERR_RANGE;
+    return status == PRECIS_ERR_RANGE ? PRECIS_SUCCESS : status;
+  }
+}
+
+/* The one loop over the rounds of any move: at its foot, all ranks stand at the same boundary. */
+int precis_execution_run(precis_execution *x, int64_t end)
+{
+  precis_task *task = x->task;
+  int status = PRECIS_SUCCESS;
+  task->poll = poll;
+  task->poll_context = x;
+  while (x->round < end && status == PRECIS_SUCCESS) {
+    status = precis_schedule_visit(x->schedule, task->world->rank, x->round, do_step, x);
+    status = status == PRECIS_SUCCESS ? task->poll_status : status;
+    precis_task_progress(task, ++x->round, x->schedule->rounds);
+  }
+  /* Memory of messages must outlive them. */
+  if (status != PRECIS_SUCCESS)
+    wait_for(x, 0, x->schedule->requests);
+  task->poll = NULL;
+  return status == PRECIS_SUCCESS && x->out_of_range ? PRECIS_ERR_RANGE : status;
+}

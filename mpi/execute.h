@@ -1,0 +1,50 @@
+/* execute.h - carries out a schedule
+ *
+ * Messages, waiting and the loop over rounds are here; what a step does to this rank's memory
+ * (packing, computing, merging, finishing) is the move's, which talks to nobody. The exception is
+ * an exchange of rows, which the move hands to mpi/deal.h. */
+#ifndef PRECIS_MPI_EXECUTE_H
+#define PRECIS_MPI_EXECUTE_H
+
+#include <stdint.h>
+
+#include "mpi/task.h"
+#include "src/schedule.h"
+
+typedef struct precis_execution precis_execution;
+struct precis_execution {
+  precis_task *task;
+  const precis_schedule *schedule;
+  char **slot;               /* memory of each; NULL where the move keeps it */
+  precis_transfer *transfer; /* of each request */
+  int64_t round;             /* rounds before this one are done */
+  int out_of_range;          /* a step returned RANGE */
+  /* Any step but SEND, RECEIVE and WAIT. RANGE is this rank's own: the run goes on, as others need
+   * this rank, and returns it at the end. Other errors end the run, so all ranks must return them
+   * alike. */
+  int (*work)(precis_execution *execution, const precis_step *step);
+  void *move;
+};
+
+/* Not collective: the caller agrees on the result before it runs. Takes all memory that the run
+ * needs for messages. Errors: MEMORY. */
+int precis_execution_create(precis_task *task, const precis_schedule *schedule,
+                            int (*work)(precis_execution *execution, const precis_step *step),
+                            void *move, precis_execution *execution);
+void precis_execution_free(precis_execution *execution);
+
+/* Collective. Carries out rounds up to `end` (exclusive; schedule->rounds: all). Between two calls
+ * all ranks stand at the same boundary; what the schedule says of quiet ones holds. Errors: those
+ * of work, MPI. */
+int precis_execution_run(precis_execution *execution, int64_t end);
+
+/* Keeps messages moving; the task's poll while a run is under way. */
+int precis_execution_poll(precis_execution *execution);
+
+/* The memory that a step names. */
+static inline void *precis_execution_at(const precis_execution *execution, const precis_step *step)
+{
+  return execution->slot[step->slot] + step->offset;
+}
+
+#endif

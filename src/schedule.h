@@ -1,0 +1,134 @@
+/* schedule.h - what every rank does, step by step, as data
+ *
+ * A schedule is a pure function of the shapes: rank r's steps in round k. Builders (one a move, see
+ * src/schedule_build.h) make it, printers show it, tests run all its ranks against each other,
+ * src/schedule_trace.h writes it for a network simulator, and mpi/execute.h carries it out.
+ *
+ * Steps are generated a round at a time, into a visitor, and never stored: at 4,096 ranks a list
+ * may have millions of them, a reader needs one at a time, and a function of (rank, round) can be
+ * entered anywhere, which is what printing one rank's page or going on from a checkpoint needs.
+ * precis_schedule_list() makes an array where one is wanted.
+ *
+ * All ranks have the same number of rounds, and in each a rank's steps are done in order. SEND and
+ * RECEIVE start a message, WAIT ends it; in between, its bytes must not be touched (sent ones may
+ * be read). Between a pair of ranks, messages of one tag meet in order. All is arranged so that
+ * ranks come to the end even if a send waits for its receive to be started.
+ *
+ * Where `quiet` is set, no message is in flight between rounds, and all ranks may stop there
+ * together; where it is not, those in flight must be awaited first. */
+#ifndef PRECIS_SRC_SCHEDULE_H
+#define PRECIS_SRC_SCHEDULE_H
+
+#include <stdint.h>
+
+#define PRECIS_STEP_KINDS(X)                                                                       \
+  X(EXCHANGE, "exchange") /* rows change ranks, in one step: see mpi/rows.h for its messages */    \
+  X(PACK, "pack")         /* rows of this rank, or what is in `into`, to the slot */               \
+  X(SEND, "send")         /* starts sending bytes of the slot */                                   \
+  X(RECEIVE, "receive")   /* starts receiving into the slot */                                     \
+  X(WAIT, "wait")         /* for messages request .. request + requests - 1, where under way */    \
+  X(UNPACK, "unpack")     /* from the slot to `into`, or to this rank's rows where that is none */ \
+  X(CLEAR, "clear")       /* `into` to nothing attended */                                         \
+  X(COMPUTE, "compute")   /* this rank's queries to the keys in the slot, exactly, into `into` */  \
+  X(SUMMARISE, "summarise") /* this rank's keys, a tile of features, to the slot */                \
+  X(APPLY, "apply")         /* the tile in the slot to this rank's queries, into `into` */         \
+  X(MERGE, "merge")         /* the slot is added to `into` */                                      \
+  X(FINISH, "finish")       /* what is in `into` becomes results */
+
+typedef enum precis_step_kind {
+#define X(name, text) PRECIS_STEP_##name,
+  PRECIS_STEP_KINDS(X)
+#undef X
+} precis_step_kind;
+
+#define PRECIS_STEP_MATTERS(X)                                                                     \
+  X(NOTHING, "-")                                                                                  \
+  X(QUERIES, "queries")                                                                            \
+  X(KEYS, "keys")         /* and values */                                                         \
+  X(PARTIALS, "partials") /* of queries, see src/partial.h */                                      \
+  X(RESULTS, "results")                                                                            \
+  X(SUMMARY, "summary") /* a tile of features of one key/value head */
+
+typedef enum precis_step_matter {
+#define X(name, text) PRECIS_MATTER_##name,
+  PRECIS_STEP_MATTERS(X)
+#undef X
+} precis_step_matter;
+
+typedef enum precis_link { PRECIS_LINK_NONE, PRECIS_LINK_NODE, PRECIS_LINK_NETWORK } precis_link;
+
+/* Which part of the whole. */
+typedef struct precis_block {
+  int owner;             /* the rank whose rows they are; of a summary: -1 */
+  int64_t first, rows;   /* of the owner's rows */
+  int first_head, heads; /* key/value heads of keys and summaries, else query heads */
+  int64_t first_feature, features;
+} precis_block;
+
+typedef struct precis_step {
+  precis_step_kind kind;
+  precis_step_matter matter;
+  precis_block block;
+  int peer; /* to or from whom; -1: none */
+  precis_link link;
+  int tag;
+  int request, requests; /* the message's number, or those awaited */
+  int slot;              /* -1: none */
+  int64_t offset, bytes; /* in the slot; bytes of an exchange: those that leave, -1: not known
+                            without the rows' positions */
+  int into;              /* the other slot; -1: none */
+  int64_t into_offset;
+} precis_step;
+
+/* A buffer of a rank. */
+typedef struct precis_slot {
+  const char *name;
+  int64_t bytes;
+  int kept;    /* by the move, in a form of its own; others are bare memory that the executor has */
+  int travels; /* messages begin or end in it: it may come to lie in a window of the node's ranks */
+} precis_slot;
+
+/* Called for one step after the other until it returns something other than 0. */
+typedef int precis_step_visit(void *context, const precis_step *step);
+
+typedef struct precis_schedule precis_schedule;
+struct precis_schedule {
+  const char *move;
+  int ranks;
+  const int *node; /* ranks: the node of each; NULL: each has its own; borrowed */
+  int64_t rounds;
+  int slots, requests; /* of every rank */
+  int quiet;
+  const void *shape; /* what the builder was given; borrowed */
+  int (*visit)(const precis_schedule *schedule, int rank, int64_t round, precis_step_visit *visit,
+               void *context);
+  precis_slot (*slot)(const precis_schedule *schedule, int rank, int slot);
+};
+
+/* Goes through a round's steps. Returns what the visitor returned last. */
+int precis_schedule_visit(const precis_schedule *schedule, int rank, int64_t round,
+                          precis_step_visit *visit, void *context);
+
+precis_slot precis_schedule_slot(const precis_schedule *schedule, int rank, int slot);
+
+/* Bytes of all slots of a rank. */
+int64_t precis_schedule_memory(const precis_schedule *schedule, int rank);
+
+/* What a rank sends. Messages as they are scheduled, before long ones are cut up for MPI. */
+typedef struct precis_schedule_totals {
+  int64_t steps, messages;
+  int64_t node_bytes, network_bytes;
+  int64_t exchanged_bytes; /* of exchanges, over either link; -1: not known */
+} precis_schedule_totals;
+
+precis_schedule_totals precis_schedule_count(const precis_schedule *schedule, int rank);
+
+/* All steps of a rank: *steps is new, *count long. Errors: MEMORY. */
+int precis_schedule_list(const precis_schedule *schedule, int rank, precis_step **steps,
+                         int64_t *count);
+
+const char *precis_step_kind_name(precis_step_kind kind);
+const char *precis_step_matter_name(precis_step_matter matter);
+const char *precis_link_name(precis_link link);
+
+#endif
