@@ -1,146 +1,168 @@
 /* The queries move: every query goes to every rank, which attends to the keys it holds; partial
- * results come back along a tree and are merged on the way. Batches of queries bound the memory. */
+ * results come back along a tree, as src/schedule_queries.c has it. Here is what a step does on
+ * this rank. Batches of queries bound the memory. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "mpi/deal.h"
+#include "mpi/execute.h"
 #include "mpi/plan.h"
-#include "mpi/spread.h"
-#include "mpi/task.h"
+#include "src/cost.h"
 #include "src/memory.h"
 #include "src/queries.h"
+#include "src/schedule_build.h"
 
 enum { BATCH_MOST = 4096 };
 
-typedef struct batch {
+typedef struct spread {
   precis_task *task;
+  precis_queries_shape shape;
+  precis_schedule schedule;
+  int64_t *query_rows, *key_rows; /* ranks */
   const precis_keys *keys;
-  int64_t batch_rows; /* most queries in a batch */
-  float *q;           /* batch_rows x heads x dim */
-  int64_t *position;  /* batch_rows */
-  float *wire_out, *wire_in;
-  char *parcel;
+  precis_keys dealt;
+  int64_t *position; /* batch_rows */
   precis_job *jobs;
   precis_queries queries; /* of the batch */
-} batch;
+} spread;
 
 /* A quarter of a million words or so of queries and partials at a time. */
-static int64_t choose_batch(const precis_task *task)
+static int64_t choose_batch(const precis_problem *p, const int64_t *query_rows, int ranks)
 {
-  const precis_problem *p = task->problem;
-  int64_t most = 0;
-  for (int r = 0; r < task->world->ranks; r++) {
-    int64_t share = task->map->start[r + 1] - task->map->start[r];
-    most = share > most ? share : most;
-  }
+  int64_t most = 1;
+  for (int r = 0; r < ranks; r++)
+    most = query_rows[r] > most ? query_rows[r] : most;
   int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64;
   rows = rows < BATCH_MOST ? rows : BATCH_MOST;
   return rows < most ? rows : most;
 }
 
-static int create(batch *s)
+static int plan_shape(spread *s)
+{
+  const precis_task *task = s->task;
+  const precis_problem *p = task->problem;
+  int ranks = task->world->ranks, pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
+  s->query_rows = precis_memory_array(ranks, sizeof *s->query_rows);
+  s->key_rows = precis_memory_array(ranks, sizeof *s->key_rows);
+  if (s->query_rows == NULL || s->key_rows == NULL)
+    return PRECIS_ERR_MEMORY;
+  s->shape =
+      (precis_queries_shape){.move = "queries",
+                             .heads = p->heads,
+                             .value_dim = p->value_dim,
+                             .rows = s->query_rows,
+                             .row_bytes = (int64_t)p->heads * p->dim * (int64_t)sizeof(float),
+                             .key_rows = s->key_rows,
+                             .tile_rows = task->tile_rows,
+                             .kind = task->kind,
+                             .keys = {.wanted = task->deal_keys,
+                                      .to = precis_layout_dealt(ranks, task->map->keys, pairs),
+                                      .row_bytes = precis_cost_key_row(p, task->kind.with_bias)}};
+  for (int r = 0; r < ranks; r++) {
+    s->query_rows[r] = task->map->start[r + 1] - task->map->start[r];
+    s->key_rows[r] =
+        task->deal_keys ? precis_layout_share(&s->shape.keys.to, r) : task->key_rows[r];
+  }
+  s->shape.batch_rows = choose_batch(p, s->query_rows, ranks);
+  s->schedule = precis_schedule_queries(&s->shape, ranks, task->world->node);
+  return PRECIS_SUCCESS;
+}
+
+/* The batch is in its slot: nothing attended yet. */
+static void begin_batch(spread *s, const precis_block *batch)
 {
   const precis_problem *p = s->task->problem;
-  s->batch_rows = choose_batch(s->task);
-  int64_t wire = precis_partial_words(s->batch_rows * p->heads, p->value_dim);
-  s->q = precis_memory_array(s->batch_rows * p->heads, (size_t)p->dim * sizeof *s->q);
-  s->position = precis_memory_array(s->batch_rows, sizeof *s->position);
-  s->wire_out = precis_memory_array(wire, sizeof *s->wire_out);
-  s->wire_in = precis_memory_array(wire, sizeof *s->wire_in);
-  int64_t parcel = s->keys->rows < s->task->tile_rows ? s->keys->rows : s->task->tile_rows;
-  s->parcel = precis_memory_array(precis_parcel_bytes(&s->task->kind, parcel), 1);
-  s->jobs = precis_memory_array(p->heads, sizeof *s->jobs);
-  int made = s->q && s->position && s->wire_out && s->wire_in && s->parcel && s->jobs;
-  int status = precis_queries_create(p, s->batch_rows, s->q, s->position, &s->queries);
-  return precis_world_agree(s->task->world, made ? status : PRECIS_ERR_MEMORY, NULL);
+  s->queries.rows = batch->rows;
+  for (int64_t i = 0; i < batch->rows; i++)
+    s->position[i] = s->task->map->first_position[batch->owner] + batch->first + i;
+  precis_partial_clear(&s->queries.partial, batch->rows * p->heads, p->value_dim);
 }
 
-static void release(batch *s)
-{
-  precis_queries_free(&s->queries);
-  free(s->jobs);
-  free(s->parcel);
-  free(s->wire_in);
-  free(s->wire_out);
-  free(s->position);
-  free(s->q);
-}
-
-static void attend_own_keys(batch *s)
-{
-  precis_task *task = s->task;
-  int64_t parcels = precis_task_parcels(task, s->keys->rows);
-  for (int64_t c = 0; c < parcels; c++) {
-    int64_t rows = precis_task_parcel_rows(task, s->keys->rows, c);
-    precis_parcel_pack(&task->kind, s->keys, c * task->tile_rows, rows, task->k_center,
-                       task->v_center, task->engine.threads, s->parcel);
-    precis_queries_jobs(task->problem, &s->queries, &task->kind, rows, s->parcel, s->jobs);
-    precis_task_compute(task, s->jobs, task->problem->heads);
-  }
-}
-
-/* Queries [first, first + rows) of rank root. */
-static int run_batch(batch *s, int root, int64_t first, int64_t rows)
+static void pack(spread *s, const precis_step *step, void *to)
 {
   precis_task *task = s->task;
   const precis_problem *p = task->problem;
-  int at_root = task->world->rank == root;
-  s->queries.rows = rows;
-  for (int64_t i = 0; i < rows; i++)
-    s->position[i] = task->map->first_position[root] + first + i;
-  precis_partial_clear(&s->queries.partial, rows * p->heads, p->value_dim);
-  int64_t numbers = rows * p->heads * p->dim;
-  if (at_root)
-    memcpy(s->q, task->q + first * p->heads * p->dim, (size_t)numbers * sizeof *s->q);
-  int status = precis_spread_broadcast(task, root, s->q, numbers * (int64_t)sizeof *s->q);
-  if (status == PRECIS_SUCCESS) {
-    attend_own_keys(s);
-    status = precis_spread_reduce(task, root, &s->queries.partial, rows * p->heads, s->wire_in,
-                                  s->wire_out);
-  }
-  if (status == PRECIS_SUCCESS && at_root &&
-      precis_queries_finish(p, &s->queries, 0, rows, task->k_center, task->v_center,
-                            task->out + first * p->heads * p->value_dim,
-                            task->lse + first * p->heads))
-    status = PRECIS_ERR_RANGE;
-  return status;
+  const precis_block *b = &step->block;
+  if (step->matter == PRECIS_MATTER_QUERIES)
+    memcpy(to, task->q + b->first * p->heads * p->dim, (size_t)step->bytes);
+  else if (step->matter == PRECIS_MATTER_KEYS)
+    precis_parcel_pack(&task->kind, s->keys, b->first, b->rows, task->k_center, task->v_center,
+                       task->engine.threads, to);
+  else
+    precis_partial_pack(&s->queries.partial, b->rows * p->heads, p->value_dim, to);
 }
 
-static int run_all(batch *s)
+static int finish(spread *s, const precis_block *b)
 {
-  const precis_query_map *map = s->task->map;
-  int status = PRECIS_SUCCESS, out_of_range = PRECIS_SUCCESS;
-  for (int root = 0; root < map->ranks; root++) {
-    int64_t end = map->start[root + 1] - map->start[root];
-    for (int64_t first = 0; first < end && status == PRECIS_SUCCESS; first += s->batch_rows) {
-      status = run_batch(s, root, first, end - first < s->batch_rows ? end - first : s->batch_rows);
-      if (status == PRECIS_ERR_RANGE) { /* known to the root alone: the others go on, so it must */
-        out_of_range = status;
-        status = PRECIS_SUCCESS;
-      }
-      precis_task_progress(s->task, map->start[root] + first, map->start[map->ranks]);
-    }
+  precis_task *task = s->task;
+  const precis_problem *p = task->problem;
+  return precis_queries_finish(p, &s->queries, 0, b->rows, task->k_center, task->v_center,
+                               task->out + b->first * p->heads * p->value_dim,
+                               task->lse + b->first * p->heads)
+             ? PRECIS_ERR_RANGE
+             : PRECIS_SUCCESS;
+}
+
+static int work(precis_execution *x, const precis_step *step)
+{
+  spread *s = x->move;
+  precis_task *task = s->task;
+  const precis_problem *p = task->problem;
+  switch (step->kind) {
+  case PRECIS_STEP_EXCHANGE:
+    s->keys = &s->dealt;
+    return precis_deal_keys(task->world, task->keys, &s->shape.keys.to, &s->dealt);
+  case PRECIS_STEP_PACK:
+    pack(s, step, precis_execution_at(x, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_CLEAR:
+    begin_batch(s, &step->block);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_COMPUTE:
+    precis_queries_jobs(p, &s->queries, &task->kind, step->block.rows, precis_execution_at(x, step),
+                        s->jobs);
+    precis_task_compute(task, s->jobs, p->heads);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_MERGE:
+    precis_partial_merge_packed(&s->queries.partial, step->block.rows * p->heads, p->value_dim,
+                                precis_execution_at(x, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_FINISH:
+    return finish(s, &step->block);
+  default:
+    return PRECIS_ERR_INTERNAL;
   }
-  return status == PRECIS_SUCCESS ? out_of_range : status;
+}
+
+/* All memory but that of the exchange, which takes and agrees on its own. */
+static int create(spread *s, precis_execution *x)
+{
+  int status = plan_shape(s);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  s->position = precis_memory_array(s->shape.batch_rows, sizeof *s->position);
+  s->jobs = precis_memory_array(s->task->problem->heads, sizeof *s->jobs);
+  status = precis_execution_create(s->task, &s->schedule, work, s, x);
+  if (status != PRECIS_SUCCESS || s->position == NULL || s->jobs == NULL)
+    return PRECIS_ERR_MEMORY;
+  return precis_queries_create(s->task->problem, s->shape.batch_rows,
+                               (const float *)x->slot[PRECIS_QUERIES_BATCH], s->position,
+                               &s->queries);
 }
 
 int precis_queries_run(precis_task *task)
 {
-  precis_keys dealt = {0};
-  batch s = {.task = task, .keys = task->keys};
-  int status = PRECIS_SUCCESS;
-  if (task->deal_keys) {
-    int pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-    precis_layout layout = precis_layout_dealt(task->world->ranks, task->map->keys, pairs);
-    status = precis_deal_keys(task->world, task->keys, &layout, &dealt);
-    if (status != PRECIS_SUCCESS)
-      return status;
-    s.keys = &dealt;
-  }
-  status = create(&s);
+  spread s = {.task = task, .keys = task->keys};
+  precis_execution x = {0};
+  int status = precis_world_agree(task->world, create(&s, &x), NULL);
   if (status == PRECIS_SUCCESS)
-    status = run_all(&s);
-  release(&s);
-  precis_keys_free(&dealt);
+    status = precis_execution_run(&x, s.schedule.rounds);
+  precis_execution_free(&x);
+  precis_queries_free(&s.queries);
+  precis_keys_free(&s.dealt);
+  free(s.jobs);
+  free(s.position);
+  free(s.key_rows);
+  free(s.query_rows);
   return status;
 }

@@ -46,4 +46,63 @@ enum { PRECIS_TILES_SUMS, PRECIS_TILES_PARCEL, PRECIS_TILES_SLOTS = PRECIS_TILES
 
 precis_schedule precis_schedule_tiles(const precis_tiles_shape *shape, int ranks, const int *node);
 
+/* Whole heads, or the parts of heads between two cuts, are gathered on each rank; keys and values
+ * of the heads that a rank needs come to it a parcel at a time, from ever farther to the left, the
+ * next one in flight while the present one is computed; results go home. A round is a shift: ranks
+ * of them for queries, as many for every parcel, as many for results. */
+typedef struct precis_heads_shape {
+  const precis_problem *problem;
+  const precis_query_map *map;
+  const int64_t *key_rows; /* ranks */
+  const precis_cut *cuts;  /* ranks + 1 */
+  int64_t tile_rows;
+  precis_parcel_kind kind; /* of all key/value heads */
+} precis_heads_shape;
+
+enum {
+  PRECIS_HEADS_SUMS,
+  PRECIS_HEADS_QUERIES,
+  PRECIS_HEADS_OUT, /* queries and results on their way */
+  PRECIS_HEADS_IN,
+  PRECIS_HEADS_PARCEL_OUT,
+  PRECIS_HEADS_PARCEL,
+  PRECIS_HEADS_SLOTS = PRECIS_HEADS_PARCEL + 2
+};
+
+precis_schedule precis_schedule_heads(const precis_heads_shape *shape, int ranks, const int *node);
+
+/* The parcels that a rank needs. heads is 0 if it has nothing to attend. */
+precis_parcel_kind precis_heads_kind(const precis_heads_shape *shape, int rank);
+
+/* Rows of all pieces of a rank before piece i. */
+int64_t precis_heads_offset(const precis_heads_shape *shape, int rank, int i);
+
+/* A rank's queries go to all along a tree, batch after batch, rank after rank; every rank attends
+ * to the keys that it has; partials come back along the tree and are merged on the way. A round is
+ * a batch, with one before for the exchange of keys. */
+typedef struct precis_queries_shape {
+  const char *move;
+  int heads; /* partials of a row */
+  int value_dim;
+  const int64_t *rows;            /* ranks: that each has sent to all */
+  int64_t batch_rows;             /* at most, in a batch; >= 1 */
+  int64_t batch_bytes, row_bytes; /* of a message: once, and for each row */
+  const int64_t *key_rows;        /* ranks: as they are attended */
+  int64_t tile_rows;
+  precis_parcel_kind kind;
+  precis_exchange_shape keys;
+} precis_queries_shape;
+
+enum {
+  PRECIS_QUERIES_SUMS,
+  PRECIS_QUERIES_BATCH,
+  PRECIS_QUERIES_PARCEL,
+  PRECIS_QUERIES_IN, /* partials on their way */
+  PRECIS_QUERIES_OUT,
+  PRECIS_QUERIES_SLOTS
+};
+
+precis_schedule precis_schedule_queries(const precis_queries_shape *shape, int ranks,
+                                        const int *node);
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef PRECIS_SRC_SCHEDULE_EMIT_H
 #define PRECIS_SRC_SCHEDULE_EMIT_H
 
+#include "src/partial.h"
 #include "src/schedule_build.h"
 
 /* One round of one rank under way. */

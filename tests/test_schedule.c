@@ -182,6 +182,51 @@ static void tiles_dealt(void **state)
   for_all(check_dealt);
 }
 
+static precis_heads_shape heads_shape(const spread_case *s)
+{
+  return (precis_heads_shape){.problem = &s->c->problem, .map = &s->map, .key_rows = s->key_rows,
+                              .cuts = s->cuts, .tile_rows = s->c->tile_rows, .kind = s->kind};
+}
+
+static void check_heads(const spread_case *s)
+{
+  precis_heads_shape shape = heads_shape(s);
+  precis_schedule schedule = precis_schedule_heads(&shape, s->ranks, s->node);
+  precis_schedule_totals t = check(&schedule, &s->facts);
+  assert_int_equal(t.node_bytes + t.network_bytes, precis_cost_bytes(&s->cost, PRECIS_MOVE_HEADS));
+}
+
+static void heads(void **state)
+{
+  (void)state;
+  for_all(check_heads);
+}
+
+static precis_queries_shape queries_shape(const spread_case *s)
+{
+  const precis_problem *p = &s->c->problem;
+  return (precis_queries_shape){.move = "queries", .heads = p->heads, .value_dim = p->value_dim,
+                                .rows = s->query_rows, .batch_rows = 9,
+                                .row_bytes = (int64_t)p->heads * p->dim * 4,
+                                .key_rows = s->key_rows, .tile_rows = s->c->tile_rows,
+                                .kind = s->kind};
+}
+
+static void check_queries(const spread_case *s)
+{
+  precis_queries_shape shape = queries_shape(s);
+  precis_schedule schedule = precis_schedule_queries(&shape, s->ranks, s->node);
+  precis_schedule_totals t = check(&schedule, &s->facts);
+  assert_int_equal(t.node_bytes + t.network_bytes,
+                   precis_cost_bytes(&s->cost, PRECIS_MOVE_QUERIES));
+}
+
+static void queries(void **state)
+{
+  (void)state;
+  for_all(check_queries);
+}
+
 /* One way to break a schedule. */
 typedef struct breakage {
   const char *what;
@@ -286,12 +331,58 @@ static void tiles_broken(void **state)
   reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
 }
 
+static void heads_broken(void **state)
+{
+  (void)state;
+  static const breakage list[] = {
+      {"queries not unpacked", PRECIS_STEP_UNPACK, 0, drop, WORLD_LABEL},
+      {"queries unpacked twice", PRECIS_STEP_UNPACK, 1, NULL, WORLD_LABEL},
+      {"a parcel not packed", PRECIS_STEP_PACK, 5, drop, WORLD_LABEL},
+      {"a parcel short", PRECIS_STEP_SEND, 4, fewer_bytes, WORLD_BYTES},
+      {"no wait", PRECIS_STEP_WAIT, 4, drop, WORLD_UNWAITED},
+      {"keys left out", PRECIS_STEP_COMPUTE, 1, drop, WORLD_COVERAGE},
+      {"keys twice", PRECIS_STEP_COMPUTE, 1, NULL, WORLD_COVERAGE},
+      {"results of others", PRECIS_STEP_UNPACK, 3, other_rows, WORLD_LABEL},
+      {"the last send is left out", PRECIS_STEP_SEND, 9, drop, WORLD_DEADLOCK},
+  };
+  static spread_case s;
+  spread_make(&cases[0], 4, 3, &s);
+  precis_heads_shape shape = heads_shape(&s);
+  precis_schedule schedule = precis_schedule_heads(&shape, s.ranks, s.node);
+  reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+}
+
+static void queries_broken(void **state)
+{
+  (void)state;
+  static const breakage list[] = {
+      {"a batch not passed on", PRECIS_STEP_SEND, 0, drop, WORLD_DEADLOCK},
+      {"the wrong batch", PRECIS_STEP_RECEIVE, 0, other_rows, WORLD_LABEL},
+      {"partials not merged", PRECIS_STEP_MERGE, 0, drop, WORLD_COVERAGE},
+      {"partials merged twice", PRECIS_STEP_MERGE, 0, NULL, WORLD_COVERAGE},
+      {"partials not packed", PRECIS_STEP_CLEAR, 0, drop, WORLD_LABEL},
+      {"no wait", PRECIS_STEP_WAIT, 0, drop, WORLD_OVERWRITE},
+      {"keys left out", PRECIS_STEP_COMPUTE, 0, drop, WORLD_COVERAGE},
+      {"no results", PRECIS_STEP_FINISH, 0, drop, WORLD_COVERAGE},
+      {"results twice", PRECIS_STEP_FINISH, 0, NULL, WORLD_COVERAGE},
+  };
+  static spread_case s;
+  spread_make(&cases[0], 4, 3, &s);
+  precis_queries_shape shape = queries_shape(&s);
+  precis_schedule schedule = precis_schedule_queries(&shape, s.ranks, s.node);
+  reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tiles),
       cmocka_unit_test(tiles_dealt),
       cmocka_unit_test(tiles_broken),
+      cmocka_unit_test(heads),
+      cmocka_unit_test(heads_broken),
+      cmocka_unit_test(queries),
+      cmocka_unit_test(queries_broken),
   };
   return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }
