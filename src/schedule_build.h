@@ -105,4 +105,58 @@ enum {
 precis_schedule precis_schedule_queries(const precis_queries_shape *shape, int ranks,
                                         const int *node);
 
+/* Sums of features over all keys. Tiles of features, head after head, first those with values, then
+ * those with counts alone. */
+typedef struct precis_summaries_shape {
+  int heads, kv_heads, dim, value_dim;
+  int64_t features, count_features;     /* of a head's summary */
+  int64_t tile_features, tile_counts;   /* most in a tile */
+  const int64_t *query_rows, *key_rows; /* ranks */
+  /* Under a causal mask alone: */
+  precis_parcel_kind kind;
+  int64_t parcel_rows; /* keys of a parcel for the exact part, whole blocks */
+} precis_summaries_shape;
+
+int64_t precis_summaries_tiles(const precis_summaries_shape *shape);
+
+/* Tile `number`: its head and features. */
+precis_block precis_summaries_tile(const precis_summaries_shape *shape, int64_t number);
+
+/* Numbers of it, values then counts. */
+int64_t precis_summaries_numbers(const precis_summaries_shape *shape, const precis_block *tile);
+
+/* Of a vector that is reduced, rank r sums numbers first(r) .. first(r + 1) - 1. */
+int64_t precis_summaries_slice(int64_t numbers, int ranks, int rank);
+
+/* Three tiles at once in a pipeline: tile t is summarised while the slices of tile t - 1 are on
+ * their way to the ranks that sum them, or sums on their way back to all, and tile t - 2 is
+ * applied. Slices and sums go by direct messages, 2 (ranks - 1) / ranks of the tile for a rank, the
+ * least possible. A round summarises one, turns one, applies one. */
+enum {
+  PRECIS_SUMMARIES_STAGES = 3,
+  PRECIS_SUMMARIES_WORK = 0,   /* packed rows, sums of a tile, what queries have gathered */
+  PRECIS_SUMMARIES_VECTOR = 1, /* one each stage */
+  PRECIS_SUMMARIES_SLICES = PRECIS_SUMMARIES_VECTOR + PRECIS_SUMMARIES_STAGES,
+  PRECIS_SUMMARIES_SLOTS = PRECIS_SUMMARIES_SLICES + PRECIS_SUMMARIES_STAGES
+};
+
+precis_schedule precis_schedule_summaries(const precis_summaries_shape *shape, int ranks,
+                                          const int *node);
+
+/* Under a causal mask: a rank's blocks of keys meet their queries exactly, those in the same block;
+ * whole blocks before them through a running summary of this rank; keys of lower ranks through the
+ * sum of their summaries, which comes down a chain of ranks. A round is a tile, with one before for
+ * the exact part. */
+enum {
+  PRECIS_CAUSAL_WORK, /* as above, and partials of the exact part */
+  PRECIS_CAUSAL_PARCEL,
+  PRECIS_CAUSAL_OWN, /* sums of this rank, in double */
+  PRECIS_CAUSAL_IN,  /* sums of lower ranks */
+  PRECIS_CAUSAL_OUT,
+  PRECIS_CAUSAL_SLOTS
+};
+
+precis_schedule precis_schedule_causal(const precis_summaries_shape *shape, int ranks,
+                                       const int *node);
+
 #endif

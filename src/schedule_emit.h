@@ -60,6 +60,12 @@ static inline int64_t precis_largest(const int64_t *rows, int count)
   return most;
 }
 
+/* In the largest tile. */
+int64_t precis_summaries_numbers_most(const precis_summaries_shape *shape);
+
+/* What the two forms of summaries keep besides tiles on their way. */
+int64_t precis_summaries_work_bytes(const precis_summaries_shape *shape, int rank);
+
 /* Bytes of partials as they are held, see src/partial.h. */
 static inline int64_t precis_partial_bytes(int64_t rows, int value_dim)
 {

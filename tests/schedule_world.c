@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { PIECES = 4 * WORLD_RANKS, MESSAGES = 4 * WORLD_RANKS };
+enum { PIECES = 4 * WORLD_RANKS, MESSAGES = 8 * WORLD_RANKS };
 
 /* Part of a buffer: bytes from `origin` on of something. */
 typedef struct piece {
@@ -44,7 +44,7 @@ typedef struct person {
   precis_block sums; /* whose sums they are */
   uint8_t *has;      /* heads x queries of all ranks: here to be attended */
   uint8_t *done;     /* heads x queries of all ranks: results at home */
-  uint8_t *applied;  /* kv_heads x features */
+  uint8_t *summarised, *applied; /* kv_heads x features */
 } person;
 
 typedef struct world {
@@ -265,11 +265,31 @@ static int complete(const world *w, const precis_block *b, const uint8_t *cover)
   return 1;
 }
 
+/* Sums kept in double take twice the bytes that they have on their way. */
+static int64_t kept_as(const world *w, int rank, int slot, int64_t bytes)
+{
+  return precis_schedule_slot(w->schedule, rank, slot).kept ? 2 * bytes : bytes;
+}
+
+/* Whose sums are in the whole tile that a rank keeps. */
+static uint64_t kept_ranks(world *w, int rank, const precis_step *step)
+{
+  piece found;
+  precis_step kept = *step;
+  kept.slot = step->into;
+  kept.offset = step->into_offset;
+  kept.bytes = kept_as(w, rank, step->into, step->bytes);
+  return expect(w, rank, &kept, &found) ? found.ranks : 0;
+}
+
 static void pack(world *w, int rank, const precis_step *step)
 {
   person *p = &w->people[rank];
   uint8_t *cover = NULL;
-  if (step->matter == PRECIS_MATTER_PARTIALS) {
+  uint64_t ranks = 0;
+  if (step->matter == PRECIS_MATTER_SUMMARY) {
+    ranks = kept_ranks(w, rank, step);
+  } else if (step->matter == PRECIS_MATTER_PARTIALS) {
     if (!same_block(step->block, p->sums))
       complain(w, rank, step, WORLD_LABEL, "sums of other queries");
     cover = take(w, cover_size(w));
@@ -284,7 +304,7 @@ static void pack(world *w, int rank, const precis_step *step)
   } else if (step->block.owner != rank) {
     complain(w, rank, step, WORLD_LABEL, "rows of another rank");
   }
-  label(w, rank, step, 0, cover);
+  label(w, rank, step, ranks, cover);
 }
 
 static void unpack(world *w, int rank, const precis_step *step)
@@ -308,6 +328,8 @@ static void clear(world *w, int rank, const precis_step *step)
 {
   person *p = &w->people[rank];
   piece found;
+  if (step->matter == PRECIS_MATTER_SUMMARY)
+    return;
   memset(p->cover, 0, (size_t)cover_size(w));
   p->computed = 0;
   p->sums = step->block;
@@ -345,18 +367,20 @@ static void merge_summary(world *w, int rank, const precis_step *step)
   }
   for (int i = 0; i < count; i++) {
     piece *s = &slices[i];
-    int found = may_touch(w, rank, step, step->into, s->origin, s->bytes, 1)
-                    ? get(&p->slot[step->into], s->origin, s->bytes, own)
+    int64_t origin = kept_as(w, rank, step->into, s->origin),
+            bytes = kept_as(w, rank, step->into, s->bytes);
+    int found = may_touch(w, rank, step, step->into, origin, bytes, 1)
+                    ? get(&p->slot[step->into], origin, bytes, own)
                     : -1;
     if (found != 1 || !same_block(own[0].block, s->block) || !same_block(s->block, step->block) ||
-        own[0].origin != s->origin) {
+        own[0].origin != origin) {
       complain(w, rank, step, WORLD_LABEL, "sums of different things");
       return;
     }
     if (own[0].ranks & s->ranks)
       complain(w, rank, step, WORLD_COVERAGE, "a rank is in the sum twice");
     own[0].ranks |= s->ranks;
-    own[0].offset = s->origin;
+    own[0].offset = origin;
     put(w, &p->slot[step->into], own[0]);
   }
 }
@@ -382,6 +406,14 @@ static uint64_t ranks_below(int rank)
   return rank >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << rank) - 1;
 }
 
+static void summarise(world *w, int rank, const precis_step *step)
+{
+  person *p = &w->people[rank];
+  label(w, rank, step, UINT64_C(1) << rank, NULL);
+  for (int64_t f = 0; f < step->block.features; f++)
+    p->summarised[step->block.first_head * w->facts->features + step->block.first_feature + f]++;
+}
+
 static void apply(world *w, int rank, const precis_step *step)
 {
   person *p = &w->people[rank];
@@ -400,9 +432,14 @@ static void finish(world *w, int rank, const precis_step *step)
   if (step->block.owner != rank)
     complain(w, rank, step, WORLD_LABEL, "results of another rank's queries");
   if (w->facts->features > 0) {
-    int sees = w->facts->prefixes ? rank > 0 : 1, g = kv_head(w, step->block.first_head);
-    if (!all_are(p->applied + g * w->facts->features, w->facts->features, sees))
+    int sees = w->facts->prefixes ? rank > 0 : 1;
+    int64_t first = kv_head(w, step->block.first_head) * w->facts->features;
+    if (!all_are(p->applied + first, w->facts->features, sees) ||
+        !all_are(p->summarised + first, w->facts->features, 1))
       complain(w, rank, step, WORLD_COVERAGE, "features missing or twice");
+    for (int g = 0; g < w->facts->kv_heads && w->facts->prefixes; g++)
+      if (!all_are(p->cover + g * w->keys + w->key_start[rank], w->facts->key_rows[rank], 1))
+        complain(w, rank, step, WORLD_COVERAGE, "keys missing or twice");
   } else {
     if (!same_block(step->block, p->sums))
       complain(w, rank, step, WORLD_LABEL, "sums of other queries");
@@ -536,7 +573,7 @@ static int go_on(world *w, int rank)
     compute(w, rank, step);
     break;
   case PRECIS_STEP_SUMMARISE:
-    label(w, rank, step, UINT64_C(1) << rank, NULL);
+    summarise(w, rank, step);
     break;
   case PRECIS_STEP_APPLY:
     apply(w, rank, step);
@@ -591,6 +628,7 @@ static void set_up(world *w)
     p->cover = take(w, cover_size(w));
     p->has = take(w, f->heads * w->queries);
     p->done = take(w, f->heads * w->queries);
+    p->summarised = take(w, f->kv_heads * f->features);
     p->applied = take(w, f->kv_heads * f->features);
   }
 }
