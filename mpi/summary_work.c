@@ -29,6 +29,33 @@ precis_summary_part precis_summary_part_at(const precis_summary_work *x, int64_t
   return t;
 }
 
+precis_summary_part precis_summary_part_of(const precis_summary_work *x, const precis_block *block)
+{
+  int counts_only = block->first_feature >= x->plan->features;
+  return (precis_summary_part){.kv_head = block->first_head,
+                               .counts_only = counts_only,
+                               .first = block->first_feature,
+                               .features = block->features,
+                               .numbers = block->features *
+                                          (counts_only ? 1 : x->task->problem->value_dim + 1)};
+}
+
+precis_summaries_shape precis_summary_shape(const precis_summary_work *x)
+{
+  const precis_problem *p = x->task->problem;
+  return (precis_summaries_shape){.heads = p->heads,
+                                  .kv_heads = p->kv_heads,
+                                  .dim = p->dim,
+                                  .value_dim = p->value_dim,
+                                  .features = x->plan->features,
+                                  .count_features = x->plan->count_features,
+                                  .tile_features = x->apply.tile_features,
+                                  .tile_counts = x->apply_counts.tile_features,
+                                  .query_start = x->task->map->start,
+                                  .key_rows = x->task->key_rows,
+                                  .kind = x->task->kind};
+}
+
 precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
 {
   const precis_problem *p = x->task->problem;

@@ -7,6 +7,7 @@
 #include "src/apply.h"
 #include "src/outliers.h"
 #include "src/queries.h"
+#include "src/schedule_build.h"
 #include "src/summarise.h"
 
 /* A tile of features of one head's summary. */
@@ -60,6 +61,11 @@ void precis_summary_work_free(precis_summary_work *work);
 /* Tile `number` of all heads' tiles, of which there are precis_summary_tiles(), head after head. */
 int64_t precis_summary_tiles(const precis_summary_work *work);
 precis_summary_part precis_summary_part_at(const precis_summary_work *work, int64_t number);
+
+/* The same by its head and features, and the shape that schedules are made of. */
+precis_summary_part precis_summary_part_of(const precis_summary_work *work,
+                                           const precis_block *block);
+precis_summaries_shape precis_summary_shape(const precis_summary_work *work);
 
 precis_bulk precis_summary_bulk(const precis_summary_work *work, int kv_head);
 

@@ -109,9 +109,10 @@ precis_schedule precis_schedule_queries(const precis_queries_shape *shape, int r
  * those with counts alone. */
 typedef struct precis_summaries_shape {
   int heads, kv_heads, dim, value_dim;
-  int64_t features, count_features;     /* of a head's summary */
-  int64_t tile_features, tile_counts;   /* most in a tile */
-  const int64_t *query_rows, *key_rows; /* ranks */
+  int64_t features, count_features;   /* of a head's summary */
+  int64_t tile_features, tile_counts; /* most in a tile */
+  const int64_t *query_start;         /* ranks + 1: as in precis_query_map */
+  const int64_t *key_rows;            /* ranks */
   /* Under a causal mask alone: */
   precis_parcel_kind kind;
   int64_t parcel_rows; /* keys of a parcel for the exact part, whole blocks */

@@ -70,7 +70,7 @@ static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_
     return e.status;
   }
   precis_block rows = {.owner = rank,
-                       .rows = x->query_rows[rank],
+                       .rows = precis_summaries_rows(x, rank),
                        .first_head = (int)(number / each) * group,
                        .heads = group};
   if (number % each == 0)
@@ -90,7 +90,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   static const char *const names[] = {"work", "parcel", "own tile", "tile in", "tile out"};
   const precis_summaries_shape *x = s->shape;
   precis_slot made = {.name = names[number]};
-  int64_t numbers = precis_summaries_numbers_most(x), rows = x->query_rows[rank];
+  int64_t numbers = precis_summaries_numbers_most(x), rows = precis_summaries_rows(x, rank);
   switch (number) {
   case PRECIS_CAUSAL_WORK:
     made.kept = 1;

@@ -63,6 +63,11 @@ static inline int64_t precis_largest(const int64_t *rows, int count)
 /* In the largest tile. */
 int64_t precis_summaries_numbers_most(const precis_summaries_shape *shape);
 
+static inline int64_t precis_summaries_rows(const precis_summaries_shape *shape, int rank)
+{
+  return shape->query_start[rank + 1] - shape->query_start[rank];
+}
+
 /* What the two forms of summaries keep besides tiles on their way. */
 int64_t precis_summaries_work_bytes(const precis_summaries_shape *shape, int rank);
 

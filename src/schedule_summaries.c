@@ -52,7 +52,8 @@ int64_t precis_summaries_numbers_most(const precis_summaries_shape *x)
 
 int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
 {
-  int64_t keys = x->key_rows[rank], rows = x->query_rows[rank] * (x->heads / x->kv_heads);
+  int64_t keys = x->key_rows[rank],
+          rows = precis_summaries_rows(x, rank) * (x->heads / x->kv_heads);
   return precis_summaries_numbers_most(x) * 2 * (int64_t)sizeof(double) +
          keys * ((x->dim + x->value_dim + 1) * WORD + (int64_t)sizeof(double)) +
          rows * ((x->dim + x->value_dim + 2) * WORD + (int64_t)sizeof(double));
@@ -141,7 +142,7 @@ static void apply(precis_emitter *e, const stage *g, int last_of_head)
   const precis_summaries_shape *x = e->schedule->shape;
   int group = x->heads / x->kv_heads;
   precis_block rows = {.owner = e->rank,
-                       .rows = x->query_rows[e->rank],
+                       .rows = precis_summaries_rows(x, e->rank),
                        .first_head = g->tile.first_head * group,
                        .heads = group};
   precis_emit_local(e, PRECIS_STEP_APPLY, PRECIS_MATTER_SUMMARY, g->tile, g->vector,

@@ -242,7 +242,7 @@ static precis_summaries_shape summaries_shape(const spread_case *s, const featur
                                   .value_dim = p->value_dim, .features = f->features,
                                   .count_features = f->count_features,
                                   .tile_features = f->tile_features,
-                                  .tile_counts = f->tile_counts, .query_rows = s->query_rows,
+                                  .tile_counts = f->tile_counts, .query_start = s->start,
                                   .key_rows = s->key_rows, .kind = s->kind,
                                   .parcel_rows = s->c->tile_rows};
 }
