@@ -6,38 +6,40 @@
  *
  * Each of the three has its own log-scale, so that early prefixes do not vanish beside heavy late
  * keys, and they meet in double when a head is done. The rank's own sums do not wait for the chain:
- * what comes down it is applied on its own, to all queries. */
+ * what comes down it is applied on its own, to all queries. src/schedule_causal.c has the steps;
+ * here is what they do on this rank. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/execute.h"
 #include "mpi/summary_work.h"
 #include "src/memory.h"
 #include "src/queries.h"
 
-enum { CHAIN_TAG = 24, BLOCK = PRECIS_KEY_BLOCK, PARCEL_BLOCKS = 32 };
+enum { BLOCK = PRECIS_KEY_BLOCK, PARCEL_BLOCKS = 32 };
 
 typedef struct chain {
   precis_summary_work work;
+  precis_summaries_shape shape; /* its parcels have biases where outliers are masked by them */
+  precis_schedule schedule;
+  precis_execution execution;
   const int64_t *position; /* of the queries, ascending */
   int64_t blocks;
   int64_t *first_row; /* blocks + 2: rows first_row[b] .. first_row[b + 1] - 1 see b whole blocks */
   double *scale, *weights; /* blocks + 1: log-scale and sum of weights of the first b blocks */
   double before, before_weights; /* the same of all lower ranks */
   precis_summary_sums incoming;
-  float *in, *out, *rounded; /* tiles */
-  precis_queries exact;      /* of outlier keys and diagonal blocks */
-  precis_parcel_kind kind;   /* of those blocks: outliers are masked in them */
+  float *rounded;       /* a tile */
+  precis_queries exact; /* of outlier keys and diagonal blocks */
   precis_job *jobs;
-  char *parcel;
 } chain;
 
 static void poll(precis_summary_work *work)
 {
-  for (int i = 0; i < PRECIS_TASK_FLIGHTS; i++) {
-    int done, status = precis_transfer_test(&work->task->flight[i], &done);
-    work->task->poll_status = work->task->poll_status ? work->task->poll_status : status;
-  }
+  chain *c = work->poll_context;
+  int status = precis_execution_poll(&c->execution);
+  work->task->poll_status = work->task->poll_status ? work->task->poll_status : status;
 }
 
 static double ratio(double from, double to)
@@ -67,37 +69,34 @@ static int64_t block_keys(const chain *c, int64_t b)
   return left < BLOCK ? left : BLOCK;
 }
 
-/* The parts of blocks, for all heads, a parcel of blocks at a time. */
-static void attend_diagonal(chain *c)
+/* The parts of blocks in one parcel of whole blocks, for all heads. */
+static void attend_diagonal(chain *c, const precis_step *step)
 {
   precis_task *task = c->work.task;
   const precis_problem *p = task->problem;
-  for (int64_t first = 0; first < c->blocks; first += PARCEL_BLOCKS) {
-    int64_t end = first + PARCEL_BLOCKS < c->blocks ? first + PARCEL_BLOCKS : c->blocks;
-    int64_t key = first * BLOCK, keys = (end - 1 - first) * BLOCK + block_keys(c, end - 1);
-    int count = 0;
-    precis_parcel_pack(&c->kind, c->work.keys, key, keys, task->k_center, task->v_center,
-                       task->engine.threads, c->parcel);
-    for (int64_t b = first; b < end; b++) {
-      int64_t rows = c->first_row[b + 1] - c->first_row[b], skip = b * BLOCK - key;
-      if (rows == 0)
-        continue;
-      precis_queries_jobs(p, &c->exact, &c->kind, keys, c->parcel, c->jobs + count);
-      for (int h = 0; h < p->heads; h++) {
-        precis_job *job = &c->jobs[count++];
-        job->rows = rows;
-        job->q += c->first_row[b] * job->q_stride;
-        job->query_position += c->first_row[b];
-        job->partial = precis_partial_at(&job->partial, c->first_row[b], p->value_dim);
-        job->tile.keys = block_keys(c, b);
-        job->tile.k += skip * p->dim;
-        job->tile.v += skip * p->value_dim;
-        job->tile.bias += job->tile.bias ? skip : 0;
-        job->key_position += skip;
-      }
+  int64_t key = step->block.first, first = key / BLOCK,
+          end = first + (step->block.rows + BLOCK - 1) / BLOCK;
+  const char *parcel = precis_execution_at(&c->execution, step);
+  int count = 0;
+  for (int64_t b = first; b < end; b++) {
+    int64_t rows = c->first_row[b + 1] - c->first_row[b], skip = b * BLOCK - key;
+    if (rows == 0)
+      continue;
+    precis_queries_jobs(p, &c->exact, &c->shape.kind, step->block.rows, parcel, c->jobs + count);
+    for (int h = 0; h < p->heads; h++) {
+      precis_job *job = &c->jobs[count++];
+      job->rows = rows;
+      job->q += c->first_row[b] * job->q_stride;
+      job->query_position += c->first_row[b];
+      job->partial = precis_partial_at(&job->partial, c->first_row[b], p->value_dim);
+      job->tile.keys = block_keys(c, b);
+      job->tile.k += skip * p->dim;
+      job->tile.v += skip * p->value_dim;
+      job->tile.bias += job->tile.bias ? skip : 0;
+      job->key_position += skip;
     }
-    precis_task_compute(task, c->jobs, count);
   }
+  precis_task_compute(task, c->jobs, count);
 }
 
 /* Log-scales of this head's prefixes, here and on lower ranks, and the weights of each block
@@ -156,37 +155,26 @@ static void run_blocks(chain *c, const precis_summary_part *part)
   x->task->seconds_summarise += MPI_Wtime() - start - applying;
 }
 
-/* Takes the tile of lower ranks from the left, gives it with this rank's own to the right, applies
- * it to all rows. */
-static int pass_on(chain *c, const precis_summary_part *part)
+/* Adds the tile of lower ranks to this rank's. */
+static void merge(chain *c, const precis_summary_part *part, const float *in)
 {
   precis_summary_work *x = &c->work;
-  precis_task *task = x->task;
-  precis_world *world = task->world;
-  int64_t bytes = part->numbers * (int64_t)sizeof(float), values = part->numbers - part->features;
+  int64_t values = part->numbers - part->features;
   double own = c->scale[c->blocks], after = own > c->before ? own : c->before;
-  int status =
-      precis_task_wait(task); /* the tile from the left, and our previous one to the right */
-  if (status != PRECIS_SUCCESS)
-    return status;
-  if (world->rank < world->ranks - 1) {
-    if (world->rank > 0) {
-      precis_summary_merge_wire(values, ratio(own, after), x->values, ratio(c->before, after),
-                                c->in);
-      precis_summary_merge_wire(part->features, ratio(own, after), x->counts,
-                                ratio(c->before, after), c->in + values);
-    }
-    precis_summary_get(x, part, c->out);
-    status = precis_world_send(world, c->out, bytes, world->rank + 1, CHAIN_TAG, &task->flight[1]);
-  }
-  if (world->rank > 0) {
-    double start = MPI_Wtime();
-    if (part->first == 0)
-      c->before_weights = c->in[values];
-    precis_summary_apply(x, part, c->in, 0, task->rows, &c->incoming);
-    task->seconds_apply += MPI_Wtime() - start;
-  }
-  return status;
+  precis_summary_merge_wire(values, ratio(own, after), x->values, ratio(c->before, after), in);
+  precis_summary_merge_wire(part->features, ratio(own, after), x->counts, ratio(c->before, after),
+                            in + values);
+}
+
+/* The tile of lower ranks, to all rows. */
+static void apply(chain *c, const precis_summary_part *part, const float *in)
+{
+  precis_task *task = c->work.task;
+  double start = MPI_Wtime();
+  if (part->first == 0)
+    c->before_weights = in[part->numbers - part->features];
+  precis_summary_apply(&c->work, part, in, 0, task->rows, &c->incoming);
+  task->seconds_apply += MPI_Wtime() - start;
 }
 
 /* Rows that see the same number of whole blocks. */
@@ -215,28 +203,64 @@ static void finish_head(chain *c, int g)
   }
 }
 
-static int run_head(chain *c, int g)
+static int begin_head(chain *c, int g)
 {
-  precis_summary_work *x = &c->work;
-  precis_world *world = x->task->world;
-  int64_t each = x->value_tiles + x->count_tiles;
   int status = scale_head(c, g);
-  precis_summary_load_queries(x, g);
-  precis_summary_clear_sums(x, &c->incoming);
-  for (int64_t t = 0; t < each && status == PRECIS_SUCCESS; t++) {
-    precis_summary_part part = precis_summary_part_at(x, g * each + t);
-    if (world->rank > 0)
-      status = precis_world_receive(world, c->in, part.numbers * (int64_t)sizeof(float),
-                                    world->rank - 1, CHAIN_TAG, &x->task->flight[0]);
-    if (status == PRECIS_SUCCESS) {
-      run_blocks(c, &part);
-      status = pass_on(c, &part);
-    }
-    precis_task_progress(x->task, g * each + t + 1, precis_summary_tiles(x));
-  }
-  if (status == PRECIS_SUCCESS)
-    finish_head(c, g);
+  precis_summary_load_queries(&c->work, g);
+  precis_summary_clear_sums(&c->work, &c->incoming);
   return status;
+}
+
+static void pack(chain *c, const precis_step *step)
+{
+  const precis_task *task = c->work.task;
+  void *to = precis_execution_at(&c->execution, step);
+  if (step->matter == PRECIS_MATTER_KEYS) {
+    precis_parcel_pack(&c->shape.kind, c->work.keys, step->block.first, step->block.rows,
+                       task->k_center, task->v_center, task->engine.threads, to);
+  } else {
+    precis_summary_part part = precis_summary_part_of(&c->work, &step->block);
+    precis_summary_get(&c->work, &part, to);
+  }
+}
+
+static int work(precis_execution *execution, const precis_step *step)
+{
+  chain *c = execution->move;
+  precis_summary_part part = precis_summary_part_of(&c->work, &step->block);
+  switch (step->kind) {
+  case PRECIS_STEP_PACK:
+    pack(c, step);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_COMPUTE:
+    attend_diagonal(c, step);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_CLEAR:
+    return begin_head(c, step->block.first_head / c->work.group);
+  case PRECIS_STEP_SUMMARISE:
+    run_blocks(c, &part);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_MERGE:
+    merge(c, &part, precis_execution_at(execution, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_APPLY:
+    apply(c, &part, precis_execution_at(execution, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_FINISH:
+    finish_head(c, step->block.first_head / c->work.group);
+    return PRECIS_SUCCESS;
+  default:
+    return PRECIS_ERR_INTERNAL;
+  }
+}
+
+static void plan_schedule(chain *c)
+{
+  const precis_task *task = c->work.task;
+  c->shape = precis_summary_shape(&c->work);
+  c->shape.kind.with_bias |= c->work.keys != task->keys;
+  c->shape.parcel_rows = BLOCK * PARCEL_BLOCKS;
+  c->schedule = precis_schedule_causal(&c->shape, task->world->ranks, task->world->node);
 }
 
 static int create(chain *c, precis_task *task, const precis_summaries *plan, double tol,
@@ -250,32 +274,30 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
           numbers = c->work.numbers_most;
   c->blocks = (keys + BLOCK - 1) / BLOCK;
   c->work.poll = poll;
-  c->kind = task->kind;
-  c->kind.with_bias |= c->work.keys != task->keys;
+  c->work.poll_context = c;
+  plan_schedule(c);
   c->first_row = precis_memory_array(c->blocks + 2, sizeof *c->first_row);
   c->scale = precis_memory_array(c->blocks + 1, sizeof *c->scale);
   c->weights = precis_memory_array(c->blocks + 1, sizeof *c->weights);
   c->incoming.num = precis_memory_array(rows * p->value_dim, sizeof(float));
   c->incoming.den = precis_memory_array(rows, sizeof(float));
   c->incoming.env = precis_memory_array(rows, sizeof(float));
-  c->in = precis_memory_array(numbers, sizeof *c->in);
-  c->out = precis_memory_array(numbers, sizeof *c->out);
   c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
   c->jobs = precis_memory_array((int64_t)p->heads * PARCEL_BLOCKS, sizeof *c->jobs);
-  int64_t parcel = keys < BLOCK * PARCEL_BLOCKS ? keys : BLOCK * PARCEL_BLOCKS;
-  c->parcel = precis_memory_array(precis_parcel_bytes(&c->kind, parcel), 1);
   int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
-             c->incoming.env && c->in && c->out && c->rounded && c->jobs && c->parcel;
-  return made ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
-              : PRECIS_ERR_MEMORY;
+             c->incoming.env && c->rounded && c->jobs;
+  status = precis_execution_create(task, &c->schedule, work, c, &c->execution);
+  return made && status == PRECIS_SUCCESS
+             ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
+             : PRECIS_ERR_MEMORY;
 }
 
 static void release(chain *c)
 {
   precis_queries_free(&c->exact);
+  precis_execution_free(&c->execution);
   void *arrays[] = {c->first_row,    c->scale,        c->weights, c->incoming.num,
-                    c->incoming.den, c->incoming.env, c->in,      c->out,
-                    c->rounded,      c->jobs,         c->parcel};
+                    c->incoming.den, c->incoming.env, c->rounded, c->jobs};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_summary_work_free(&c->work);
@@ -294,11 +316,7 @@ int precis_causal_run(precis_task *task, const precis_summaries *plan, double to
     group_rows(&c);
     status = precis_summary_attend_outliers(&c.work, &c.exact, NULL);
     if (status == PRECIS_SUCCESS)
-      attend_diagonal(&c);
-    for (int g = 0; g < task->problem->kv_heads && status == PRECIS_SUCCESS; g++)
-      status = run_head(&c, g);
-    int waited = precis_task_wait(task);
-    status = status == PRECIS_SUCCESS ? waited : status;
+      status = precis_execution_run(&c.execution, c.schedule.rounds);
   }
   release(&c);
   free(position);
