@@ -11,7 +11,8 @@ int precis_execution_create(precis_task *task, const precis_schedule *schedule,
                             int (*work)(precis_execution *execution, const precis_step *step),
                             void *move, precis_execution *execution)
 {
-  *execution = (precis_execution){.task = task, .schedule = schedule, .work = work, .move = move};
+  *execution = (precis_execution){
+      .task = task, .schedule = schedule, .work = work, .move = move, .tells = 1};
   execution->slot = calloc((size_t)schedule->slots + 1, sizeof *execution->slot);
   execution->transfer = calloc((size_t)schedule->requests + 1, sizeof *execution->transfer);
   int made = execution->slot && execution->transfer;
@@ -90,7 +91,9 @@ int precis_execution_run(precis_execution *x, int64_t end)
   while (x->round < end && status == PRECIS_SUCCESS) {
     status = precis_schedule_visit(x->schedule, task->world->rank, x->round, do_step, x);
     status = status == PRECIS_SUCCESS ? task->poll_status : status;
-    precis_task_progress(task, ++x->round, x->schedule->rounds);
+    x->round++;
+    if (x->tells)
+      precis_task_progress(task, x->round, x->schedule->rounds);
   }
   /* Memory of messages must outlive them. */
   if (status != PRECIS_SUCCESS)

@@ -19,6 +19,7 @@ struct precis_execution {
   precis_transfer *transfer; /* of each request */
   int64_t round;             /* rounds before this one are done */
   int out_of_range;          /* a step returned RANGE */
+  int tells;                 /* progress to the caller; set, and cleared for what comes after it */
   /* Any step but SEND, RECEIVE and WAIT. RANGE is this rank's own: the run goes on, as others need
    * this rank, and returns it at the end. Other errors end the run, so all ranks must return them
    * alike. */

@@ -3,23 +3,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/spread.h"
+#include "mpi/execute.h"
 #include "src/memory.h"
 #include "src/problem.h"
 #include "src/queries.h"
+#include "src/schedule_build.h"
 
 enum { BATCH_MOST = 1 << 14 };
 
-/* One batch of one rank's rows, ordered by head. What travels: batch int64 positions, batch int32
+/* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. One batch
+ * of one rank's rows, ordered by head. What travels: batch int64 positions, batch int32
  * heads, batch x dim floats. */
 typedef struct repair {
   precis_task *task;
+  precis_queries_shape shape;
+  precis_schedule schedule;
+  precis_execution execution;
   const precis_failed_row *failed;
-  int64_t batch; /* rows in the largest */
-  int64_t *message;
-  int64_t *head_rows; /* heads: how many of the batch are of each */
-  float *wire_in, *wire_out;
-  char *parcel;
+  int64_t rows;       /* of the batch at hand */
+  int64_t *head_rows; /* heads: how many of them are of each */
   precis_job *jobs;
   precis_partial partial;
 } repair;
@@ -32,55 +34,19 @@ static int by_head(const void *a, const void *b)
   return (x->row > y->row) - (x->row < y->row);
 }
 
-static int64_t message_bytes(const repair *r, int64_t rows)
-{
-  int64_t each =
-      sizeof *r->message + sizeof(int32_t) + (size_t)r->task->problem->dim * sizeof(float);
-  return rows * each;
-}
-
 static int64_t *positions_of(const repair *r)
 {
-  return r->message;
+  return (int64_t *)r->execution.slot[PRECIS_QUERIES_BATCH];
 }
 
 static int32_t *heads_of(const repair *r, int64_t rows)
 {
-  return (int32_t *)(r->message + rows);
+  return (int32_t *)(positions_of(r) + rows);
 }
 
 static float *queries_of(const repair *r, int64_t rows)
 {
   return (float *)(heads_of(r, rows) + rows);
-}
-
-static int create(repair *r)
-{
-  const precis_task *task = r->task;
-  const precis_problem *p = task->problem;
-  int64_t words = precis_partial_words(r->batch, p->value_dim), keys = task->keys->rows;
-  r->message = precis_memory_array(message_bytes(r, r->batch), 1);
-  r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
-  r->wire_in = precis_memory_array(words, sizeof *r->wire_in);
-  r->wire_out = precis_memory_array(words, sizeof *r->wire_out);
-  r->parcel = precis_memory_array(
-      precis_parcel_bytes(&task->kind, keys < task->tile_rows ? keys : task->tile_rows), 1);
-  r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
-  int status = precis_partial_create(&r->partial, r->batch, p->value_dim);
-  return r->message && r->head_rows && r->wire_in && r->wire_out && r->parcel && r->jobs
-             ? status
-             : PRECIS_ERR_MEMORY;
-}
-
-static void release(repair *r)
-{
-  precis_partial_free(&r->partial);
-  free(r->jobs);
-  free(r->parcel);
-  free(r->wire_out);
-  free(r->wire_in);
-  free(r->head_rows);
-  free(r->message);
 }
 
 static void pack(repair *r, int64_t first, int64_t rows)
@@ -96,32 +62,36 @@ static void pack(repair *r, int64_t first, int64_t rows)
   }
 }
 
-/* Every head's rows of the batch against this rank's keys. */
-static void attend_own_keys(repair *r, int64_t rows)
+/* The batch is here: nothing attended yet. */
+static void begin_batch(repair *r, int64_t rows)
 {
-  precis_task *task = r->task;
-  const precis_problem *p = task->problem;
-  int64_t parcels = precis_task_parcels(task, task->keys->rows);
+  const precis_problem *p = r->task->problem;
+  r->rows = rows;
   memset(r->head_rows, 0, (size_t)p->heads * sizeof *r->head_rows);
   for (int64_t i = 0; i < rows; i++)
     r->head_rows[heads_of(r, rows)[i]]++;
   precis_partial_clear(&r->partial, rows, p->value_dim);
-  for (int64_t c = 0; c < parcels; c++) {
-    int64_t keys = precis_task_parcel_rows(task, task->keys->rows, c), first = 0;
-    precis_parcel_pack(&task->kind, task->keys, c * task->tile_rows, keys, task->k_center,
-                       task->v_center, task->engine.threads, r->parcel);
-    for (int h = 0; h < p->heads; first += r->head_rows[h++])
-      r->jobs[h] = (precis_job){
-          .rows = r->head_rows[h],
-          .q = queries_of(r, rows) + first * p->dim,
-          .q_stride = p->dim,
-          .query_position = p->causal ? positions_of(r) + first : NULL,
-          .tile = precis_parcel_tile(&task->kind, keys, r->parcel, precis_problem_kv_head(p, h)),
-          .key_position = precis_parcel_positions(&task->kind, r->parcel),
-          .partial = precis_partial_at(&r->partial, first, p->value_dim),
-      };
-    precis_task_compute(task, r->jobs, p->heads);
-  }
+}
+
+/* Every head's rows of the batch against a parcel of this rank's keys. */
+static void attend_own_keys(repair *r, const precis_step *step)
+{
+  precis_task *task = r->task;
+  const precis_problem *p = task->problem;
+  const char *parcel = precis_execution_at(&r->execution, step);
+  int64_t first = 0;
+  for (int h = 0; h < p->heads; first += r->head_rows[h++])
+    r->jobs[h] = (precis_job){
+        .rows = r->head_rows[h],
+        .q = queries_of(r, r->rows) + first * p->dim,
+        .q_stride = p->dim,
+        .query_position = p->causal ? positions_of(r) + first : NULL,
+        .tile =
+            precis_parcel_tile(&task->kind, step->block.rows, parcel, precis_problem_kv_head(p, h)),
+        .key_position = precis_parcel_positions(&task->kind, parcel),
+        .partial = precis_partial_at(&r->partial, first, p->value_dim),
+    };
+  precis_task_compute(task, r->jobs, p->heads);
 }
 
 static int finish(repair *r, int64_t first, int64_t rows)
@@ -139,33 +109,74 @@ static int finish(repair *r, int64_t first, int64_t rows)
   return bad ? PRECIS_ERR_RANGE : PRECIS_SUCCESS;
 }
 
-/* Rows [first, first + rows) of the root's failures. */
-static int run_batch(repair *r, int root, int64_t first, int64_t rows)
+static void pack_step(repair *r, const precis_step *step)
 {
-  int at_root = r->task->world->rank == root;
-  if (at_root)
-    pack(r, first, rows);
-  int status = precis_spread_broadcast(r->task, root, r->message, message_bytes(r, rows));
-  if (status != PRECIS_SUCCESS)
-    return status;
-  attend_own_keys(r, rows);
-  status = precis_spread_reduce(r->task, root, &r->partial, rows, r->wire_in, r->wire_out);
-  return status == PRECIS_SUCCESS && at_root ? finish(r, first, rows) : status;
+  const precis_task *task = r->task;
+  const precis_block *b = &step->block;
+  void *to = precis_execution_at(&r->execution, step);
+  if (step->matter == PRECIS_MATTER_QUERIES)
+    pack(r, b->first, b->rows);
+  else if (step->matter == PRECIS_MATTER_KEYS)
+    precis_parcel_pack(&task->kind, task->keys, b->first, b->rows, task->k_center, task->v_center,
+                       task->engine.threads, to);
+  else
+    precis_partial_pack(&r->partial, b->rows, task->problem->value_dim, to);
 }
 
-static int run_all(repair *r, const int64_t *counts)
+static int work(precis_execution *x, const precis_step *step)
 {
-  int status = PRECIS_SUCCESS, out_of_range = PRECIS_SUCCESS;
-  for (int root = 0; root < r->task->world->ranks; root++)
-    for (int64_t first = 0; first < counts[root] && status == PRECIS_SUCCESS; first += r->batch) {
-      int64_t left = counts[root] - first;
-      status = run_batch(r, root, first, left < r->batch ? left : r->batch);
-      if (status == PRECIS_ERR_RANGE) { /* known to the root alone: the others go on, so it must */
-        out_of_range = status;
-        status = PRECIS_SUCCESS;
-      }
-    }
-  return status == PRECIS_SUCCESS ? out_of_range : status;
+  repair *r = x->move;
+  switch (step->kind) {
+  case PRECIS_STEP_PACK:
+    pack_step(r, step);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_CLEAR:
+    begin_batch(r, step->block.rows);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_COMPUTE:
+    attend_own_keys(r, step);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_MERGE:
+    precis_partial_merge_packed(&r->partial, step->block.rows, r->task->problem->value_dim,
+                                precis_execution_at(x, step));
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_FINISH:
+    return finish(r, step->block.first, step->block.rows);
+  default:
+    return PRECIS_ERR_INTERNAL;
+  }
+}
+
+static int create(repair *r, const int64_t *counts, int64_t batch)
+{
+  precis_task *task = r->task;
+  const precis_problem *p = task->problem;
+  r->shape = (precis_queries_shape){
+      .move = "repair",
+      .heads = 1,
+      .value_dim = p->value_dim,
+      .rows = counts,
+      .batch_rows = batch,
+      .row_bytes = (int64_t)(sizeof(int64_t) + sizeof(int32_t) + (size_t)p->dim * sizeof(float)),
+      .key_rows = task->key_rows,
+      .tile_rows = task->tile_rows,
+      .kind = task->kind};
+  r->schedule = precis_schedule_queries(&r->shape, task->world->ranks, task->world->node);
+  r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
+  r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
+  int status = precis_execution_create(task, &r->schedule, work, r, &r->execution);
+  r->execution.tells = 0;
+  if (status != PRECIS_SUCCESS || r->jobs == NULL || r->head_rows == NULL)
+    return PRECIS_ERR_MEMORY;
+  return precis_partial_create(&r->partial, batch, p->value_dim);
+}
+
+static void release(repair *r)
+{
+  precis_execution_free(&r->execution);
+  precis_partial_free(&r->partial);
+  free(r->head_rows);
+  free(r->jobs);
 }
 
 int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures,
@@ -185,10 +196,10 @@ int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t fail
   }
   if (status == PRECIS_SUCCESS && most > 0) {
     qsort(failed, (size_t)failures, sizeof *failed, by_head);
-    r.batch = most < BATCH_MOST ? most : BATCH_MOST;
-    status = precis_world_agree(world, create(&r), NULL);
+    status =
+        precis_world_agree(world, create(&r, counts, most < BATCH_MOST ? most : BATCH_MOST), NULL);
     if (status == PRECIS_SUCCESS)
-      status = run_all(&r, counts);
+      status = precis_execution_run(&r.execution, r.schedule.rounds);
     release(&r);
   }
   free(counts);
