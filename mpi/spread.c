@@ -4,10 +4,12 @@
 
 enum { BROADCAST_TAG = 13 };
 
-/* One message at a time: waits for what was started in flight[0]. */
-static int finish(precis_task *task, int status)
+/* One message at a time: waits for what was started. */
+static int finish(precis_task *task, int status, precis_transfer *transfer)
 {
-  int waited = precis_task_wait(task);
+  double start = MPI_Wtime();
+  int waited = precis_transfer_wait(transfer);
+  task->seconds_wait += MPI_Wtime() - start;
   return status == PRECIS_SUCCESS ? waited : status;
 }
 
@@ -15,12 +17,16 @@ int precis_spread_broadcast(precis_task *task, int root, void *buffer, int64_t b
 {
   precis_world *world = task->world;
   precis_tree tree = precis_tree_at(world->ranks, root, world->rank);
+  precis_transfer transfer = {.count = 0};
   int status = PRECIS_SUCCESS;
   if (world->rank != root)
-    status = finish(task, precis_world_receive(world, buffer, bytes, tree.parent, BROADCAST_TAG,
-                                               &task->flight[0]));
+    status = finish(
+        task, precis_world_receive(world, buffer, bytes, tree.parent, BROADCAST_TAG, &transfer),
+        &transfer);
   for (int i = tree.children - 1; i >= 0 && status == PRECIS_SUCCESS; i--)
-    status = finish(task, precis_world_send(world, buffer, bytes, precis_tree_child(&tree, i),
-                                            BROADCAST_TAG, &task->flight[0]));
+    status = finish(task,
+                    precis_world_send(world, buffer, bytes, precis_tree_child(&tree, i),
+                                      BROADCAST_TAG, &transfer),
+                    &transfer);
   return status;
 }

@@ -11,8 +11,6 @@
 #include "src/precis.h"
 #include "src/split.h"
 
-enum { PRECIS_TASK_FLIGHTS = 2 };
-
 typedef struct precis_task {
   precis_world *world;
   const precis_problem *problem;
@@ -34,7 +32,6 @@ typedef struct precis_task {
 
   int (*poll)(void *context); /* keeps the messages of a schedule moving; NULL: none is under way */
   void *poll_context;
-  precis_transfer flight[PRECIS_TASK_FLIGHTS]; /* other messages that the engine's poll moves */
   int poll_status;
   double pairs;
   double seconds_summarise, seconds_apply, seconds_exact, seconds_wait;
@@ -48,17 +45,10 @@ int precis_ring_run(precis_task *task);
 int precis_heads_run(precis_task *task);
 int precis_queries_run(precis_task *task);
 
-/* Runs jobs with the messages in flight kept moving, counts pairs and seconds. */
+/* Runs jobs with messages kept moving by the task's poll, counts pairs and seconds. */
 void precis_task_compute(precis_task *task, const precis_job *jobs, int count);
-
-/* Waits for the messages in flight, counts seconds. */
-int precis_task_wait(precis_task *task);
 
 /* Tells the caller that `done` of `steps` steps are done. */
 void precis_task_progress(precis_task *task, int64_t done, int64_t steps);
-
-/* Parcels that a share of rows is cut into, and the rows of parcel `number`. */
-int64_t precis_task_parcels(const precis_task *task, int64_t rows);
-int64_t precis_task_parcel_rows(const precis_task *task, int64_t rows, int64_t number);
 
 #endif
