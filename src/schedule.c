@@ -23,6 +23,22 @@ int64_t precis_schedule_memory(const precis_schedule *s, int rank)
   return bytes;
 }
 
+double precis_schedule_flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  switch (step->kind) {
+  case PRECIS_STEP_COMPUTE:
+  case PRECIS_STEP_SUMMARISE:
+  case PRECIS_STEP_APPLY:
+    return s->flops(s, rank, step);
+  case PRECIS_STEP_PACK:
+  case PRECIS_STEP_UNPACK:
+  case PRECIS_STEP_MERGE:
+    return (double)step->bytes / (double)sizeof(float);
+  default:
+    return 0;
+  }
+}
+
 static int count(void *context, const precis_step *step)
 {
   precis_schedule_totals *t = context;

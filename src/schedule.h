@@ -103,6 +103,7 @@ struct precis_schedule {
   int (*visit)(const precis_schedule *schedule, int rank, int64_t round, precis_step_visit *visit,
                void *context);
   precis_slot (*slot)(const precis_schedule *schedule, int rank, int slot);
+  double (*flops)(const precis_schedule *schedule, int rank, const precis_step *step);
 };
 
 /* Goes through a round's steps. Returns what the visitor returned last. */
@@ -113,6 +114,11 @@ precis_slot precis_schedule_slot(const precis_schedule *schedule, int rank, int 
 
 /* Bytes of all slots of a rank. */
 int64_t precis_schedule_memory(const precis_schedule *schedule, int rank);
+
+/* Work of a local step, in flops: of attention and of summaries as in src/cost.h; where numbers are
+ * only moved or added, one for each. Under a causal mask, a block of keys counts with the share of
+ * the pairs that is seen in the whole, which balanced rows come close to. */
+double precis_schedule_flops(const precis_schedule *schedule, int rank, const precis_step *step);
 
 /* What a rank sends. Messages as they are scheduled, before long ones are cut up for MPI. */
 typedef struct precis_schedule_totals {

@@ -40,6 +40,7 @@ typedef struct precis_tiles_shape {
   int64_t tile_rows;         /* most keys in a parcel */
   precis_parcel_kind kind;
   precis_exchange_shape keys, queries, results; /* results go the way back */
+  double visible; /* share of the pairs that is seen, for flops alone; 0: all */
 } precis_tiles_shape;
 
 enum { PRECIS_TILES_SUMS, PRECIS_TILES_PARCEL, PRECIS_TILES_SLOTS = PRECIS_TILES_PARCEL + 2 };
@@ -57,6 +58,7 @@ typedef struct precis_heads_shape {
   const precis_cut *cuts;  /* ranks + 1 */
   int64_t tile_rows;
   precis_parcel_kind kind; /* of all key/value heads */
+  double visible;          /* as above */
 } precis_heads_shape;
 
 enum {
@@ -91,6 +93,7 @@ typedef struct precis_queries_shape {
   int64_t tile_rows;
   precis_parcel_kind kind;
   precis_exchange_shape keys;
+  double visible; /* as above */
 } precis_queries_shape;
 
 enum {
@@ -116,6 +119,7 @@ typedef struct precis_summaries_shape {
   /* Under a causal mask alone: */
   precis_parcel_kind kind;
   int64_t parcel_rows; /* keys of a parcel for the exact part, whole blocks */
+  int64_t block_keys;  /* of a block, for flops alone */
 } precis_summaries_shape;
 
 int64_t precis_summaries_tiles(const precis_summaries_shape *shape);

@@ -113,6 +113,17 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   return made;
 }
 
+/* The exact part is half a block for each query; SUMMARISE applies the running summary, too. */
+static double flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  const precis_summaries_shape *x = s->shape;
+  double numbers = (double)precis_summaries_numbers(x, &step->block);
+  if (step->kind == PRECIS_STEP_COMPUTE)
+    return precis_compute_flops(&x->kind, (double)step->block.rows * x->heads, x->block_keys, .5);
+  double queries = (double)precis_summaries_rows(x, rank) * (x->heads / x->kv_heads);
+  return 2 * numbers * (queries + (step->kind == PRECIS_STEP_SUMMARISE ? x->key_rows[rank] : 0));
+}
+
 precis_schedule precis_schedule_causal(const precis_summaries_shape *x, int ranks, const int *node)
 {
   return (precis_schedule){.move = "summaries of prefixes",
@@ -123,5 +134,6 @@ precis_schedule precis_schedule_causal(const precis_summaries_shape *x, int rank
                            .requests = REQUESTS,
                            .shape = x,
                            .visit = visit,
-                           .slot = slot};
+                           .slot = slot,
+                           .flops = flops};
 }

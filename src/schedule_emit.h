@@ -63,6 +63,16 @@ static inline int64_t precis_largest(const int64_t *rows, int count)
 /* In the largest tile. */
 int64_t precis_summaries_numbers_most(const precis_summaries_shape *shape);
 
+/* Of so many queries and a block of keys, with `visible` of the pairs seen (0: all). */
+static inline double precis_compute_flops(const precis_parcel_kind *kind, double queries,
+                                          int64_t keys, double visible)
+{
+  return 2.0 * (kind->dim + kind->value_dim) * queries * (double)keys * (visible > 0 ? visible : 1);
+}
+
+/* Of summarising or applying a tile of features for so many keys or queries. */
+double precis_summaries_flops(const precis_schedule *schedule, int rank, const precis_step *step);
+
 static inline int64_t precis_summaries_rows(const precis_summaries_shape *shape, int rank)
 {
   return shape->query_start[rank + 1] - shape->query_start[rank];

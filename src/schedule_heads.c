@@ -228,6 +228,13 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   return made;
 }
 
+static double flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  const precis_heads_shape *x = s->shape;
+  int64_t rows = precis_heads_offset(x, rank, precis_split_pieces(x->cuts + rank));
+  return precis_compute_flops(&x->kind, (double)rows, step->block.rows, x->visible);
+}
+
 precis_schedule precis_schedule_heads(const precis_heads_shape *x, int ranks, const int *node)
 {
   int64_t parcels = precis_parcels(precis_largest(x->key_rows, ranks), x->tile_rows);
@@ -240,5 +247,6 @@ precis_schedule precis_schedule_heads(const precis_heads_shape *x, int ranks, co
                            .quiet = 1,
                            .shape = x,
                            .visit = visit,
-                           .slot = slot};
+                           .slot = slot,
+                           .flops = flops};
 }

@@ -87,16 +87,19 @@ static void describe_place(const page *p, const precis_step *s, char *text, size
 static int print_step(void *context, const precis_step *s)
 {
   page *p = context;
-  char block[96], place[96], peer[24] = "";
+  char block[96], place[96], peer[24] = "", bytes[24] = "";
   if (p->step++ >= p->most)
     return 0;
   describe_block(s, block, sizeof block);
   describe_place(p, s, place, sizeof place);
   if (s->peer >= 0)
     snprintf(peer, sizeof peer, "%s %d", s->kind == PRECIS_STEP_SEND ? "to" : "from", s->peer);
-  fprintf(p->to, "%6" PRId64 "  %-9s %-8s  %-40s  %-9s %-7s  %12" PRId64 "  %s\n", p->round,
-          precis_step_kind_name(s->kind), precis_step_matter_name(s->matter), block, peer,
-          precis_link_name(s->link), s->bytes, place);
+  if (s->bytes != 0)
+    snprintf(bytes, sizeof bytes, s->bytes < 0 ? "?" : "%" PRId64, s->bytes);
+  fprintf(p->to, "%6" PRId64 "  %-9s %-8s  %-40s  %-9s %-7s  %12s  %s\n", p->round,
+          precis_step_kind_name(s->kind),
+          s->matter == PRECIS_MATTER_NOTHING ? "" : precis_step_matter_name(s->matter), block, peer,
+          s->link == PRECIS_LINK_NONE ? "" : precis_link_name(s->link), bytes, place);
   return 0;
 }
 

@@ -144,6 +144,17 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   }
 }
 
+/* Whole batches: the last of a rank's may be smaller. */
+static double flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  const precis_queries_shape *x = s->shape;
+  int64_t most = precis_largest(x->rows, s->ranks);
+  (void)rank;
+  return precis_compute_flops(&x->kind,
+                              (double)(most < x->batch_rows ? most : x->batch_rows) * x->heads,
+                              step->block.rows, x->visible);
+}
+
 precis_schedule precis_schedule_queries(const precis_queries_shape *x, int ranks, const int *node)
 {
   int64_t batches = 0;
@@ -158,5 +169,6 @@ precis_schedule precis_schedule_queries(const precis_queries_shape *x, int ranks
                            .quiet = 1,
                            .shape = x,
                            .visit = visit,
-                           .slot = slot};
+                           .slot = slot,
+                           .flops = flops};
 }

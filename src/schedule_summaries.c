@@ -187,6 +187,15 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
       .name = "slices", .travels = 1, .bytes = (most / s->ranks + 1) * (s->ranks - 1) * WORD};
 }
 
+double precis_summaries_flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  const precis_summaries_shape *x = s->shape;
+  int64_t rows = step->kind == PRECIS_STEP_APPLY
+                     ? precis_summaries_rows(x, rank) * (x->heads / x->kv_heads)
+                     : x->key_rows[rank];
+  return 2.0 * (double)precis_summaries_numbers(x, &step->block) * (double)rows;
+}
+
 precis_schedule precis_schedule_summaries(const precis_summaries_shape *x, int ranks,
                                           const int *node)
 {
@@ -198,5 +207,6 @@ precis_schedule precis_schedule_summaries(const precis_summaries_shape *x, int r
                            .requests = STAGES * 2 * (ranks - 1),
                            .shape = x,
                            .visit = visit,
-                           .slot = slot};
+                           .slot = slot,
+                           .flops = precis_summaries_flops};
 }

@@ -92,6 +92,13 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
       .travels = 1};
 }
 
+static double flops(const precis_schedule *s, int rank, const precis_step *step)
+{
+  const precis_tiles_shape *x = s->shape;
+  return precis_compute_flops(&x->kind, (double)x->query_rows[rank] * x->problem->heads,
+                              step->block.rows, x->visible);
+}
+
 precis_schedule precis_schedule_tiles(const precis_tiles_shape *x, int ranks, const int *node)
 {
   int64_t parcels = precis_parcels(precis_largest(x->key_rows, ranks), x->tile_rows);
@@ -104,5 +111,6 @@ precis_schedule precis_schedule_tiles(const precis_tiles_shape *x, int ranks, co
                            .quiet = 1,
                            .shape = x,
                            .visit = visit,
-                           .slot = slot};
+                           .slot = slot,
+                           .flops = flops};
 }
