@@ -86,10 +86,10 @@ typedef struct precis_queries_shape {
   const char *move;
   int heads; /* partials of a row */
   int value_dim;
-  const int64_t *rows;            /* ranks: that each has sent to all */
-  int64_t batch_rows;             /* at most, in a batch; >= 1 */
-  int64_t batch_bytes, row_bytes; /* of a message: once, and for each row */
-  const int64_t *key_rows;        /* ranks: as they are attended */
+  const int64_t *rows;     /* ranks: that each has sent to all */
+  int64_t batch_rows;      /* at most, in a batch; >= 1 */
+  int64_t row_bytes;       /* of a row in the message of a batch */
+  const int64_t *key_rows; /* ranks: as they are attended */
   int64_t tile_rows;
   precis_parcel_kind kind;
   precis_exchange_shape keys;

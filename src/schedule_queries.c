@@ -19,7 +19,7 @@ static precis_block batch_at(const precis_schedule *s, int64_t number)
 
 static int64_t message_bytes(const precis_queries_shape *x, int64_t rows)
 {
-  return x->batch_bytes + rows * x->row_bytes;
+  return rows * x->row_bytes;
 }
 
 static int64_t partial_bytes(const precis_queries_shape *x, int64_t rows)
