@@ -1,0 +1,123 @@
+#include "tests/schedule_labels.h"
+
+#include <stddef.h>
+
+static int meets(int64_t a, int64_t a_bytes, int64_t b, int64_t b_bytes)
+{
+  return a < b + b_bytes && b < a + a_bytes;
+}
+
+int world_may_touch(world *w, int rank, const precis_step *step, int slot, int64_t offset,
+                     int64_t bytes, int writing)
+{
+  person *p = &w->people[rank];
+  if (slot < 0 || slot >= w->schedule->slots || offset < 0 || bytes < 0 ||
+      offset + bytes > p->slot[slot].size) {
+    world_complain(w, rank, step, WORLD_BOUNDS, "outside of the slot");
+    return 0;
+  }
+  for (int i = 0; i < MESSAGES; i++) {
+    const message *m = &p->messages[i];
+    if (m->started && m->step.slot == slot && (m->receiving || writing) &&
+        meets(offset, bytes, m->step.offset, m->step.bytes)) {
+      world_complain(w, rank, step, WORLD_OVERWRITE, "a message is under way there");
+      return 0;
+    }
+  }
+  return 1;
+}
+
+/* Makes room in a buffer: what was there is gone, or cut. */
+static void erase(world *w, buffer *b, int64_t offset, int64_t bytes)
+{
+  for (int i = 0; i < b->count; i++) {
+    piece *x = &b->pieces[i];
+    if (!meets(offset, bytes, x->offset, x->bytes))
+      continue;
+    int64_t end = x->offset + x->bytes, cut = offset + bytes;
+    if (end > cut && x->offset < offset) { /* a hole in it */
+      if (b->count == PIECES) {
+        world_complain(w, 0, NULL, WORLD_MEMORY, "too many pieces");
+        return;
+      }
+      b->pieces[b->count] = *x;
+      b->pieces[b->count].origin += cut - x->offset;
+      b->pieces[b->count].offset = cut;
+      b->pieces[b->count++].bytes = end - cut;
+      x->bytes = offset - x->offset;
+    } else if (end > cut) {
+      x->origin += cut - x->offset;
+      x->offset = cut;
+      x->bytes = end - cut;
+    } else if (x->offset < offset) {
+      x->bytes = offset - x->offset;
+    } else {
+      *x = b->pieces[--b->count];
+      i--;
+    }
+  }
+}
+
+void world_put(world *w, buffer *b, piece x)
+{
+  if (x.bytes == 0)
+    return;
+  erase(w, b, x.offset, x.bytes);
+  if (b->count == PIECES)
+    world_complain(w, 0, NULL, WORLD_MEMORY, "too many pieces");
+  else
+    b->pieces[b->count++] = x;
+}
+
+int world_get(const buffer *b, int64_t offset, int64_t bytes, piece *to)
+{
+  int count = 0;
+  int64_t found = 0;
+  for (int i = 0; i < b->count; i++) {
+    piece x = b->pieces[i];
+    if (!meets(offset, bytes, x.offset, x.bytes))
+      continue;
+    int64_t low = x.offset > offset ? x.offset : offset;
+    int64_t high = x.offset + x.bytes < offset + bytes ? x.offset + x.bytes : offset + bytes;
+    x.origin += low - x.offset;
+    x.offset = low - offset;
+    x.bytes = high - low;
+    found += x.bytes;
+    to[count++] = x;
+  }
+  return found == bytes ? count : -1;
+}
+
+int world_same_block(precis_block a, precis_block b)
+{
+  return a.owner == b.owner && a.first == b.first && a.rows == b.rows &&
+         a.first_head == b.first_head && a.heads == b.heads &&
+         a.first_feature == b.first_feature && a.features == b.features;
+}
+
+int world_expect(world *w, int rank, const precis_step *step, piece *found)
+{
+  static piece pieces[PIECES];
+  int count;
+  if (!world_may_touch(w, rank, step, step->slot, step->offset, step->bytes, 0))
+    return 0;
+  count = world_get(&w->people[rank].slot[step->slot], step->offset, step->bytes, pieces);
+  for (int i = 0; i < count; i++)
+    if (pieces[i].matter != step->matter || !world_same_block(pieces[i].block, step->block) ||
+        pieces[i].origin != pieces[i].offset || pieces[i].ranks != pieces[0].ranks)
+      count = -1;
+  if (count < 1) {
+    world_complain(w, rank, step, WORLD_LABEL, "the slot holds something else");
+    return 0;
+  }
+  *found = pieces[0];
+  return 1;
+}
+
+void world_label(world *w, int rank, const precis_step *step, uint64_t ranks, uint8_t *cover)
+{
+  if (world_may_touch(w, rank, step, step->slot, step->offset, step->bytes, 1))
+    world_put(w, &w->people[rank].slot[step->slot],
+        (piece){.offset = step->offset, .bytes = step->bytes, .matter = step->matter,
+                .block = step->block, .ranks = ranks, .cover = cover});
+}
