@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define PRECIS_STEP_KINDS(X)                                                                       \
-  X(EXCHANGE, "exchange") /* rows change ranks, in one step: see mpi/rows.h for its messages */    \
+  X(EXCHANGE, "exchange") /* rows change ranks, see precis_exchange_shape and mpi/rows.h */        \
   X(PACK, "pack")         /* rows of this rank, or what is in `into`, to the slot */               \
   X(SEND, "send")         /* starts sending bytes of the slot */                                   \
   X(RECEIVE, "receive")   /* starts receiving into the slot */                                     \
@@ -65,6 +65,8 @@ typedef struct precis_block {
   int64_t first_feature, features;
 } precis_block;
 
+struct precis_exchange_shape;
+
 typedef struct precis_step {
   precis_step_kind kind;
   precis_step_matter matter;
@@ -78,6 +80,7 @@ typedef struct precis_step {
                             without the rows' positions */
   int into;              /* the other slot; -1: none */
   int64_t into_offset;
+  const struct precis_exchange_shape *exchange; /* of an exchange, else NULL; borrowed */
 } precis_step;
 
 /* A buffer of a rank. */

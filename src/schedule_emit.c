@@ -72,5 +72,6 @@ void precis_emit_exchange(precis_emitter *e, precis_step_matter matter,
   precis_step step = precis_step_new(PRECIS_STEP_EXCHANGE, matter,
                                      (precis_block){.owner = e->rank, .rows = rows < 0 ? 0 : rows});
   step.bytes = rows < 0 ? -1 : rows * exchange->row_bytes;
+  step.exchange = exchange;
   precis_emit(e, step);
 }

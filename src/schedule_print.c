@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "src/schedule_build.h"
+
 static int add(precis_step_field *fields, int count, int present, const char *name, int64_t number)
 {
   if (present)
@@ -84,6 +86,19 @@ static void describe_place(const page *p, const precis_step *s, char *text, size
              precis_schedule_slot(p->schedule, p->rank, s->into).name);
 }
 
+/* Partners of an exchange, where they are known, a line each. */
+static void print_partners(const page *p, const precis_step *s)
+{
+  if (s->bytes <= 0)
+    return;
+  for (int r = 0; r < p->schedule->ranks; r++) {
+    int64_t rows = r == p->rank ? 0 : precis_exchange_rows(s->exchange, p->rank, r);
+    if (rows > 0)
+      fprintf(p->to, "%6s  %-9s %-8s  %" PRId64 " rows to %d, %" PRId64 " bytes\n", "", "", "",
+              rows, r, rows * s->exchange->row_bytes);
+  }
+}
+
 static int print_step(void *context, const precis_step *s)
 {
   page *p = context;
@@ -100,6 +115,8 @@ static int print_step(void *context, const precis_step *s)
           precis_step_kind_name(s->kind),
           s->matter == PRECIS_MATTER_NOTHING ? "" : precis_step_matter_name(s->matter), block, peer,
           s->link == PRECIS_LINK_NONE ? "" : precis_link_name(s->link), bytes, place);
+  if (s->kind == PRECIS_STEP_EXCHANGE)
+    print_partners(p, s);
   return 0;
 }
 

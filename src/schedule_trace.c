@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/precis.h"
+#include "src/schedule_build.h"
 
 /* A message under way; peer -1: none. */
 typedef struct flight {
@@ -55,6 +56,27 @@ static void wait_for(trace *t, const precis_step *step)
   t->flying -= count;
 }
 
+/* A message each way at a time, with partners ever farther away. */
+static void exchange(trace *t, const precis_step *step)
+{
+  enum { TAG = 99 };
+  const precis_exchange_shape *x = step->exchange;
+  int ranks = t->schedule->ranks, me = t->rank;
+  write_work(t);
+  for (int shift = 1; shift < ranks && step->bytes >= 0; shift++) {
+    int right = (me + shift) % ranks, left = (me - shift + ranks) % ranks;
+    int64_t in = precis_exchange_rows(x, left, me), out = precis_exchange_rows(x, me, right);
+    if (in > 0)
+      fprintf(t->to, "%d irecv %d %d %" PRId64 "\n", me, left, TAG, in * x->row_bytes);
+    if (out > 0)
+      fprintf(t->to, "%d isend %d %d %" PRId64 "\n", me, right, TAG, out * x->row_bytes);
+    if (in > 0)
+      fprintf(t->to, "%d wait %d %d %d\n", me, left, me, TAG);
+    if (out > 0)
+      fprintf(t->to, "%d wait %d %d %d\n", me, me, right, TAG);
+  }
+}
+
 static int write_step(void *context, const precis_step *step)
 {
   trace *t = context;
@@ -68,6 +90,9 @@ static int write_step(void *context, const precis_step *step)
   case PRECIS_STEP_WAIT:
     write_work(t);
     wait_for(t, step);
+    break;
+  case PRECIS_STEP_EXCHANGE:
+    exchange(t, step);
     break;
   default:
     t->flops += t->scale != NULL ? t->scale(t->context, step, flops) : flops;

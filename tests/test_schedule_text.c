@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -27,6 +28,17 @@ static const precis_summaries_shape summaries = {
     .heads = 2, .kv_heads = 2, .dim = 4, .value_dim = 4, .features = 15, .count_features = 20,
     .tile_features = 8, .tile_counts = 8, .query_start = start, .key_rows = rows, .kind = kind,
     .parcel_rows = 8};
+
+/* Tiles, with queries dealt out before and results taken back. */
+static precis_tiles_shape dealt_shape(void)
+{
+  precis_tiles_shape shape = tiles;
+  precis_layout home = precis_layout_consecutive(RANKS, start),
+                away = precis_layout_dealt(RANKS, start[RANKS], 2);
+  shape.queries = (precis_exchange_shape){1, home, away, 40};
+  shape.results = (precis_exchange_shape){1, away, home, 48};
+  return shape;
+}
 
 static precis_schedule schedule_at(int i)
 {
@@ -170,6 +182,46 @@ static void traces(void **state)
   }
 }
 
+/* An exchange is messages in a trace, and partners on a page. */
+static void exchanges(void **state)
+{
+  (void)state;
+  const precis_tiles_shape shape = dealt_shape();
+  precis_schedule schedule = precis_schedule_tiles(&shape, RANKS, node);
+  int64_t out = 0, in = 0, counted = 0, listed = 0;
+  for (int r = 0; r < RANKS; r++) {
+    tally t = {0};
+    char line[LINE];
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(precis_schedule_trace(&schedule, r, NULL, NULL, file), 0);
+    rewind(file);
+    while (fgets(line, sizeof line, file) != NULL)
+      read_line(line, r, &t);
+    rewind(file);
+    assert_int_equal(ftruncate(fileno(file), 0), 0);
+    precis_schedule_print(&schedule, r, 1000, file);
+    rewind(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+      int64_t bytes;
+      int to;
+      if (sscanf(line, " %*d rows to %d, %lld bytes", &to, (long long *)&bytes) == 2)
+        listed += bytes;
+    }
+    fclose(file);
+    assert_int_equal(t.started, t.ended);
+    precis_schedule_totals totals = precis_schedule_count(&schedule, r);
+    assert_true(totals.exchanged_bytes > 0 || r == 1);
+    counted += totals.exchanged_bytes;
+    out += t.bytes_out - totals.node_bytes - totals.network_bytes;
+    in += t.bytes_in;
+    in -= totals.node_bytes + totals.network_bytes;
+  }
+  assert_int_equal(out, counted);
+  assert_int_equal(in, counted);
+  assert_int_equal(listed, counted);
+}
+
 /* Tiles: 4 n_q n_k d flops a head in all, besides the numbers that are packed. */
 static void flops(void **state)
 {
@@ -194,6 +246,7 @@ int main(void)
       cmocka_unit_test(json),
       cmocka_unit_test(text),
       cmocka_unit_test(traces),
+      cmocka_unit_test(exchanges),
       cmocka_unit_test(flops),
   };
   return cmocka_run_group_tests_name("schedule_text", tests, NULL, NULL);
