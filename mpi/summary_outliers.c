@@ -1,32 +1,30 @@
 /* Outlier keys travel as tokens: every rank's to all others along trees, in batches that bound the
- * memory, and every rank attends to them with its own queries. */
+ * memory, as src/schedule_spread.c has it, and every rank attends to them with its own queries. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/spread.h"
+#include "mpi/execute.h"
 #include "mpi/summary_work.h"
 #include "src/cost.h"
 #include "src/memory.h"
+#include "src/schedule_build.h"
 
 enum { BATCH_MOST = 1024 };
 
 /* A batch on its way: positions, then k, v and bias of all key/value heads. */
 typedef struct exchange {
   precis_task *task;
+  precis_spread_shape shape;
+  precis_schedule schedule;
+  precis_execution execution;
   const precis_keys *tokens; /* this rank's */
   precis_queries *exact;
   precis_keys *kept_tokens;
   precis_parcel_kind kind;
-  int64_t *message;
   char *parcel;
   precis_job *jobs;
   int64_t *counts; /* of each rank */
 } exchange;
-
-static int64_t message_bytes(const exchange *x, int64_t rows)
-{
-  return rows * precis_cost_outlier_key(x->task->problem);
-}
 
 static int create(exchange *x)
 {
@@ -34,16 +32,15 @@ static int create(exchange *x)
   x->kind = task->kind;
   x->kind.with_bias = 1;
   x->kind.with_positions = x->exact->position != NULL;
-  x->message = precis_memory_array(message_bytes(x, BATCH_MOST), 1);
   x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, BATCH_MOST), 1);
   x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
   x->counts = precis_memory_array(task->world->ranks, sizeof *x->counts);
-  return x->message && x->parcel && x->jobs && x->counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+  return x->parcel && x->jobs && x->counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 static void release(exchange *x)
 {
-  free(x->message);
+  precis_execution_free(&x->execution);
   free(x->parcel);
   free(x->jobs);
   free(x->counts);
@@ -52,10 +49,11 @@ static void release(exchange *x)
 /* The rows of a message as keys. */
 static precis_keys view(const exchange *x, int64_t rows)
 {
+  int64_t *message = (int64_t *)x->execution.slot[PRECIS_SPREAD_BATCH];
   precis_keys keys = *x->tokens;
   keys.rows = rows;
-  keys.position = x->message;
-  keys.k = (float *)(x->message + rows);
+  keys.position = message;
+  keys.k = (float *)(message + rows);
   keys.v = keys.k + rows * keys.kv_heads * keys.dim;
   keys.bias = keys.v + rows * keys.kv_heads * keys.value_dim;
   return keys;
@@ -89,6 +87,37 @@ static void keep(exchange *x, int64_t rows)
   precis_keys_append(x->kept_tokens, &keys);
 }
 
+static int work(precis_execution *execution, const precis_step *step)
+{
+  exchange *x = execution->move;
+  switch (step->kind) {
+  case PRECIS_STEP_PACK:
+    pack(x, step->block.first, step->block.rows);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_COMPUTE:
+    attend(x, step->block.rows);
+    if (x->kept_tokens != NULL)
+      keep(x, step->block.rows);
+    return PRECIS_SUCCESS;
+  default:
+    return PRECIS_ERR_INTERNAL;
+  }
+}
+
+static int plan_schedule(exchange *x)
+{
+  const precis_problem *p = x->task->problem;
+  x->shape = (precis_spread_shape){.move = "outlier keys",
+                                   .rows = x->counts,
+                                   .batch_rows = BATCH_MOST,
+                                   .row_bytes = precis_cost_outlier_key(p),
+                                   .kv_heads = p->kv_heads};
+  x->schedule = precis_schedule_spread(&x->shape, x->task->world->ranks, x->task->world->node);
+  int status = precis_execution_create(x->task, &x->schedule, work, x, &x->execution);
+  x->execution.tells = 0;
+  return status;
+}
+
 /* All ranks know how many tokens each has, and have room for those that are kept. */
 static int prepare(exchange *x)
 {
@@ -98,31 +127,14 @@ static int prepare(exchange *x)
   if (status == PRECIS_SUCCESS &&
       MPI_Allgather(&x->tokens->rows, 1, MPI_INT64_T, x->counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
-  for (int r = 0; r < world->ranks && status == PRECIS_SUCCESS; r++)
+  if (status != PRECIS_SUCCESS)
+    return status;
+  for (int r = 0; r < world->ranks; r++)
     total += x->counts[r];
+  status = plan_schedule(x);
   if (status == PRECIS_SUCCESS && x->kept_tokens != NULL)
-    status = precis_world_agree(world, precis_keys_reserve(x->kept_tokens, total, 1), NULL);
-  return status;
-}
-
-static int run(exchange *x)
-{
-  precis_world *world = x->task->world;
-  int status = PRECIS_SUCCESS;
-  for (int root = 0; root < world->ranks; root++)
-    for (int64_t first = 0; first < x->counts[root] && status == PRECIS_SUCCESS;
-         first += BATCH_MOST) {
-      int64_t left = x->counts[root] - first, rows = left < BATCH_MOST ? left : BATCH_MOST;
-      if (root == world->rank)
-        pack(x, first, rows);
-      status = precis_spread_broadcast(x->task, root, x->message, message_bytes(x, rows));
-      if (status != PRECIS_SUCCESS)
-        break;
-      attend(x, rows);
-      if (x->kept_tokens != NULL)
-        keep(x, rows);
-    }
-  return status;
+    status = precis_keys_reserve(x->kept_tokens, total, 1);
+  return precis_world_agree(world, status, NULL);
 }
 
 int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *exact,
@@ -136,7 +148,7 @@ int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *ex
                 .kept_tokens = kept_tokens};
   int status = prepare(&x);
   if (status == PRECIS_SUCCESS)
-    status = run(&x);
+    status = precis_execution_run(&x.execution, x.schedule.rounds);
   release(&x);
   return status;
 }

@@ -1,5 +1,9 @@
 /* schedule_build.h - the shapes of the moves, and the schedules made of them
  *
+ * An attend by summaries is several schedules one after the other: outlier keys to all (spread),
+ * the summaries, outlier queries and then the rows that have to be repaired (queries, with (row,
+ * head) pairs for queries). How many rows are repaired is known only when it comes to that.
+ *
  * Shapes are what src/cost.h counts bytes from. A schedule borrows its shape and everything that
  * the shape points to. Making one is cheap and cannot fail. */
 #ifndef PRECIS_SRC_SCHEDULE_BUILD_H
@@ -110,6 +114,23 @@ enum {
 
 precis_schedule precis_schedule_queries(const precis_queries_shape *shape, int ranks,
                                         const int *node);
+
+/* Some keys of every rank go to all along trees, batch after batch, rank after rank, and every rank
+ * attends to them. What summaries leave out (outliers) travels so. A round is a batch. */
+typedef struct precis_spread_shape {
+  const char *move;
+  const int64_t *rows; /* ranks: that each has sent to all */
+  int64_t batch_rows;  /* at most, in a batch; >= 1 */
+  int64_t row_bytes;   /* of a row in the message of a batch */
+  int kv_heads;
+  const int64_t *query_rows; /* ranks, for flops alone; NULL: none are counted */
+  int heads, dim, value_dim;
+} precis_spread_shape;
+
+enum { PRECIS_SPREAD_SUMS, PRECIS_SPREAD_BATCH, PRECIS_SPREAD_SLOTS };
+
+precis_schedule precis_schedule_spread(const precis_spread_shape *shape, int ranks,
+                                       const int *node);
 
 /* Sums of features over all keys. Tiles of features, head after head, first those with values, then
  * those with counts alone. */

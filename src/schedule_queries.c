@@ -1,21 +1,8 @@
 /* The queries move as a schedule; the repair of rows is one, too. */
 #include "src/schedule_emit.h"
-#include "src/tree.h"
 
 enum { BATCH_TAG, PARTIAL_TAG };
 enum { TAKING, MERGING, RETURNING, SPREADING /* and one more for each child */ };
-
-static precis_block batch_at(const precis_schedule *s, int64_t number)
-{
-  const precis_queries_shape *x = s->shape;
-  int root = 0;
-  for (; root < s->ranks - 1 && number >= precis_parcels(x->rows[root], x->batch_rows); root++)
-    number -= precis_parcels(x->rows[root], x->batch_rows);
-  return (precis_block){.owner = root,
-                        .first = number * x->batch_rows,
-                        .rows = precis_parcel_rows(x->rows[root], x->batch_rows, number),
-                        .heads = x->heads};
-}
 
 static int64_t message_bytes(const precis_queries_shape *x, int64_t rows)
 {
@@ -27,25 +14,14 @@ static int64_t partial_bytes(const precis_queries_shape *x, int64_t rows)
   return precis_partial_words(rows * x->heads, x->value_dim) * (int64_t)sizeof(float);
 }
 
-/* The batch from the root to all, large subtrees first; the sends are in flight while this rank
- * attends. */
+/* The batch from the root to all; the sends are in flight while this rank attends. */
 static void spread(precis_emitter *e, const precis_tree *tree, precis_block batch)
 {
   precis_message_place place = {.slot = PRECIS_QUERIES_BATCH,
                                 .bytes = message_bytes(e->schedule->shape, batch.rows),
                                 .tag = BATCH_TAG,
                                 .request = TAKING};
-  if (tree->parent < 0)
-    precis_emit_local(e, PRECIS_STEP_PACK, PRECIS_MATTER_QUERIES, batch, place.slot, place.bytes,
-                      -1);
-  else {
-    precis_emit_receive(e, PRECIS_MATTER_QUERIES, batch, tree->parent, place);
-    precis_emit_wait(e, TAKING, 1);
-  }
-  for (int i = tree->children - 1; i >= 0; i--) {
-    place.request = SPREADING + i;
-    precis_emit_send(e, PRECIS_MATTER_QUERIES, batch, precis_tree_child(tree, i), place);
-  }
+  precis_emit_down(e, tree, PRECIS_MATTER_QUERIES, batch, place, SPREADING);
   precis_emit_local(e, PRECIS_STEP_CLEAR, PRECIS_MATTER_PARTIALS, batch, place.slot, place.bytes,
                     PRECIS_QUERIES_SUMS);
 }
@@ -111,7 +87,8 @@ static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_
     precis_emit_exchange(&e, PRECIS_MATTER_KEYS, &x->keys);
     return e.status;
   }
-  precis_block batch = batch_at(s, round - 1);
+  precis_block batch = precis_batch_at(x->rows, s->ranks, x->batch_rows, round - 1);
+  batch.heads = x->heads;
   precis_tree tree = precis_tree_at(s->ranks, batch.owner, rank);
   spread(&e, &tree, batch);
   receive_partials(&e, &tree, 0, batch);
@@ -157,13 +134,10 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
 
 precis_schedule precis_schedule_queries(const precis_queries_shape *x, int ranks, const int *node)
 {
-  int64_t batches = 0;
-  for (int r = 0; r < ranks; r++)
-    batches += precis_parcels(x->rows[r], x->batch_rows);
   return (precis_schedule){.move = x->move,
                            .ranks = ranks,
                            .node = node,
-                           .rounds = 1 + batches,
+                           .rounds = 1 + precis_batches(x->rows, ranks, x->batch_rows),
                            .slots = PRECIS_QUERIES_SLOTS,
                            .requests = SPREADING + precis_tree_at(ranks, 0, 0).children,
                            .quiet = 1,

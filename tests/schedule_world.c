@@ -186,7 +186,9 @@ static void check_end(world *w)
     for (int i = 0; i < MESSAGES; i++)
       if (p->messages[i].active || p->messages[i].started)
         world_complain(w, r, NULL, WORLD_UNWAITED, "a message is left over");
-    for (int h = 0; h < w->facts->heads; h++)
+    if (w->facts->spread && !world_all_are(p->cover, w->keys * w->facts->kv_heads, 1))
+      world_complain(w, r, NULL, WORLD_COVERAGE, "keys missing or twice");
+    for (int h = 0; h < w->facts->heads && !w->facts->spread; h++)
       if (!world_all_are(p->done + h * w->queries + w->query_start[r], w->facts->query_rows[r], 1))
         world_complain(w, r, NULL, WORLD_COVERAGE, "results missing or twice");
   }

@@ -16,6 +16,7 @@ typedef struct world_facts {
   int ranks, heads, kv_heads;
   const int64_t *query_rows, *key_rows; /* ranks: as they are attended */
   int64_t features;                     /* of each key/value head's summary; 0: none */
+  int spread;   /* at the end every rank has attended to every key, and there are no results */
   int prefixes; /* of summaries: a rank's queries see those of lower ranks through them */
 } world_facts;
 

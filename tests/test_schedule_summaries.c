@@ -75,6 +75,46 @@ static void causal(void **state)
   schedule_for_all(check_causal);
 }
 
+static precis_spread_shape spread_shape(const spread_case *s)
+{
+  return (precis_spread_shape){.move = "outliers", .rows = s->key_rows, .batch_rows = 5,
+                               .row_bytes = 44, .kv_heads = s->c->problem.kv_heads};
+}
+
+static void check_spread(const spread_case *s)
+{
+  precis_spread_shape shape = spread_shape(s);
+  precis_schedule schedule = precis_schedule_spread(&shape, s->ranks, s->node);
+  world_facts facts = s->facts;
+  facts.spread = 1;
+  precis_schedule_totals t = schedule_check(&schedule, &facts);
+  assert_int_equal(t.node_bytes + t.network_bytes, (s->ranks - 1) * s->c->keys * 44);
+}
+
+static void spread(void **state)
+{
+  (void)state;
+  schedule_for_all(check_spread);
+}
+
+static void spread_broken(void **state)
+{
+  (void)state;
+  static const breakage list[] = {
+      {"a batch left out", PRECIS_STEP_COMPUTE, 3, break_drop, WORLD_COVERAGE},
+      {"a batch twice", PRECIS_STEP_COMPUTE, 3, NULL, WORLD_COVERAGE},
+      {"not passed on", PRECIS_STEP_SEND, 0, break_drop, WORLD_LABEL},
+      {"no wait", PRECIS_STEP_WAIT, 0, break_drop, WORLD_OVERWRITE},
+  };
+  static spread_case s;
+  schedule_spread(&schedule_cases[0], 4, 3, &s);
+  precis_spread_shape shape = spread_shape(&s);
+  precis_schedule schedule = precis_schedule_spread(&shape, s.ranks, s.node);
+  world_facts facts = s.facts;
+  facts.spread = 1;
+  schedule_reject(&schedule, &facts, list, sizeof list / sizeof *list);
+}
+
 static void summaries_broken(void **state)
 {
   (void)state;
@@ -126,6 +166,8 @@ static void causal_broken(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(spread),
+      cmocka_unit_test(spread_broken),
       cmocka_unit_test(summaries),
       cmocka_unit_test(summaries_broken),
       cmocka_unit_test(causal),
