@@ -79,6 +79,7 @@ static int attend_planned(precis_call *c, float *out, float *lse, precis_report 
     status = precis_call_run(c, why);
     precis_blas_threads(threads);
     status = precis_world_agree(&a->world, status, why);
+    precis_waiting_step(&a->world.waiting, "report");
   }
   if (status == PRECIS_SUCCESS)
     status = precis_call_report(c, &made_report);
@@ -105,7 +106,9 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
   int status = precis_attention_end(a, check_queries(&c, out, &why), &why);
   if (status != PRECIS_SUCCESS)
     return status;
+  precis_waiting_step(&a->world.waiting, "survey");
   status = survey(&c);
+  precis_waiting_step(&a->world.waiting, "plan");
   c.surveyed = MPI_Wtime();
   c.output_rounding = precis_call_output_rounding(a);
   if (status == PRECIS_SUCCESS)
@@ -121,7 +124,9 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
     precis_prospect_free(&c.prospect);
     precis_attend_plan_free(&c.plan);
   }
-  return precis_attention_end(a, status, &why);
+  status = precis_attention_end(a, status, &why);
+  precis_waiting_step(&a->world.waiting, NULL);
+  return status;
 }
 
 int precis_attend(precis_attention *attention, int64_t rows, const float *q, float *out, float *lse,

@@ -96,6 +96,7 @@ static int answer_exactly(precis_call *c, precis_task *task, const precis_summar
   precis_world *world = &c->a->world;
   precis_traffic start = world->traffic;
   int status = PRECIS_SUCCESS;
+  precis_waiting_step(&world->waiting, "rows to be answered exactly");
   if (isfinite(summaries_of(c)->query_rho)) {
     status = precis_repair_run(task, result->rows + result->capacity - result->outliers,
                                result->outliers, &c->outlier_queries);
@@ -213,6 +214,7 @@ static int check_estimate(precis_call *c, precis_message *why)
 int precis_call_run(precis_call *c, precis_message *why)
 {
   int status;
+  precis_waiting_step(&c->a->world.waiting, precis_move_name(c->plan.move));
   switch (c->plan.move) {
   case PRECIS_MOVE_TILES:
     return precis_ring_run(&c->task);

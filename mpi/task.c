@@ -22,6 +22,7 @@ void precis_task_compute(precis_task *task, const precis_job *jobs, int count)
 
 void precis_task_progress(precis_task *task, int64_t done, int64_t steps)
 {
+  precis_waiting_count(&task->world->waiting, done, steps);
   if (task->progress != NULL)
     task->progress(task->progress_context, steps > 0 ? (double)done / (double)steps : 1);
 }

@@ -32,7 +32,8 @@ int precis_world_create(MPI_Comm comm, precis_world *world)
   MPI_Comm_rank(made.comm, &made.rank);
   MPI_Comm_size(made.comm, &made.ranks);
   made.node = malloc((size_t)made.ranks * sizeof *made.node);
-  int status = precis_world_agree(&made, made.node ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  int short_of = precis_waiting_create(made.ranks, &made.waiting) != 0 || made.node == NULL;
+  int status = precis_world_agree(&made, short_of ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS, NULL);
   if (status == PRECIS_SUCCESS)
     status = find_nodes(&made);
   if (status != PRECIS_SUCCESS) {
@@ -45,6 +46,7 @@ int precis_world_create(MPI_Comm comm, precis_world *world)
 
 void precis_world_free(precis_world *world)
 {
+  precis_waiting_free(&world->waiting);
   free(world->node);
   world->node = NULL;
   if (world->comm != MPI_COMM_NULL)
@@ -57,7 +59,10 @@ int precis_world_agree(precis_world *world, int status, precis_message *message)
     int status, rank;
   } mine = {status, world->rank}, worst;
   /* MINLOC takes the lowest rank among equals. */
-  if (MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, world->comm))
+  atomic_store(&world->waiting.meets, 1);
+  int failed = MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, world->comm);
+  atomic_store(&world->waiting.meets, 0);
+  if (failed)
     return PRECIS_ERR_MPI;
   if (worst.status == PRECIS_SUCCESS || message == NULL)
     return worst.status;
@@ -86,6 +91,8 @@ static int start(precis_world *world, char *data, int64_t bytes, int peer, int t
 {
   int64_t piece = world->piece_bytes, pieces = bytes / piece + (bytes % piece != 0);
   transfer->count = 0;
+  transfer->waiting = &world->waiting;
+  transfer->peer = &(sending ? world->waiting.to : world->waiting.from)[peer];
   if (pieces > PRECIS_TRANSFER_PIECES)
     return PRECIS_ERR_ARGUMENT;
   for (int64_t i = 0; i < pieces; i++) {
@@ -97,7 +104,8 @@ static int start(precis_world *world, char *data, int64_t bytes, int peer, int t
                 : MPI_Irecv(at, count, MPI_BYTE, peer, tag, world->comm, &transfer->requests[i]);
     if (failed)
       return PRECIS_ERR_MPI;
-    transfer->count++;
+    if (transfer->count++ == 0)
+      atomic_fetch_add(transfer->peer, 1);
   }
   return PRECIS_SUCCESS;
 }
@@ -122,6 +130,12 @@ int precis_world_receive(precis_world *world, void *data, int64_t bytes, int fro
   return start(world, data, bytes, from, tag, 0, transfer);
 }
 
+static void end(precis_transfer *transfer)
+{
+  transfer->count = 0;
+  atomic_fetch_sub(transfer->peer, 1);
+}
+
 int precis_transfer_test(precis_transfer *transfer, int *done)
 {
   *done = 1;
@@ -130,7 +144,7 @@ int precis_transfer_test(precis_transfer *transfer, int *done)
   if (MPI_Testall(transfer->count, transfer->requests, done, MPI_STATUSES_IGNORE))
     return PRECIS_ERR_MPI;
   if (*done)
-    transfer->count = 0;
+    end(transfer);
   return PRECIS_SUCCESS;
 }
 
@@ -138,8 +152,10 @@ int precis_transfer_wait(precis_transfer *transfer)
 {
   if (transfer->count == 0)
     return PRECIS_SUCCESS;
+  atomic_store(&transfer->waiting->blocked, 1);
   int failed = MPI_Waitall(transfer->count, transfer->requests, MPI_STATUSES_IGNORE);
-  transfer->count = 0;
+  atomic_store(&transfer->waiting->blocked, 0);
+  end(transfer);
   return failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
 }
 

@@ -11,6 +11,7 @@
 #include <mpi.h>
 
 #include "src/message.h"
+#include "src/waiting.h"
 
 /* The largest piece of a message in bytes; longer ones are cut up. MPI counts are int. */
 #define PRECIS_PIECE_BYTES ((int64_t)1 << 30)
@@ -31,6 +32,7 @@ typedef struct precis_world {
   int *node;              /* node[r] numbers the node of rank r from 0 */
   int64_t piece_bytes;    /* PRECIS_PIECE_BYTES; smaller in tests */
   precis_traffic traffic; /* counted since creation, by this rank */
+  precis_waiting waiting; /* kept by the functions below */
 } precis_world;
 
 /* Collective. On failure nothing is left to free. */
@@ -52,6 +54,8 @@ enum { PRECIS_TRANSFER_PIECES = 64 };
 typedef struct precis_transfer {
   MPI_Request requests[PRECIS_TRANSFER_PIECES];
   int count;
+  precis_waiting *waiting; /* of the world, where it is on record */
+  atomic_int *peer;
 } precis_transfer;
 
 /* Start sending or receiving `bytes` bytes (0 allowed: no message at all, on both sides). Both

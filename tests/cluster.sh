@@ -6,6 +6,7 @@
 # The results of 4 hosts with 1 and with 2 ranks each equal those of one process, and the bytes that the report says went over
 # the network are those that the hosts' interfaces counted. Skipped without root.
 
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 export top_srcdir=${top_srcdir-$here/..} top_builddir=${top_builddir-$here/../build}

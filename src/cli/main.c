@@ -79,8 +79,8 @@ static int work(precis_cli *cli, int argc, char **argv)
   status = precis_cli_agree(cli, status);
   if (status != PRECIS_SUCCESS)
     return status;
-  int error = precis_watchdog_start(&cli->watchdog, cli->settings.timeout, cli->world.rank,
-                                    cli->world.ranks);
+  int error =
+      precis_watchdog_start(&cli->watchdog, &cli->world.waiting, cli->world.rank, cli->world.ranks);
   if (error != 0)
     status = precis_message_set(&cli->why, PRECIS_ERR_MEMORY, "no thread for --timeout: %s",
                                 strerror(error));
@@ -93,14 +93,26 @@ static int work(precis_cli *cli, int argc, char **argv)
   return status;
 }
 
+/* Before MPI starts, which waits for all ranks. What is wrong with the command line is said later.
+ */
+static void set_deadline(precis_cli *cli, int argc, char **argv)
+{
+  precis_settings settings;
+  precis_message why;
+  if (precis_settings_parse(argc, argv, &settings, &why) == PRECIS_SUCCESS)
+    precis_watchdog_arm(&cli->watchdog, settings.timeout);
+}
+
 int main(int argc, char **argv)
 {
   int provided;
+  precis_cli cli = {.why = {""}};
+  set_deadline(&cli, argc, argv);
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
     fputs("precis: MPI could not be started\n", stderr);
     return 1;
   }
-  precis_cli cli = {.started = MPI_Wtime()};
+  cli.started = MPI_Wtime();
   int status = precis_world_create(MPI_COMM_WORLD, &cli.world);
   int have_world = status == PRECIS_SUCCESS;
   if (have_world && provided < MPI_THREAD_FUNNELED)

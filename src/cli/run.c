@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "mpi/attention.h"
 #include "mpi/verify.h"
 #include "src/cli/cli.h"
 #include "src/cli/input.h"
@@ -79,7 +80,17 @@ static int create(run *r)
                             .context = r};
   if (s->threads > 0)
     omp_set_num_threads((int)s->threads);
-  return precis_create(r->cli->world.comm, &r->input.problem, &options, &r->attention);
+  int status = precis_create(r->cli->world.comm, &r->input.problem, &options, &r->attention);
+  if (status == PRECIS_SUCCESS)
+    precis_watchdog_look(&r->cli->watchdog, &r->attention->world.waiting);
+  return status;
+}
+
+/* Collective, like precis_destroy(). */
+static int destroy(run *r)
+{
+  precis_watchdog_look(&r->cli->watchdog, &r->cli->world.waiting);
+  return precis_destroy(&r->attention);
 }
 
 /* Keys and values are read, handed over and let go: the library has its own copy. */
@@ -137,7 +148,7 @@ static int attend(run *r)
   else
     status = precis_attend(r->attention, r->rows, r->q, r->out, r->lse, &r->report.attend);
   precis_progress_end(&r->progress);
-  int destroyed = precis_destroy(&r->attention);
+  int destroyed = destroy(r);
   return status != PRECIS_SUCCESS ? status : destroyed;
 }
 
@@ -290,7 +301,7 @@ int precis_command_run(precis_cli *cli)
   if (status == PRECIS_SUCCESS)
     status = compute(&r);
   precis_outputs_discard(&r.outputs);
-  precis_destroy(&r.attention);
+  destroy(&r);
   precis_input_close(&r.input);
   free(r.lse);
   free(r.out);

@@ -5,16 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Ranks other than 0 speak up only if rank 0 cannot: one line is enough. */
-static const double PATIENCE = 3;
+/* Seconds. Rank 0 gives the other ranks time to be heard before it ends them; they end the job only
+ * if rank 0 does not, one after the other, as one is enough. What still hangs is ended by the
+ * guard. */
+static const double HEARING = 0.5, PATIENCE = 3, NEXT = 0.25, LAST = 7;
+enum { TURNS = 8, ABORT_MOST = 5 };
 
-static struct timespec after(double seconds)
+/* In larger jobs, rank 0 alone says where it is. */
+enum { HEARD_MOST = 64 };
+
+static struct timespec after(struct timespec at, double seconds)
 {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
   double whole = (double)(time_t)seconds;
   at.tv_sec += (time_t)whole;
   at.tv_nsec += (long)((seconds - whole) * 1e9);
@@ -23,39 +26,79 @@ static struct timespec after(double seconds)
   return at;
 }
 
-/* Holds the mutex for good: nothing may be made any more. */
+/* In one piece, or lines of several ranks would be mixed. */
+static void say_where(const precis_watchdog *watchdog, const char *before)
+{
+  char text[512], where[384] = "";
+  if (watchdog->waiting != NULL)
+    precis_waiting_describe(watchdog->waiting, where, sizeof where);
+  snprintf(text, sizeof text, "%srank %d of %d is %s%s%s\n", before, watchdog->rank,
+           watchdog->ranks, atomic_load(&watchdog->phase), where[0] != '\0' ? ": " : "", where);
+  fputs(text, stderr);
+}
+
+/* The mutex is held for good: nothing may be made any more. */
 static void give_up(precis_watchdog *watchdog)
 {
-  fprintf(stderr, "precis: no end after %g seconds (--timeout): rank %d of %d is %s\n",
-          watchdog->seconds, watchdog->rank, watchdog->ranks, atomic_load(&watchdog->phase));
+  char before[64];
+  alarm(ABORT_MOST); /* should MPI_Abort hang as well, the default action of SIGALRM ends this rank,
+                        and mpirun the rest */
+  snprintf(before, sizeof before,
+           "precis: no end after %g seconds (--timeout): ", watchdog->seconds);
+  say_where(watchdog, before);
   for (int i = 0; i < PRECIS_WATCHDOG_FILES; i++)
     if (watchdog->files[i] != NULL)
       unlink(watchdog->files[i]);
-  alarm(5); /* should MPI_Abort hang as well, the default action of SIGALRM ends this rank, and
-               mpirun the rest */
   MPI_Abort(MPI_COMM_WORLD, 1);
   _exit(1);
+}
+
+/* With the mutex. Returns nonzero if time ran out, 0 if the watchdog was stopped before. */
+static int wait_until(precis_watchdog *watchdog, double seconds)
+{
+  struct timespec end = after(watchdog->armed, seconds);
+  int error = 0;
+  while (!watchdog->stopped && error != ETIMEDOUT)
+    error = pthread_cond_timedwait(&watchdog->stop, &watchdog->mutex, &end);
+  return !watchdog->stopped;
 }
 
 static void *watch(void *argument)
 {
   precis_watchdog *watchdog = argument;
-  struct timespec end = after(watchdog->seconds + (watchdog->rank == 0 ? 0 : PATIENCE));
+  int rank = watchdog->rank, heard = watchdog->ranks > 1 && watchdog->ranks <= HEARD_MOST;
+  double last = rank > 0 ? PATIENCE + NEXT * (rank < TURNS ? rank : TURNS) : heard ? HEARING : 0;
   pthread_mutex_lock(&watchdog->mutex);
-  int error = 0;
-  while (!watchdog->stopped && error != ETIMEDOUT)
-    error = pthread_cond_timedwait(&watchdog->stop, &watchdog->mutex, &end);
-  if (!watchdog->stopped)
+  int over = wait_until(watchdog, watchdog->seconds);
+  if (over && rank > 0 && heard)
+    say_where(watchdog, "");
+  if (over && wait_until(watchdog, watchdog->seconds + last))
     give_up(watchdog);
   pthread_mutex_unlock(&watchdog->mutex);
   return NULL;
 }
 
-int precis_watchdog_start(precis_watchdog *watchdog, double seconds, int rank, int ranks)
+void precis_watchdog_arm(precis_watchdog *watchdog, double seconds)
+{
+  clock_gettime(CLOCK_MONOTONIC, &watchdog->armed);
+  watchdog->seconds = seconds;
+  if (seconds > 0)
+    watchdog->guard = precis_guard_start(watchdog->armed, seconds, LAST);
+}
+
+static void set_watched(precis_watchdog *watchdog, int watched)
+{
+  if (watchdog->guard != NULL)
+    atomic_store(&watchdog->guard->watched, watched);
+}
+
+int precis_watchdog_start(precis_watchdog *watchdog, const precis_waiting *waiting, int rank,
+                          int ranks)
 {
   atomic_store(&watchdog->phase, "starting");
-  if (seconds <= 0)
+  if (watchdog->seconds <= 0)
     return 0;
+  watchdog->waiting = waiting;
   watchdog->rank = rank;
   watchdog->ranks = ranks;
   pthread_condattr_t attributes;
@@ -64,7 +107,7 @@ int precis_watchdog_start(precis_watchdog *watchdog, double seconds, int rank, i
   pthread_cond_init(&watchdog->stop, &attributes);
   pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&watchdog->mutex, NULL);
-  watchdog->seconds = seconds;
+  set_watched(watchdog, 1);
   int error = pthread_create(&watchdog->thread, NULL, watch, watchdog);
   if (error != 0)
     watchdog->seconds = 0;
@@ -79,6 +122,7 @@ void precis_watchdog_stop(precis_watchdog *watchdog)
   watchdog->stopped = 1;
   pthread_cond_signal(&watchdog->stop);
   pthread_mutex_unlock(&watchdog->mutex);
+  set_watched(watchdog, 0);
   pthread_join(watchdog->thread, NULL);
   pthread_cond_destroy(&watchdog->stop);
   pthread_mutex_destroy(&watchdog->mutex);
@@ -90,6 +134,15 @@ void precis_watchdog_stop(precis_watchdog *watchdog)
 void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase)
 {
   atomic_store(&watchdog->phase, phase);
+}
+
+void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting)
+{
+  if (watchdog->seconds <= 0)
+    return;
+  pthread_mutex_lock(&watchdog->mutex);
+  watchdog->waiting = waiting;
+  pthread_mutex_unlock(&watchdog->mutex);
 }
 
 void precis_watchdog_hold(precis_watchdog *watchdog)

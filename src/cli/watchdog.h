@@ -1,31 +1,50 @@
 /* watchdog.h - ends the job when it takes too long
  *
- * A thread of its own, so that it also bites while MPI waits for ever. When the time is up it
- * prints one line that names rank and phase, removes the files it was told of, and aborts the
- * job with status 1. */
+ * A thread of its own, so that it also bites while MPI waits for ever. When the time is up each
+ * rank of a job that is not large prints a line: what it does, how far it is, whom it waits for.
+ * One that says nothing is stuck or dead. Rank 0's line begins with "precis: "; it then removes the
+ * files it was told of, and aborts the job with status 1. Should rank 0 not do so, the others do.
+ *
+ * From arming to the end of the process there is a guard as well, for what is stopped, or hangs
+ * while MPI starts or ends. */
 #ifndef PRECIS_CLI_WATCHDOG_H
 #define PRECIS_CLI_WATCHDOG_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
+
+#include "src/cli/guard.h"
+#include "src/waiting.h"
 
 enum { PRECIS_WATCHDOG_FILES = 4 };
 
 typedef struct precis_watchdog {
-  double seconds; /* 0: there is no limit and no thread */
+  double seconds;        /* 0: there is no limit and no thread */
+  struct timespec armed; /* CLOCK_MONOTONIC */
+  precis_guard *guard;   /* or NULL */
   int rank, ranks;
   _Atomic(const char *) phase; /* static text: "reading the keys" */
   pthread_t thread;
   pthread_mutex_t mutex;
   pthread_cond_t stop;
   int stopped;
+  const precis_waiting *waiting;      /* guarded by mutex */
   char *files[PRECIS_WATCHDOG_FILES]; /* copies, guarded by mutex; NULL: free */
 } precis_watchdog;
 
-/* Zero-initialised watchdog. Returns 0, or an errno. */
-int precis_watchdog_start(precis_watchdog *watchdog, double seconds, int rank, int ranks);
+/* Zero-initialised watchdog. Time runs from here; 0 seconds: for ever. */
+void precis_watchdog_arm(precis_watchdog *watchdog, double seconds);
+
+/* Starts the thread. Returns 0, or an errno. */
+int precis_watchdog_start(precis_watchdog *watchdog, const precis_waiting *waiting, int rank,
+                          int ranks);
 void precis_watchdog_stop(precis_watchdog *watchdog);
 void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase);
+
+/* From now on `waiting` is what tells whom this rank waits for. It must last until the next call,
+ * or until the watchdog has stopped. */
+void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting);
 
 /* Around the making of a file that is written aside: guard names it (NULL: none was made), to be
  * removed should time run out. Between the two, rank 0 does not give up, or the file would be left
