@@ -4,36 +4,50 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/memory.h"
 #include "src/precis.h"
 
-/* Collective over the ranks of one node: those with the same set of PUs. */
-static int count_sharers(MPI_Comm node, precis_machine *machine)
+/* Collective over the ranks of one node: the sets of PUs of all, to be freed. */
+static int gather_sets(MPI_Comm node, precis_machine *machine, precis_pus **sets)
 {
-  enum { SIZE = sizeof machine->cache.cpuset };
+  enum { SIZE = sizeof **sets };
   MPI_Comm_size(node, &machine->node_ranks);
-  char *sets = malloc((size_t)machine->node_ranks * SIZE);
-  int missing = sets == NULL, any_missing;
-  if (MPI_Allreduce(&missing, &any_missing, 1, MPI_INT, MPI_MAX, node)) {
-    free(sets);
+  *sets = precis_memory_array(machine->node_ranks, SIZE);
+  int missing = *sets == NULL, any_missing;
+  if (MPI_Allreduce(&missing, &any_missing, 1, MPI_INT, MPI_MAX, node))
     return PRECIS_ERR_MPI;
+  if (any_missing)
+    return PRECIS_ERR_MEMORY;
+  return MPI_Allgather(&machine->cache.set, SIZE, MPI_BYTE, *sets, SIZE, MPI_BYTE, node)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
+}
+
+/* Of the caches, what the other ranks of the node leave. */
+static int share(const precis_pus *sets, int rank, precis_machine *machine)
+{
+  precis_cache *cache = &machine->cache;
+  for (int r = 0; r < machine->node_ranks; r++) {
+    int same = precis_pus_equal(&sets[r], &cache->set);
+    machine->sharers += same;
+    machine->overlaps += !same && precis_pus_meet(&sets[r], &cache->set);
   }
-  int status = any_missing ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS;
-  if (!any_missing &&
-      MPI_Allgather(machine->cache.cpuset, SIZE, MPI_CHAR, sets, SIZE, MPI_CHAR, node))
-    status = PRECIS_ERR_MPI;
-  machine->sharers = 0;
-  for (int r = 0; status == PRECIS_SUCCESS && r < machine->node_ranks; r++)
-    machine->sharers += strcmp(sets + (size_t)r * SIZE, machine->cache.cpuset) == 0;
-  free(sets);
-  return status;
+  if (machine->overlaps > 0) /* a matter of single PUs */
+    return precis_cache_find_among(sets, machine->node_ranks, rank, cache) ? PRECIS_ERR_INTERNAL
+                                                                           : PRECIS_SUCCESS;
+  cache->l2_bytes /= machine->sharers;
+  cache->l3_bytes /= machine->sharers;
+  cache->fast_bytes /= machine->sharers;
+  return PRECIS_SUCCESS;
 }
 
 int precis_machine_find(precis_world *world, precis_machine *machine)
 {
   precis_machine found = {0};
+  precis_pus *sets = NULL;
   if (gethostname(found.host, sizeof found.host - 1) != 0)
     strcpy(found.host, "?");
-  int status = precis_cache_find(1, &found.cache) ? PRECIS_ERR_INTERNAL : PRECIS_SUCCESS;
+  int rank, status = precis_cache_find(1, &found.cache) ? PRECIS_ERR_INTERNAL : PRECIS_SUCCESS;
   status = precis_world_agree(world, status, NULL);
   if (status != PRECIS_SUCCESS)
     return status;
@@ -41,13 +55,12 @@ int precis_machine_find(precis_world *world, precis_machine *machine)
   if (MPI_Comm_split(world->comm, world->node[world->rank], world->rank, &node))
     return PRECIS_ERR_MPI;
   MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-  status = count_sharers(node, &found);
+  MPI_Comm_rank(node, &rank);
+  status = gather_sets(node, &found, &sets);
   MPI_Comm_free(&node);
-  if (status == PRECIS_SUCCESS && found.sharers > 1) {
-    found.cache.l2_bytes /= found.sharers;
-    found.cache.l3_bytes /= found.sharers;
-    found.cache.fast_bytes /= found.sharers;
-  }
+  if (status == PRECIS_SUCCESS)
+    status = share(sets, rank, &found);
+  free(sets);
   status = precis_world_agree(world, status, NULL);
   if (status == PRECIS_SUCCESS)
     *machine = found;

@@ -6,12 +6,11 @@
 #include "topology/cache.h"
 
 typedef struct precis_machine {
-  precis_cache cache;
-  char host[64];  /* cut to fit */
-  int node_ranks; /* ranks on this node */
-  /* Of them, those bound to the same PUs as this one, or unbound like it; itself included. The
-   * cache is divided by their number. */
-  int sharers;
+  precis_cache cache; /* with what other ranks of the node take of it */
+  char host[64];      /* cut to fit */
+  int node_ranks;     /* ranks on this node */
+  int sharers;        /* of them, those with the same PUs as this one; itself included */
+  int overlaps;       /* of them, those with some of its PUs, but not the same */
 } precis_machine;
 
 /* Collective; differs from rank to rank. Errors: MEMORY, MPI, INTERNAL (hwloc fails). */

@@ -17,7 +17,7 @@ export top_srcdir=${top_srcdir-$here/..} top_builddir=${top_builddir-$here/../bu
 precis=$top_builddir/precis
 cluster=$here/cluster
 failures=0 rounds_done=0 too_late=0
-give_up=2 # --timeout
+give_up=2 # --timeout; more where the machine is slow
 slack=9   # seconds that the job may take to end after that, on a busy machine
 seed=${PRECIS_FAULT_SEED-$$}
 RANDOM=$seed
@@ -144,6 +144,7 @@ for move in tiles heads queries summaries; do
   # shellcheck disable=SC2046
   "$precis" run --input in.safetensors --out want.$move.npy $(options $move) --quiet || exit 1
   normal[$move]=$(seconds_since "$started")
+  give_up=$(awk -v a="$give_up" -v b="${normal[$move]}" 'BEGIN { printf "%d", a > 2 * b + 1 ? a : 2 * b + 2 }')
 done
 
 for ((round = 0; round < ${PRECIS_FAULT_ROUNDS-1}; round++)); do

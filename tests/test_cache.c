@@ -115,6 +115,88 @@ static void without_cores(void **state)
   assert_int_equal(cache.machine_cores, 8);
 }
 
+static precis_pus units(int first, int last)
+{
+  precis_pus set = {{0}};
+  for (int i = first; i <= last; i++)
+    precis_pus_add(&set, i);
+  return set;
+}
+
+static precis_cache find_among(const char *machine, const precis_pus *sets, int processes, int mine)
+{
+  precis_cache cache = {0};
+  assert_int_equal(precis_cache_find_synthetic_among(machine, sets, processes, mine, &cache), 0);
+  return cache;
+}
+
+/* Three processes on cores 0-1, 1-2 and 3: the middle core is shared by two. */
+static void overlaps_divide(void **state)
+{
+  (void)state;
+  const precis_pus sets[] = {units(0, 3), units(2, 5), units(6, 7)};
+  precis_cache first = find_among(LAPTOP, sets, 3, 0), last = find_among(LAPTOP, sets, 3, 2);
+  assert_int_equal(first.cores, 2);
+  assert_int_equal(first.l2_bytes, 768 * KIB);
+  assert_int_equal(first.l3_bytes, 3 * MIB);
+  assert_int_equal(last.l2_bytes, 512 * KIB);
+  assert_int_equal(last.l3_bytes, 2 * MIB);
+  assert_true(precis_pus_equal(&first.set, &sets[0]));
+}
+
+/* What all processes own together is what there is, however they overlap. */
+static void overlaps_leave_nothing(void **state)
+{
+  (void)state;
+  enum { PROCESSES = 7 };
+  precis_pus sets[PROCESSES];
+  int64_t l2 = 0, l3 = 0;
+  for (int i = 0; i < PROCESSES; i++)
+    sets[i] = units(i * 23, i * 23 + 117);
+  for (int i = 0; i < PROCESSES; i++) {
+    precis_cache cache = find_among(SERVER, sets, PROCESSES, i);
+    l2 += cache.l2_bytes;
+    l3 += cache.l3_bytes;
+  }
+  assert_in_range(l2, INT64_C(128) * MIB - PROCESSES, INT64_C(128) * MIB);
+  assert_in_range(l3, INT64_C(256) * MIB - PROCESSES, INT64_C(256) * MIB);
+}
+
+static void numa_nodes(void **state)
+{
+  (void)state;
+  precis_cache whole = find(SERVER, NULL, 1), second = find(SERVER, "128-255", 1),
+               none = find("PU:8", "0-2", 1);
+  assert_int_equal(whole.numa_nodes, 2);
+  assert_int_equal(whole.numa_count, 2);
+  assert_string_equal(whole.numa, "0-1");
+  assert_int_equal(second.numa_count, 1);
+  assert_int_equal(second.numa_first, 1);
+  assert_int_equal(second.packages, 2);
+  assert_int_equal(second.l3_count, 8);
+  assert_int_equal(second.l2_count, 128);
+  assert_int_equal(second.l3_size, 32 * MIB);
+  assert_int_equal(none.numa_nodes, 1);
+  assert_int_equal(none.numa_count, 1);
+  assert_int_equal(none.numa_first, 0);
+}
+
+static void sets(void **state)
+{
+  (void)state;
+  precis_pus a = units(60, 70), b = units(71, 80), c = units(70, 70);
+  assert_int_equal(precis_pus_count(&a), 11);
+  assert_false(precis_pus_meet(&a, &b));
+  assert_true(precis_pus_meet(&a, &c));
+  assert_false(precis_pus_equal(&a, &b));
+  precis_pus_unite(&b, &c);
+  assert_int_equal(precis_pus_count(&b), 11);
+  assert_true(precis_pus_has(&b, 70) && !precis_pus_has(&b, 69));
+  precis_pus_add(&b, PRECIS_PUS_MOST); /* left out */
+  precis_pus_add(&b, -1);
+  assert_int_equal(precis_pus_count(&b), 11);
+}
+
 static void refusals(void **state)
 {
   (void)state;
@@ -122,6 +204,9 @@ static void refusals(void **state)
   assert_int_equal(precis_cache_find_synthetic("no machine", NULL, 1, &cache), -1);
   assert_int_equal(precis_cache_find_synthetic(LAPTOP, "900", 1, &cache), -1);
   assert_int_equal(precis_cache_find_synthetic(LAPTOP, NULL, 0, &cache), -1);
+  const precis_pus nowhere = units(900, 901);
+  assert_int_equal(precis_cache_find_synthetic_among(LAPTOP, &nowhere, 1, 0, &cache), -1);
+  assert_int_equal(precis_cache_find_synthetic_among(LAPTOP, &nowhere, 1, 1, &cache), -1);
   assert_int_equal(cache.pus, 77);
 }
 
@@ -135,6 +220,9 @@ static void this_machine(void **state)
   assert_true(cache.pus >= 1 && cache.pus <= cache.machine_pus);
   assert_true(cache.line_bytes >= 1);
   assert_true(strlen(cache.cpuset) > 0);
+  assert_true(cache.allowed_pus >= cache.pus && cache.allowed_pus <= cache.machine_pus);
+  assert_int_equal(precis_pus_count(&cache.set), cache.pus);
+  assert_int_equal(precis_pus_count(&cache.core_set), cache.cores);
 }
 
 int main(void)
@@ -144,7 +232,9 @@ int main(void)
       cmocka_unit_test(server_slices),  cmocka_unit_test(server_one_hardware_thread),
       cmocka_unit_test(sharers_divide), cmocka_unit_test(laptop),
       cmocka_unit_test(without_l3),     cmocka_unit_test(without_caches),
-      cmocka_unit_test(without_cores),  cmocka_unit_test(refusals),
+      cmocka_unit_test(without_cores),  cmocka_unit_test(overlaps_divide),
+      cmocka_unit_test(numa_nodes),     cmocka_unit_test(overlaps_leave_nothing),
+      cmocka_unit_test(sets),           cmocka_unit_test(refusals),
       cmocka_unit_test(this_machine)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,99 +1,157 @@
 /* topo.c - precis topo: the machine as each rank sees it */
+#include "src/cli/topo.h"
+
+#include <inttypes.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "mpi/machine.h"
-#include "src/cli/cli.h"
 #include "src/cli/json.h"
 #include "src/memory.h"
 
-/* What a rank tells; plain data, sent as bytes between like machines. */
-typedef struct seen {
-  precis_machine machine;
-  int node, threads;
-} seen;
-
-enum { WARNINGS_MOST = 3 };
-
-typedef struct warnings {
-  int count;
-  char text[WARNINGS_MOST][160];
-} warnings;
-
-/* Over all nodes: ranks that are not bound, cores that are asked for more threads than they are,
- * unknown caches. */
-static warnings judge(const seen *all, int ranks)
+static int number_in_environment(const char *name)
 {
-  warnings found = {0};
-  int unbound = 0, unknown = 0, crowded = 0;
-  for (int r = 0; r < ranks; r++) {
-    const precis_machine *m = &all[r].machine;
-    unbound += m->node_ranks > 1 && !m->cache.bound;
-    unknown += !m->cache.known;
-    crowded += all[r].threads * m->sharers > m->cache.cores;
+  const char *text = getenv(name);
+  return text != NULL ? atoi(text) : 0;
+}
+
+int precis_topo_gather(precis_cli *cli, precis_topo_rank **all)
+{
+  const precis_world *world = &cli->world;
+  precis_topo_rank mine = {.node = world->node[world->rank],
+                           .threads = omp_get_max_threads(),
+                           .blas_threads = number_in_environment("OPENBLAS_NUM_THREADS"),
+                           .slurm_cpus = number_in_environment("SLURM_CPUS_PER_TASK")};
+  *all = NULL;
+  int status = precis_machine_find(&cli->world, &mine.machine);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_topo_rank *made = NULL;
+  if (world->rank == 0)
+    made = precis_memory_array(world->ranks, sizeof *made);
+  int short_of = world->rank == 0 && made == NULL;
+  status = precis_cli_agree(cli, short_of ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Gather(&mine, sizeof mine, MPI_BYTE, made, sizeof mine, MPI_BYTE, 0, world->comm))
+    status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS)
+    *all = made;
+  else
+    free(made);
+  return status;
+}
+
+static const char *plural(int count)
+{
+  return count == 1 ? "" : "s";
+}
+
+static double mebibytes(int64_t bytes)
+{
+  return (double)bytes / 1048576;
+}
+
+static void print_level(const char *name, int count, int64_t size)
+{
+  if (count > 0)
+    printf(", %d x %.4g MiB %s", count, mebibytes(size), name);
+}
+
+static void print_node(const precis_topo_rank *first)
+{
+  const precis_cache *c = &first->machine.cache;
+  printf("\nnode %d: %s, %s\n", first->node, first->machine.host, c->cpu);
+  printf("  %d package%s, %d NUMA node%s, %d core%s, %d processing unit%s", c->packages,
+         plural(c->packages), c->numa_nodes, plural(c->numa_nodes), c->machine_cores,
+         plural(c->machine_cores), c->machine_pus, plural(c->machine_pus));
+  print_level("L3", c->l3_count, c->l3_size);
+  print_level("L2", c->l2_count, c->l2_size);
+  printf("\n");
+  if (c->allowed_pus < c->machine_pus)
+    printf("  of them allowed here: %d core%s, %d processing unit%s\n", c->allowed_cores,
+           plural(c->allowed_cores), c->allowed_pus, plural(c->allowed_pus));
+  printf("  %5s  %-16s %6s %8s %6s  %12s %10s %10s  %s\n", "rank", "processing units", "cores",
+         "threads", "NUMA", "fast memory", "of L2", "of L3", "shared");
+}
+
+static void print_rank(const precis_topo_rank *t, int rank)
+{
+  const precis_machine *m = &t->machine;
+  const precis_cache *c = &m->cache;
+  printf("  %5d  %-16s %6d %8d %6s  %8.1f MiB %6.1f MiB %6.1f MiB  ", rank, c->cpuset, c->cores,
+         t->threads, c->numa[0] != '\0' ? c->numa : "-", mebibytes(c->fast_bytes),
+         mebibytes(c->l2_bytes), mebibytes(c->l3_bytes));
+  int others = m->sharers - 1 + m->overlaps;
+  if (others > 0)
+    printf("with %d other%s%s\n", others, plural(others), c->bound ? "" : ", unbound");
+  else
+    printf("%s\n", c->bound ? "no" : "no, unbound");
+}
+
+static void print_warning(void *context, const char *text)
+{
+  int *count = context;
+  printf("%swarning: %s\n", (*count)++ == 0 ? "\n" : "", text);
+}
+
+/* Node by node; a node's ranks need not follow each other. */
+static int print_text(const precis_topo_rank *all, int ranks, int nodes)
+{
+  int count = 0;
+  printf("%d rank%s on %d node%s\n", ranks, plural(ranks), nodes, plural(nodes));
+  for (int node = 0; node < nodes; node++) {
+    int printed = 0;
+    for (int r = 0; r < ranks; r++)
+      if (all[r].node == node) {
+        if (printed++ == 0)
+          print_node(&all[r]);
+        print_rank(&all[r], r);
+      }
   }
-  if (unbound > 0)
-    snprintf(found.text[found.count++], sizeof found.text[0],
-             "%d of %d ranks are not bound to cores although they share a node: use mpirun "
-             "--bind-to core",
-             unbound, ranks);
-  if (crowded > 0)
-    snprintf(found.text[found.count++], sizeof found.text[0],
-             "%d of %d ranks have more threads than cores to run them on: fewer ranks, or "
-             "OMP_NUM_THREADS",
-             crowded, ranks);
-  if (unknown > 0)
-    snprintf(found.text[found.count++], sizeof found.text[0],
-             "%d of %d ranks cannot tell their caches: give --fast-memory to precis run", unknown,
-             ranks);
-  return found;
+  return precis_topo_warn(all, ranks, print_warning, &count) < 0 ? PRECIS_ERR_MEMORY
+                                                                 : PRECIS_SUCCESS;
 }
 
-static void print_text(const seen *all, int ranks, int nodes)
+static json_t *rank_object(const precis_topo_rank *t, int rank)
 {
-  printf("%d rank%s on %d node%s, %s\n\n", ranks, ranks == 1 ? "" : "s", nodes,
-         nodes == 1 ? "" : "s", all[0].machine.cache.cpu);
-  printf("%5s  %-20s %-16s %6s %8s %12s %10s %10s\n", "rank", "host", "processing units", "cores",
-         "threads", "fast memory", "from L2", "from L3");
-  for (int r = 0; r < ranks; r++) {
-    const precis_cache *c = &all[r].machine.cache;
-    printf("%5d  %-20s %-16s %6d %8d %8.1f MiB %6.1f MiB %6.1f MiB\n", r, all[r].machine.host,
-           c->cpuset, c->cores, all[r].threads, (double)c->fast_bytes / 1048576,
-           (double)c->l2_bytes / 1048576, (double)c->l3_bytes / 1048576);
-  }
-  warnings found = judge(all, ranks);
-  for (int i = 0; i < found.count; i++)
-    printf("%swarning: %s\n", i == 0 ? "\n" : "", found.text[i]);
+  const precis_machine *m = &t->machine;
+  const precis_cache *c = &m->cache;
+  json_t *object =
+      json_pack("{s:i, s:i, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:b, s:i}",
+                "rank", rank, "node", t->node, "host", m->host, "cpu", c->cpu, "cpuset", c->cpuset,
+                "bound", c->bound, "cores", c->cores, "machine_cores", c->machine_cores, "threads",
+                t->threads, "sharers", m->sharers, "fast_memory_bytes", (json_int_t)c->fast_bytes,
+                "l2_bytes", (json_int_t)c->l2_bytes, "l3_bytes", (json_int_t)c->l3_bytes,
+                "fast_memory_known", c->known, "line_bytes", c->line_bytes);
+  json_t *more =
+      json_pack("{s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:I}", "overlaps",
+                m->overlaps, "pus", c->pus, "machine_pus", c->machine_pus, "allowed_cores",
+                c->allowed_cores, "numa", c->numa, "numa_near", c->numa_count, "numa_nodes",
+                c->numa_nodes, "packages", c->packages, "l2_count", c->l2_count, "l3_count",
+                c->l3_count, "l2_size", (json_int_t)c->l2_size, "l3_size", (json_int_t)c->l3_size);
+  json_object_update(object, more);
+  json_decref(more);
+  return object;
 }
 
-static json_t *rank_object(const seen *s, int rank)
+static void append_warning(void *context, const char *text)
 {
-  const precis_cache *c = &s->machine.cache;
-  return json_pack("{s:i, s:i, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:b, s:i}",
-                   "rank", rank, "node", s->node, "host", s->machine.host, "cpu", c->cpu, "cpuset",
-                   c->cpuset, "bound", c->bound, "cores", c->cores, "machine_cores",
-                   c->machine_cores, "threads", s->threads, "sharers", s->machine.sharers,
-                   "fast_memory_bytes", (json_int_t)c->fast_bytes, "l2_bytes",
-                   (json_int_t)c->l2_bytes, "l3_bytes", (json_int_t)c->l3_bytes,
-                   "fast_memory_known", c->known, "line_bytes", c->line_bytes);
+  json_array_append_new(context, json_string(text));
 }
 
-static json_t *object_of(const seen *all, int ranks, int nodes)
+/* NULL if memory is short. */
+static json_t *object_of(const precis_topo_rank *all, int ranks, int nodes)
 {
-  warnings found = judge(all, ranks);
   json_t *list = json_array(), *words = json_array();
   for (int r = 0; r < ranks; r++)
     json_array_append_new(list, rank_object(&all[r], r));
-  for (int i = 0; i < found.count; i++)
-    json_array_append_new(words, json_string(found.text[i]));
+  precis_topo_warn(all, ranks, append_warning, words);
   return json_pack("{s:s, s:i, s:i, s:o, s:o}", "precis", precis_version(), "ranks", ranks, "nodes",
                    nodes, "machines", list, "warnings", words);
 }
 
 /* On rank 0. */
-static int print(precis_cli *cli, const seen *all)
+static int print(precis_cli *cli, const precis_topo_rank *all)
 {
   int ranks = cli->world.ranks, nodes = cli->world.nodes;
   precis_draft json = {0};
@@ -101,24 +159,16 @@ static int print(precis_cli *cli, const seen *all)
   if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
     status = precis_json_save(cli, object_of(all, ranks, nodes), &json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
-    print_text(all, ranks, nodes);
+    status = print_text(all, ranks, nodes);
   return status;
 }
 
 int precis_command_topo(precis_cli *cli)
 {
-  const precis_world *world = &cli->world;
-  seen mine = {.node = world->node[world->rank], .threads = omp_get_max_threads()};
+  precis_topo_rank *all;
   precis_cli_phase(cli, "looking at the machine");
-  int status = precis_machine_find(&cli->world, &mine.machine);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  seen *all = precis_memory_array(world->rank == 0 ? world->ranks : 0, sizeof *all);
-  status = precis_cli_agree(cli, all ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
-  if (status == PRECIS_SUCCESS &&
-      MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, world->comm))
-    status = PRECIS_ERR_MPI;
-  if (status == PRECIS_SUCCESS && world->rank == 0)
+  int status = precis_topo_gather(cli, &all);
+  if (status == PRECIS_SUCCESS && cli->world.rank == 0)
     status = print(cli, all);
   free(all);
   return precis_cli_agree(cli, status);
