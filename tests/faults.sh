@@ -71,7 +71,7 @@ begin()
   started=$EPOCHREALTIME
   # shellcheck disable=SC2046
   timeout -k 2 $((give_up + slack + 3)) "$@" sh "$folder/rank.sh" "$folder" "$precis" run --input "$folder/in.safetensors" \
-    --out "$folder/out.npy" $(options "$move") --quiet --timeout $give_up </dev/null >out 2>err &
+    --out "$folder/out.npy" $(options "$move") --quiet --timeout "$give_up" </dev/null >out 2>err &
   job=$!
   until [ "$(find . -name 'pid.*' -size +0 | wc -l)" -ge "$ranks" ] || ! kill -0 $job 2>/dev/null; do
     sleep 0.02
@@ -87,7 +87,7 @@ seconds_since()
 # A random moment of a normal run, in seconds.
 moment()
 {
-  awk -v r="$RANDOM" -v most="${normal[$move]}" 'BEGIN { printf "%.3f", r / 32768 * most }'
+  awk -v r="$RANDOM" -v most="${normal[$move]}" 'BEGIN { printf "%.3f", r / 32768 * 0.7 * most }'
 }
 
 # Processes that still work on the job; those that are dead and forgotten have no command line.
@@ -144,7 +144,7 @@ for move in tiles heads queries summaries; do
   # shellcheck disable=SC2046
   "$precis" run --input in.safetensors --out want.$move.npy $(options $move) --quiet || exit 1
   normal[$move]=$(seconds_since "$started")
-  give_up=$(awk -v a="$give_up" -v b="${normal[$move]}" 'BEGIN { printf "%d", a > 2 * b + 1 ? a : 2 * b + 2 }')
+  give_up=$(awk -v a="$give_up" -v b="${normal[$move]}" 'BEGIN { print int(2 * b < a - 1 ? a : 2 * b + 2) }')
 done
 
 for ((round = 0; round < ${PRECIS_FAULT_ROUNDS-1}; round++)); do
@@ -167,7 +167,8 @@ case $? in
       begin 3 "$cluster" run "$name" 1
       sleep "$(awk -v r="$RANDOM" 'BEGIN { printf "%.3f", r / 32768 * 0.3 }')"
       "$cluster" link "$name" $host down
-      judge 'precis: .*rank [0-9]'
+      # While connections are made, MPI itself says which hosts.
+      judge 'precis: .*rank [0-9]|from [^ ]+ to: [^ ]+ Unable to connect'
       "$cluster" link "$name" $host up
     done
     ;;

@@ -136,8 +136,8 @@ const precis_command precis_commands[] = {
      "relative difference is |out - reference| over the range of the column of values."},
     {"topo", PRECIS_VERB_TOPO, 0, "precis topo [--json FILE|-]",
      "show the machine that each rank sees",
-     "One line a rank: host, processing units, cores, threads, fast memory. Warns of ranks that "
-     "get in each other's way."},
+     "Node by node: the machine, and what each rank has of it: processing units, cores, threads, "
+     "NUMA nodes, fast memory. Warns of ranks that get in each other's way."},
     {"bench", PRECIS_VERB_BENCH, 1, "precis bench kernels [options]", "measure the kernels",
      "The kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x 2048 "
      "matrices in the same run; repetitions of both alternate. tile is exact attention, counted as "
