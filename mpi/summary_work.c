@@ -205,12 +205,14 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
 static int plan_shapes(precis_summary_work *x)
 {
   const precis_problem *p = x->task->problem;
-  int dv = p->value_dim, high = x->plan->envelope_degree;
+  int dv = p->value_dim;
+  const precis_feature_set set =
+      precis_feature_set_full(p->dim, x->plan->degree, x->plan->envelope_degree);
   int64_t fast = x->task->thread_memory;
-  if (precis_summarise_plan(p->dim, dv, x->plan->degree, fast, &x->summarise) ||
-      precis_summarise_plan(p->dim, 0, high, fast, &x->summarise_counts) ||
-      precis_apply_plan(p->dim, dv, x->plan->degree, fast, &x->apply) ||
-      precis_apply_plan(p->dim, 0, high, fast, &x->apply_counts))
+  if (precis_summarise_plan(&set, dv, fast, &x->summarise) ||
+      precis_summarise_plan(&set, 0, fast, &x->summarise_counts) ||
+      precis_apply_plan(&set, dv, fast, &x->apply) ||
+      precis_apply_plan(&set, 0, fast, &x->apply_counts))
     return PRECIS_ERR_INTERNAL;
   /* One tile size for both ends of the wire: what is summarised at once is applied at once. */
   if (x->summarise.tile_features < x->apply.tile_features)

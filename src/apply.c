@@ -27,20 +27,19 @@ static int64_t whole_chunks(int64_t features)
 /* Half of fast memory for what stays, be it rows of S or queries; with queries an eighth for the
  * rows of S that stream past. The rest is for the rows made from a group of queries and for what
  * passes through. */
-int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+int precis_apply_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory_bytes,
                       precis_apply_shape *shape)
 {
-  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 ||
-      value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 || degree > PRECIS_FEATURES_DEGREE_MAX ||
-      precis_features_count(dim, degree) < 0)
+  if (value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || !precis_feature_set_valid(set))
     return PRECIS_ERR_ARGUMENT;
+  int dim = set->dim;
   const precis_feature_kernel *kernel = precis_feature_kernel_choose();
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float), columns = value_dim + 1;
   int group = precis_feature_kernel_group(kernel, value_dim);
   *shape = (precis_apply_shape){
-      .dim = dim,
+      .set = *set,
       .value_dim = value_dim,
-      .degree = degree,
+      .degree = precis_feature_set_degree(set, value_dim > 0 ? set->value_blocks : set->blocks),
       .query_block = group * clamp(3 * words / 8 / (dim + columns + 3) / group, 1, GROUPS_MOST),
       .tile_features = whole_chunks(clamp(words / 2 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .stream_features = whole_chunks(clamp(words / 8 / columns, FEATURES_LEAST, FEATURES_MOST)),
@@ -54,13 +53,14 @@ int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features
   int64_t least =
       shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
   int64_t pieces = tiles + features / least;
-  int64_t chunks = features / PRECIS_CHUNK_FEATURES + shape->degree + 1 + pieces;
+  int blocks = shape->value_dim > 0 ? shape->set.value_blocks : shape->set.blocks;
+  int64_t chunks = features / PRECIS_CHUNK_FEATURES + blocks + pieces;
   return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
 }
 
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
-  double each = shape->dim + 2.0 * (shape->value_dim + 3);
+  double each = shape->set.dim + 2.0 * (shape->value_dim + 3);
   return (double)queries * each * (double)parts(features, shape->tile_features) +
          (double)features * (shape->value_dim + 1);
 }
@@ -68,7 +68,7 @@ double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries,
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
   double passes = (double)parts(queries, shape->query_block);
-  return (double)queries * (shape->dim + shape->value_dim) +
+  return (double)queries * (shape->set.dim + shape->value_dim) +
          passes * (double)features * (shape->value_dim + 1);
 }
 
@@ -91,7 +91,7 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
 {
   precis_scratch s = {.memory = memory};
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
-  w->resident_floats = (int64_t)w->group * (1 + shape->dim + shape->value_dim + 1 + 2);
+  w->resident_floats = (int64_t)w->group * (1 + shape->set.dim + shape->value_dim + 1 + 2);
   w->resident =
       precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
   w->prefix = precis_scratch_take(
@@ -113,7 +113,7 @@ int64_t precis_apply_scratch(const precis_apply_shape *shape)
 static resident resident_at(const precis_apply_shape *shape, const workspace *w, int64_t i)
 {
   resident r = {.factor = w->resident + i * w->resident_floats};
-  r.sums = r.factor + (int64_t)w->group * (1 + shape->dim);
+  r.sums = r.factor + (int64_t)w->group * (1 + shape->set.dim);
   r.den = r.sums + (int64_t)w->group * (shape->value_dim + 1);
   r.env = r.den + w->group;
   return r;
@@ -124,7 +124,7 @@ static void load(const precis_apply_shape *shape, const workspace *w,
 {
   for (int t = 0; t < w->group; t++)
     r.factor[t] = 1;
-  precis_features_load(shape->dim, rows, w->group, queries->q + first * queries->q_stride,
+  precis_features_load(shape->set.dim, rows, w->group, queries->q + first * queries->q_stride,
                        queries->q_stride, w->group, r.factor + w->group);
   memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 3) * sizeof *r.sums);
 }
@@ -173,7 +173,7 @@ static void meet(const precis_apply_shape *shape, const workspace *w,
       .tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
   shape->kernel->apply(chunk, &group, shape->value_dim + 1, packed, r.sums);
   float *counts = r.sums + (int64_t)shape->value_dim * w->group;
-  float a = (float)coefficients->a[chunk->degree], e = (float)coefficients->e[chunk->degree];
+  float a = (float)coefficients->a[chunk->block], e = (float)coefficients->e[chunk->block];
   for (int t = 0; t < w->group; t++) {
     r.den[t] += a * counts[t];
     r.env[t] += e * counts[t];
@@ -197,11 +197,11 @@ static precis_feature_recipe prepare(const precis_apply_shape *shape,
                                      int64_t features, const workspace *w)
 {
   precis_feature_recipe recipe =
-      precis_recipe_make(shape->dim, tile->first + first, features, w->recipe);
+      precis_recipe_make(&shape->set, tile->first + first, features, w->recipe);
   float *packed = w->packed;
   for (int64_t i = 0; i < recipe.chunks; i++) {
     const precis_feature_chunk *chunk = &recipe.chunk[i];
-    pack(shape, coefficients->a[chunk->degree], chunk, tile, packed);
+    pack(shape, coefficients->a[chunk->block], chunk, tile, packed);
     packed += (int64_t)chunk->features * (shape->value_dim + 1);
   }
   return recipe;

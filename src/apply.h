@@ -1,16 +1,17 @@
 /* apply.h - a summary applied to queries, for one head
  *
- * With y = <q, k>, P(y) = sum_p a_p y^p and E(y) = sum_p e_p y^p, and S of summarise.h, a query
- * gathers
+ * With y1 and y2 the inner products over the leading and the trailing variables (feature_set.h), P
+ * = sum a_b y1^.. y2^.. and E = sum e_b y1^.. y2^.. over the blocks b of the set, and S of
+ * summarise.h, a query gathers
  *
- *   num[c] += sum_j w_j P(y_j) v_jc = sum_f a_p(f) orders_f phi_f(q) S[f][c]
- *   den    += sum_j w_j P(y_j)      = sum_f a_p(f) orders_f phi_f(q) count[f]
- *   env    += sum_j w_j E(y_j)      = sum_f e_p(f) orders_f phi_f(q) count[f]
+ *   num[c] += sum_j w_j P(y_j) v_jc = sum_f a_b(f) orders_f phi_f(q) S[f][c]
+ *   den    += sum_j w_j P(y_j)      = sum_f a_b(f) orders_f phi_f(q) count[f]
+ *   env    += sum_j w_j E(y_j)      = sum_f e_b(f) orders_f phi_f(q) count[f]
  *
- * with orders_f = p!/alpha! and p(f) the degree of f.
+ * with orders_f of features.h and b(f) the block of f. For a full set y1 = y, and b(f) is a degree.
  *
- * den and env share sum_f orders_f phi_f(q) count[f] over each degree, so that E costs nothing
- * more up to P's degree, and one number a feature beyond (a tile with value_dim 0). */
+ * den and env share sum_f orders_f phi_f(q) count[f] over each block, so that E costs nothing
+ * more in P's blocks, and one number a feature beyond (a tile with value_dim 0). */
 #ifndef PRECIS_SRC_APPLY_H
 #define PRECIS_SRC_APPLY_H
 
@@ -20,8 +21,9 @@
 
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_apply_shape {
-  int dim, value_dim; /* value_dim 0: only counts */
-  int degree;
+  precis_feature_set set;
+  int value_dim;           /* 0: only counts */
+  int degree;              /* the highest of a feature */
   int64_t query_block;     /* n_b, queries that stay in fast memory with their sums: whole groups */
   int64_t tile_features;   /* r_b, rows of S that stay there */
   int64_t stream_features; /* rows of S at a time that pass by queries that stay */
@@ -29,7 +31,7 @@ typedef struct precis_apply_shape {
 } precis_apply_shape;
 
 /* ARGUMENT as precis_summarise_plan(). */
-int precis_apply_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+int precis_apply_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory_bytes,
                       precis_apply_shape *shape);
 
 /* Rows first .. first + features - 1 of S. */
@@ -50,7 +52,7 @@ typedef struct precis_query_rows {
   float *den, *env; /* rows */
 } precis_query_rows;
 
-/* Coefficients of each degree, degree + 1 of them. */
+/* Coefficients of each block of the set, which is a degree of a full set. */
 typedef struct precis_apply_coefficients {
   const double *a, *e;
 } precis_apply_coefficients;
@@ -83,7 +85,7 @@ double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries
 
 /* The longest chain of float32 additions that a term of num, den or env passes when `features`
  * features of S are applied in so many tiles (or calls). Besides, a term passes a rounding for
- * each of: S's entry, a_p, orders and the two products of these; d factors of phi(q); the
+ * each of: S's entry, a_b, orders and the two products of these; d factors of phi(q); the
  * product with S. */
 int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles);
 

@@ -4,71 +4,57 @@
 
 #include "src/clones.h"
 
-static int64_t greatest_divisor(int64_t a, int64_t b)
+/* Monomial number `index` of those of a degree in the variables from `variable` to end - 1. */
+static void decode(int variable, int end, int degree, int64_t index, int *variables)
 {
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
+  for (int i = 0; i < degree; i++) {
+    /* Those whose place i holds `variable` go on with any monomial in the variables from it on. */
+    for (int64_t size;
+         index >= (size = precis_features_homogeneous(end - variable, degree - 1 - i)); variable++)
+      index -= size;
+    variables[i] = variable;
   }
-  return a;
 }
 
-/* C(n, k), or -1. After step i the product is C(n - k + i, i), an integer; dividing before
- * multiplying keeps all that lies between below the result. */
-static int64_t choose(int64_t n, int64_t k)
-{
-  int64_t result = 1;
-  for (int64_t i = 1; i <= k; i++) {
-    int64_t up = n - k + i, common = greatest_divisor(up, i), down = i / common;
-    if (__builtin_mul_overflow(result / down, up / common, &result))
-      return -1;
-  }
-  return result;
-}
-
-int64_t precis_features_count(int dim, int degree)
-{
-  return degree < 0 ? 0 : choose(dim + (int64_t)degree, degree);
-}
-
-/* Monomials of degree exactly `degree` in so many variables; INT64_MAX if that many or more. */
-static int64_t homogeneous(int variables, int degree)
-{
-  int64_t count = choose(variables + (int64_t)degree - 1, degree);
-  return count < 0 ? INT64_MAX : count;
-}
-
-precis_monomial precis_monomial_at(int dim, int64_t feature)
+precis_monomial precis_monomial_at(const precis_feature_set *set, int64_t feature)
 {
   precis_monomial m = {0};
-  for (int64_t size; feature >= (size = homogeneous(dim, m.degree)); m.degree++)
+  for (int64_t size; (size = precis_feature_block_size(set, m.block)) >= 0 && feature >= size;
+       m.block++)
     feature -= size;
-  int variable = 0;
-  for (int i = 0; i < m.degree; i++) {
-    /* Those whose place i holds `variable` go on with any monomial in the variables from it on. */
-    for (int64_t size; feature >= (size = homogeneous(dim - variable, m.degree - 1 - i));
-         variable++)
-      feature -= size;
-    m.variable[i] = variable;
-  }
+  precis_feature_block block = set->block[m.block];
+  int64_t inner = precis_features_homogeneous(set->dim - set->lead, block.trail);
+  m.lead = block.lead;
+  m.degree = block.lead + block.trail;
+  decode(0, set->lead, block.lead, feature / inner, m.variable);
+  decode(set->lead, set->dim, block.trail, feature % inner, m.variable + block.lead);
   return m;
 }
 
-int precis_monomial_next(int dim, precis_monomial *m)
+/* The first monomial of block m->block, if there is one. */
+static void begin_block(const precis_feature_set *set, precis_monomial *m)
+{
+  if (m->block == set->blocks)
+    return;
+  m->lead = set->block[m->block].lead;
+  m->degree = m->lead + set->block[m->block].trail;
+  for (int i = 0; i < m->degree; i++)
+    m->variable[i] = i < m->lead ? 0 : set->lead;
+}
+
+int precis_monomial_next(const precis_feature_set *set, precis_monomial *m)
 {
   int place = m->degree - 1;
-  while (place >= 0 && m->variable[place] == dim - 1)
+  while (place >= 0 && m->variable[place] == (place < m->lead ? set->lead : set->dim) - 1)
     place--;
   if (place < 0) {
-    m->degree++;
-    for (int i = 0; i < m->degree && i < PRECIS_FEATURES_DEGREE_MAX; i++)
-      m->variable[i] = 0;
+    m->block++;
+    begin_block(set, m);
     return 0;
   }
   int variable = m->variable[place] + 1;
   for (int i = place; i < m->degree; i++)
-    m->variable[i] = variable;
+    m->variable[i] = place < m->lead && i >= m->lead ? set->lead : variable;
   return place;
 }
 
@@ -77,7 +63,7 @@ double precis_monomial_orders(const precis_monomial *m)
   double orders = 1;
   for (int i = 0, equal = 0; i < m->degree; i++) {
     equal = i > 0 && m->variable[i] == m->variable[i - 1] ? equal + 1 : 1;
-    orders = orders * (i + 1) / equal;
+    orders = orders * (i < m->lead ? i + 1 : i + 1 - m->lead) / equal;
   }
   return orders;
 }

@@ -11,12 +11,10 @@ static int64_t whole_lines(int64_t bytes)
   return (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* A chunk ends at PRECIS_CHUNK_FEATURES features, at the end of a degree, or before it has too
- * many prefixes. A feature brings at most degree - 1 of those, so the last would take 64
- * features and more. */
+/* A chunk ends at PRECIS_CHUNK_FEATURES features or at the end of a block. */
 static int64_t chunks_most(int64_t features)
 {
-  return features / 64 + PRECIS_FEATURES_DEGREE_MAX + 2;
+  return features / PRECIS_CHUNK_FEATURES + PRECIS_BLOCKS_MAX + 1;
 }
 
 int64_t precis_recipe_bytes(int degree, int64_t features)
@@ -30,7 +28,7 @@ int64_t precis_recipe_bytes(int degree, int64_t features)
 /* Where the walk over the features stands, and what is known of the first i variables of its
  * monomial. */
 typedef struct walk {
-  int dim;
+  const precis_feature_set *set;
   precis_monomial monomial;
   uint16_t row[PRECIS_FEATURES_DEGREE_MAX]; /* prefix row; row 0 for the empty product */
   double orders[PRECIS_FEATURES_DEGREE_MAX];
@@ -51,6 +49,12 @@ static void begin(walk *w)
   w->equal[0] = 0;
 }
 
+/* What place i multiplies the orders by, but for equal variables. */
+static int position(const walk *w, int place)
+{
+  return place < w->monomial.lead ? place + 1 : place + 1 - w->monomial.lead;
+}
+
 /* Adds the steps for the prefixes that end at `place` and later. */
 static void add_prefixes(walk *w, int place, precis_feature_chunk *chunk,
                          precis_feature_step *steps)
@@ -60,7 +64,7 @@ static void add_prefixes(walk *w, int place, precis_feature_chunk *chunk,
         .prefix = w->row[i], .factor = (uint16_t)(1 + w->monomial.variable[i])};
     w->row[i + 1] = (uint16_t)++chunk->prefixes;
     w->equal[i + 1] = occurrences(w, i);
-    w->orders[i + 1] = w->orders[i] * (i + 1) / w->equal[i + 1];
+    w->orders[i + 1] = w->orders[i] * position(w, i) / w->equal[i + 1];
   }
 }
 
@@ -74,7 +78,7 @@ static void add_feature(const walk *w, precis_feature_step *step, float *orders)
   }
   *step = (precis_feature_step){.prefix = w->row[last],
                                 .factor = (uint16_t)(1 + w->monomial.variable[last])};
-  *orders = (float)(w->orders[last] * (last + 1) / occurrences(w, last));
+  *orders = (float)(w->orders[last] * position(w, last) / occurrences(w, last));
 }
 
 /* Fills a chunk with up to `most` features, at least one. */
@@ -87,15 +91,15 @@ static void fill(walk *w, int64_t most, precis_feature_chunk *chunk, precis_feat
   while (room) {
     add_feature(w, feature + chunk->features, orders + chunk->features);
     chunk->features++;
-    int place = precis_monomial_next(w->dim, &w->monomial);
-    room = chunk->features < most && w->monomial.degree == chunk->degree &&
-           chunk->prefixes + chunk->degree <= precis_chunk_prefixes(chunk->degree);
+    int place = precis_monomial_next(w->set, &w->monomial);
+    room = chunk->features < most && w->monomial.block == chunk->block;
     if (room)
       add_prefixes(w, place, chunk, prefix);
   }
 }
 
-precis_feature_recipe precis_recipe_make(int dim, int64_t first, int64_t features, void *memory)
+precis_feature_recipe precis_recipe_make(const precis_feature_set *set, int64_t first,
+                                         int64_t features, void *memory)
 {
   char *at = memory;
   precis_feature_recipe recipe = {.chunk = memory};
@@ -105,10 +109,13 @@ precis_feature_recipe precis_recipe_make(int dim, int64_t first, int64_t feature
   precis_feature_step *feature = (precis_feature_step *)(void *)at;
   at += whole_lines(features * (int64_t)sizeof *feature);
   precis_feature_step *prefix = (precis_feature_step *)(void *)at;
-  walk w = {.dim = dim, .monomial = precis_monomial_at(dim, first)};
+  walk w = {.set = set};
+  if (features > 0)
+    w.monomial = precis_monomial_at(set, first);
   for (int64_t done = 0; done < features;) {
     precis_feature_chunk *chunk = &recipe.chunk[recipe.chunks++];
     *chunk = (precis_feature_chunk){.first = first + done,
+                                    .block = w.monomial.block,
                                     .degree = w.monomial.degree,
                                     .prefix = prefix,
                                     .feature = feature,

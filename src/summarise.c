@@ -29,18 +29,18 @@ static int prefixes_about(int degree)
 /* Half of fast memory for the accumulators, two words each; 5/16 for a block of keys, as it comes
  * and as it is laid out, with the prefixes made from it. The rest is for the few rows made at a
  * time and slack, since caches are not fully associative. */
-int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+int precis_summarise_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory_bytes,
                           precis_summarise_shape *shape)
 {
-  if (dim < 1 || dim > PRECIS_FEATURES_DIM_MAX || value_dim < 0 ||
-      value_dim > PRECIS_FEATURES_DIM_MAX || degree < 0 || degree > PRECIS_FEATURES_DEGREE_MAX ||
-      precis_features_count(dim, degree) < 0)
+  if (value_dim < 0 || value_dim > PRECIS_FEATURES_DIM_MAX || !precis_feature_set_valid(set))
     return PRECIS_ERR_ARGUMENT;
+  int dim = set->dim,
+      degree = precis_feature_set_degree(set, value_dim > 0 ? set->value_blocks : set->blocks);
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
   int64_t key_words = 2 * ((int64_t)dim + value_dim) + prefixes_about(degree);
   int64_t keys = clamp(5 * words / 16 / key_words, KEYS_LEAST, PRECIS_KEY_BLOCK);
   *shape = (precis_summarise_shape){
-      .dim = dim,
+      .set = *set,
       .value_dim = value_dim,
       .degree = degree,
       .key_block = (int)(keys - keys % KEYS_LEAST),
@@ -54,7 +54,7 @@ int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memor
 double precis_summarise_words(const precis_summarise_shape *shape, int64_t keys, int64_t features)
 {
   double passes = (double)((features + shape->tile_features - 1) / shape->tile_features);
-  return (double)keys * (shape->dim + shape->value_dim) * passes +
+  return (double)keys * (shape->set.dim + shape->value_dim) * passes +
          (double)features * (shape->value_dim + 1);
 }
 
@@ -67,7 +67,7 @@ static int64_t lay_out(const precis_summarise_shape *shape, void *memory, worksp
 {
   precis_scratch s = {.memory = memory};
   const int64_t row = PRECIS_KEY_ROW;
-  w->factor = precis_scratch_take(&s, (1 + shape->dim) * row, sizeof(float));
+  w->factor = precis_scratch_take(&s, (1 + shape->set.dim) * row, sizeof(float));
   w->prefix =
       precis_scratch_take(&s, (1 + precis_chunk_prefixes(shape->degree)) * row, sizeof(float));
   w->rows = precis_scratch_take(&s, PRECIS_CHUNK_FEATURES * row, sizeof(float));
@@ -104,8 +104,8 @@ static void load(const precis_summarise_shape *shape, const precis_weighted_keys
                  int64_t first, int64_t keys, const workspace *w)
 {
   int64_t whole = (keys + 15) / 16 * 16;
-  precis_features_load(shape->dim, keys, whole, from->k + first * from->k_stride, from->k_stride,
-                       PRECIS_KEY_ROW, w->factor + PRECIS_KEY_ROW);
+  precis_features_load(shape->set.dim, keys, whole, from->k + first * from->k_stride,
+                       from->k_stride, PRECIS_KEY_ROW, w->factor + PRECIS_KEY_ROW);
   for (int64_t t = 0; t < whole; t++)
     w->prefix[t] = t >= keys ? 0 : from->w ? from->w[first + t] : 1;
   if (shape->value_dim > 0)
@@ -144,7 +144,7 @@ void precis_summarise_add(const precis_summarise_shape *shape, const precis_weig
     w.factor[t] = 1;
   for (int64_t done = 0; keys->keys > 0 && done < features; done += shape->tile_features) {
     int64_t tile = clamp(features - done, 0, shape->tile_features);
-    precis_feature_recipe recipe = precis_recipe_make(shape->dim, first + done, tile, w.recipe);
+    precis_feature_recipe recipe = precis_recipe_make(&shape->set, first + done, tile, w.recipe);
     add_tile(shape, keys, &recipe, shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
              counts + done, &w);
   }

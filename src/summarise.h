@@ -15,17 +15,18 @@
 
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_summarise_shape {
-  int dim, value_dim; /* value_dim 0: only counts */
-  int degree;
+  precis_feature_set set;
+  int value_dim;         /* 0: only counts */
+  int degree;            /* the highest of a feature */
   int key_block;         /* keys at a time, a multiple of 16 */
   int64_t tile_features; /* r_b */
   const precis_feature_kernel *kernel;
 } precis_summarise_shape;
 
-/* value_dim may be 0: features that only counts are kept of. ARGUMENT for sizes out of range
- * (dim and value_dim up to PRECIS_FEATURES_DIM_MAX, degree up to PRECIS_FEATURES_DEGREE_MAX,
- * their features within int64_t). */
-int precis_summarise_plan(int dim, int value_dim, int degree, int64_t fast_memory_bytes,
+/* For features of the set that values are kept of; value_dim 0: for any of its features, of which
+ * only counts are kept. ARGUMENT for a set that is not valid and for value_dim above
+ * PRECIS_FEATURES_DIM_MAX. */
+int precis_summarise_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory_bytes,
                           precis_summarise_shape *shape);
 
 /* Numbers that n keys and so many features move through fast memory, by the formula above, in
@@ -45,15 +46,14 @@ typedef struct precis_weighted_keys {
   const float *w; /* keys: >= 0, relative to the log-scale that travels with S; NULL: ones */
 } precis_weighted_keys;
 
-/* Adds keys to rows first .. first + features - 1 of S, where first + features <= C(dim + degree,
- * degree). Any number of keys and features, also none. One key costs O(features (value_dim + 1)).
- *   values   features x value_dim doubles, aligned as such; not touched where value_dim is 0
- *   counts   features doubles
- *   scratch  precis_summarise_scratch() bytes, aligned to 64 bytes
- * No aliasing. Products and sums over a block of at most PRECIS_KEY_BLOCK keys are float32: a block
- * is wrong by at most (block + degree + 1) 2^-24 times its sum of magnitudes, to first order. Sums
- * over blocks are double, so that this bounds the relative error for any number of keys.
- * Kernel: never fails, allocates or communicates; the caller has set BLAS to one thread. */
+/* Adds keys to rows first .. first + features - 1 of S, all of them in the set. Any number of keys
+ * and features, also none. One key costs O(features (value_dim + 1)). values   features x value_dim
+ * doubles, aligned as such; not touched where value_dim is 0 counts   features doubles scratch
+ * precis_summarise_scratch() bytes, aligned to 64 bytes No aliasing. Products and sums over a block
+ * of at most PRECIS_KEY_BLOCK keys are float32: a block is wrong by at most (block + degree + 1)
+ * 2^-24 times its sum of magnitudes, to first order. Sums over blocks are double, so that this
+ * bounds the relative error for any number of keys. Kernel: never fails, allocates or communicates;
+ * the caller has set BLAS to one thread. */
 void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
                           int64_t first, int64_t features, double *values, double *counts,
                           void *scratch);

@@ -58,8 +58,9 @@ static int64_t tile_of(int dim, int value_dim, int degree)
 {
   precis_summarise_shape summarise;
   precis_apply_shape apply;
-  if (precis_summarise_plan(dim, value_dim, degree, FAST_MEMORY, &summarise) ||
-      precis_apply_plan(dim, value_dim, degree, FAST_MEMORY, &apply))
+  precis_feature_set set = precis_feature_set_full(dim, degree, degree);
+  if (precis_summarise_plan(&set, value_dim, FAST_MEMORY, &summarise) ||
+      precis_apply_plan(&set, value_dim, FAST_MEMORY, &apply))
     return 1;
   return summarise.tile_features < apply.tile_features ? summarise.tile_features
                                                        : apply.tile_features;

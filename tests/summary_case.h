@@ -54,20 +54,23 @@ typedef struct sizes {
 
 typedef struct problem {
   sizes s;
+  precis_feature_set set;
   int64_t features, all_features; /* with values; in all */
   precis_weighted_keys keys;
   int64_t q_stride, num_stride;
   float *k, *v, *w, *q;
 } problem;
 
-static problem create(const sizes *s)
+static problem create_of(const sizes *s, const precis_feature_set *set)
 {
   problem p = {.s = *s, .q_stride = s->dim + 3, .num_stride = s->value_dim + 2};
   int64_t k_stride = s->dim + 1, v_stride = s->value_dim + 5;
   /* |y| is about 1, so that no degree drowns the others. */
   float scale = 1.5f / sqrtf((float)s->dim);
-  p.features = precis_features_count(s->dim, s->degree);
-  p.all_features = precis_features_count(s->dim, s->count_degree);
+  p.set = *set;
+  p.s.count_degree = precis_feature_set_degree(&p.set, p.set.blocks);
+  p.features = precis_feature_set_size(&p.set, p.set.value_blocks);
+  p.all_features = precis_feature_set_size(&p.set, p.set.blocks);
   p.k = noisy(s->keys * k_stride, scale, 1);
   p.v = noisy(s->keys * v_stride, 1, 2);
   p.w = noisy(s->keys, 1, 3);
@@ -76,6 +79,12 @@ static problem create(const sizes *s)
     p.w[j] = j % 7 == 3 ? 0 : fabsf(p.w[j]);
   p.keys = (precis_weighted_keys){s->keys, p.k, k_stride, p.v, v_stride, p.w};
   return p;
+}
+
+static problem create(const sizes *s)
+{
+  precis_feature_set set = precis_feature_set_full(s->dim, s->degree, s->count_degree);
+  return create_of(s, &set);
 }
 
 static void release(problem *p)
@@ -120,7 +129,7 @@ static void add_naive(const problem *p, const precis_monomial *m, int64_t f, sum
       phi *= p->k[j * p->keys.k_stride + m->variable[i]];
     s->counts[f] += phi;
     s->count_magnitudes[f] += fabs(phi);
-    for (int c = 0; c < dv && m->degree <= p->s.degree; c++) {
+    for (int c = 0; c < dv && m->block < p->set.value_blocks; c++) {
       double term = phi * p->v[j * p->keys.v_stride + c];
       s->values[f * dv + c] += term;
       s->value_magnitudes[f * dv + c] += fabs(term);
@@ -131,8 +140,8 @@ static void add_naive(const problem *p, const precis_monomial *m, int64_t f, sum
 static sums naive(const problem *p)
 {
   sums s = clear_sums(p);
-  precis_monomial m = precis_monomial_at(p->s.dim, 0);
-  for (int64_t f = 0; f < p->all_features; f++, precis_monomial_next(p->s.dim, &m))
+  precis_monomial m = precis_monomial_at(&p->set, 0);
+  for (int64_t f = 0; f < p->all_features; f++, precis_monomial_next(&p->set, &m))
     add_naive(p, &m, f, &s);
   return s;
 }
@@ -143,10 +152,9 @@ static precis_summarise_shape summarise_shape(const problem *p, const precis_fea
                                               int counts_only)
 {
   precis_summarise_shape shape;
-  assert_int_equal(precis_summarise_plan(p->s.dim, counts_only ? 0 : p->s.value_dim,
-                                         counts_only ? p->s.count_degree : p->s.degree,
-                                         p->s.fast_memory, &shape),
-                   0);
+  assert_int_equal(
+      precis_summarise_plan(&p->set, counts_only ? 0 : p->s.value_dim, p->s.fast_memory, &shape),
+      0);
   shape.kernel = kernel;
   return shape;
 }
@@ -223,9 +231,8 @@ static int64_t apply(const problem *p, const precis_feature_kernel *kernel, appl
                      const sums *s, outputs *o)
 {
   precis_apply_shape shape, counts;
-  assert_int_equal(
-      precis_apply_plan(p->s.dim, p->s.value_dim, p->s.degree, p->s.fast_memory, &shape), 0);
-  assert_int_equal(precis_apply_plan(p->s.dim, 0, p->s.count_degree, p->s.fast_memory, &counts), 0);
+  assert_int_equal(precis_apply_plan(&p->set, p->s.value_dim, p->s.fast_memory, &shape), 0);
+  assert_int_equal(precis_apply_plan(&p->set, 0, p->s.fast_memory, &counts), 0);
   precis_apply_shape *shapes[] = {&shape, &counts};
   for (int i = 0; i < 2; i++) {
     int group = precis_feature_kernel_group(kernel, shapes[i]->value_dim);
@@ -263,12 +270,14 @@ static double power(double x, int p)
   return result;
 }
 
-/* P or E of y, and sum_p |coefficient| (sum_c |q_c k_c|)^p, which bounds its terms. */
-static double evaluate(const double *coefficients, int degree, double y)
+/* P or E of y1 and y2; at sum_c |q_c k_c| of either, which bounds its terms: coefficients are
+ * positive. */
+static double evaluate(const double *coefficients, const precis_feature_set *set, int blocks,
+                       const double *y)
 {
   double sum = 0;
-  for (int p = 0; p <= degree; p++)
-    sum += coefficients[p] * power(y, p);
+  for (int b = 0; b < blocks; b++)
+    sum += coefficients[b] * power(y[0], set->block[b].lead) * power(y[1], set->block[b].trail);
   return sum;
 }
 
@@ -279,16 +288,17 @@ static void check_query(const problem *p, int64_t i, const outputs *o, double to
   const float *q = p->q + i * p->q_stride;
   for (int64_t j = 0; j < p->s.keys; j++) {
     const float *k = p->k + j * p->keys.k_stride, *v = p->v + j * p->keys.v_stride;
-    double y = 0, reach = 0, w = p->w[j];
+    double y[2] = {0}, reach[2] = {0}, w = p->w[j];
     for (int c = 0; c < p->s.dim; c++) {
-      y += (double)q[c] * k[c];
-      reach += fabs((double)q[c] * k[c]);
+      y[c >= p->set.lead] += (double)q[c] * k[c];
+      reach[c >= p->set.lead] += fabs((double)q[c] * k[c]);
     }
-    double value = w * evaluate(A, p->s.degree, y), most = w * evaluate(A, p->s.degree, reach);
+    double value = w * evaluate(A, &p->set, p->set.value_blocks, y),
+           most = w * evaluate(A, &p->set, p->set.value_blocks, reach);
     den += value;
     den_most += most;
-    env += w * evaluate(E, p->s.count_degree, y);
-    env_most += w * evaluate(E, p->s.count_degree, reach);
+    env += w * evaluate(E, &p->set, p->set.blocks, y);
+    env_most += w * evaluate(E, &p->set, p->set.blocks, reach);
     for (int c = 0; c < dv; c++) {
       num[c] += value * v[c];
       num_most[c] += most * fabs((double)v[c]);

@@ -223,9 +223,9 @@ static void summarise_and_apply(const sizes *s, const precis_polynomial *f, summ
                                 precis_apply_shape *apply)
 {
   precis_summarise_shape shape;
-  assert_int_equal(precis_summarise_plan(s->dim, s->value_dim, s->degree, s->fast_memory, &shape),
-                   0);
-  assert_int_equal(precis_apply_plan(s->dim, s->value_dim, s->degree, s->fast_memory, apply), 0);
+  precis_feature_set set = precis_feature_set_full(s->dim, s->degree, s->degree);
+  assert_int_equal(precis_summarise_plan(&set, s->value_dim, s->fast_memory, &shape), 0);
+  assert_int_equal(precis_apply_plan(&set, s->value_dim, s->fast_memory, apply), 0);
   int64_t one = precis_summarise_scratch(&shape), other = precis_apply_scratch(apply);
   void *scratch = array(one > other ? one : other, 1);
   const precis_weighted_keys keys = {s->keys, x->k, s->dim, x->v, s->value_dim, x->w};

@@ -46,37 +46,65 @@ static int before(const precis_monomial *a, const precis_monomial *b)
   return 0;
 }
 
+static double power(double x, int n)
+{
+  double result = 1;
+  while (n-- > 0)
+    result *= x;
+  return result;
+}
+
+/* A block's features, by the walk and by their numbers; returns the next one's. */
+static int64_t walk_block(const precis_feature_set *set, precis_monomial *m, int64_t f)
+{
+  int block = m->block, a = set->block[block].lead, b = set->block[block].trail, place = 0;
+  int64_t first = f;
+  double orders = 0;
+  while (m->block == block) {
+    precis_monomial here = precis_monomial_at(set, f++), last = *m;
+    assert_true(here.block == block && here.lead == a && here.degree == a + b);
+    assert_true(m->lead == a && m->degree == a + b);
+    for (int i = 0; i < m->degree; i++) {
+      assert_int_equal(here.variable[i], m->variable[i]);
+      assert_in_range(m->variable[i], i > 0 ? m->variable[i - 1] : 0, set->dim - 1);
+      assert_true((i < a) == (m->variable[i] < set->lead));
+    }
+    orders += precis_monomial_orders(m);
+    place = precis_monomial_next(set, m);
+    if (m->block != block)
+      break;
+    assert_true(before(&last, m));
+    assert_true(m->variable[place] != last.variable[place]);
+    for (int i = 0; i < place; i++)
+      assert_int_equal(m->variable[i], last.variable[i]);
+  }
+  assert_int_equal(place, 0);
+  assert_int_equal(f - first, precis_feature_block_size(set, block));
+  /* (x_1 + ... + x_d)^p at ones, of either kind. */
+  assert_true(orders == power(set->lead, a) * power(set->dim - set->lead, b));
+  return f;
+}
+
+static void walk_set(const precis_feature_set *set)
+{
+  assert_true(precis_feature_set_valid(set));
+  precis_monomial m = precis_monomial_at(set, 0);
+  int64_t f = 0;
+  for (int b = 0; b < set->blocks; b++) {
+    assert_int_equal(m.block, b);
+    f = walk_block(set, &m, f);
+    assert_int_equal(f, precis_feature_set_size(set, b + 1));
+  }
+  assert_int_equal(m.block, set->blocks);
+}
+
 static void walk_all(int dim, int degree)
 {
-  int64_t features = precis_features_count(dim, degree);
-  precis_monomial m = precis_monomial_at(dim, 0);
-  double orders = 0;
-  for (int64_t f = 0; f < features; f++) {
-    precis_monomial here = precis_monomial_at(dim, f), last = m;
-    assert_int_equal(here.degree, m.degree);
-    for (int i = 0; i < m.degree; i++) {
-      assert_int_equal(here.variable[i], m.variable[i]);
-      assert_in_range(m.variable[i], i > 0 ? m.variable[i - 1] : 0, dim - 1);
-    }
-    orders += precis_monomial_orders(&m);
-    int place = precis_monomial_next(dim, &m);
-    if (m.degree != last.degree) {
-      /* (x_1 + ... + x_d)^p at ones. */
-      double power = 1;
-      for (int i = 0; i < last.degree; i++)
-        power *= dim;
-      assert_true(orders == power);
-      assert_int_equal(f + 1, precis_features_count(dim, last.degree));
-      assert_int_equal(place, 0);
-      orders = 0;
-      continue;
-    }
-    assert_true(before(&last, &m));
-    assert_true(m.variable[place] != last.variable[place]);
-    for (int i = 0; i < place; i++)
-      assert_int_equal(m.variable[i], last.variable[i]);
-  }
-  assert_int_equal(m.degree, degree + 1);
+  precis_feature_set set = precis_feature_set_full(dim, degree, degree);
+  for (int p = 0; p <= degree; p++)
+    assert_int_equal(precis_feature_set_size(&set, p + 1), precis_features_count(dim, p));
+  assert_int_equal(precis_feature_set_degree(&set, set.blocks), degree);
+  walk_set(&set);
 }
 
 static void order_is_graded(void **state)
@@ -91,11 +119,51 @@ static void order_is_graded(void **state)
   walk_all(256, 1);
 }
 
+static const precis_feature_set sets[] = {
+    {64, 6, 7, 9, {{0, 0}, {1, 0}, {2, 0}, {0, 1}, {1, 1}, {0, 2}, {2, 1}, {1, 2}, {3, 0}}},
+    {5, 2, 3, 6, {{0, 0}, {4, 0}, {0, 4}, {3, 3}, {1, 5}, {5, 1}}},
+    {9, 8, 2, 4, {{0, 0}, {3, 1}, {0, 7}, {2, 2}}},
+    {9, 1, 2, 4, {{0, 0}, {7, 3}, {12, 0}, {1, 1}}},
+    {2, 1, 1, 3, {{0, 0}, {6, 6}, {1, 0}}},
+};
+
+static void blocks_are_ordered(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    walk_set(&sets[i]);
+}
+
+static void bad_sets_are_refused(void **state)
+{
+  (void)state;
+  static const precis_feature_set bad[] = {
+      {4, 2, 1, 1, {{1, 0}}},         /* no constant first */
+      {4, 2, 1, 2, {{0, 0}, {0, 0}}}, /* twice */
+      {4, 4, 1, 2, {{0, 0}, {1, 1}}}, /* no trailing variables */
+      {4, 0, 1, 1, {{0, 0}}},
+      {4, 5, 1, 1, {{0, 0}}},
+      {0, 0, 1, 1, {{0, 0}}},
+      {257, 2, 1, 1, {{0, 0}}},
+      {4, 2, 0, 1, {{0, 0}}},
+      {4, 2, 2, 1, {{0, 0}}},
+      {4, 2, 1, 2, {{0, 0}, {7, 6}}},
+      {4, 2, 1, 33, {{0, 0}}},
+      {256, 128, 1, 2, {{0, 0}, {6, 6}}},
+      {256, 255, 1, 2, {{0, 0}, {12, 0}}},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    assert_false(precis_feature_set_valid(&bad[i]));
+  assert_int_equal(precis_feature_set_find(&sets[1], 3, 3), 3);
+  assert_int_equal(precis_feature_set_find(&sets[1], 3, 2), -1);
+}
+
 static void far_features_are_found(void **state)
 {
   (void)state;
+  precis_feature_set set = precis_feature_set_full(64, 6, 6);
   int64_t first = precis_features_count(64, 5), last = precis_features_count(64, 6) - 1;
-  precis_monomial a = precis_monomial_at(64, first), b = precis_monomial_at(64, last);
+  precis_monomial a = precis_monomial_at(&set, first), b = precis_monomial_at(&set, last);
   assert_int_equal(a.degree, 6);
   assert_int_equal(b.degree, 6);
   for (int i = 0; i < 6; i++) {
@@ -131,15 +199,16 @@ static void free_inputs(const rows *r)
 }
 
 /* Features first .. first + features - 1, by a recipe of their own: TOKENS of each. */
-static float *make(int dim, int degree, const rows *r, int64_t first, int64_t features)
+static float *make(const precis_feature_set *set, const rows *r, int64_t first, int64_t features)
 {
+  int degree = precis_feature_set_degree(set, set->blocks);
   void *memory = precis_memory_array(precis_recipe_bytes(degree, features), 1);
   float *result = precis_memory_array(features * TOKENS, sizeof *result), *to = result;
   assert_non_null(memory);
   assert_non_null(result);
-  precis_feature_recipe recipe = precis_recipe_make(dim, first, features, memory);
+  precis_feature_recipe recipe = precis_recipe_make(set, first, features, memory);
   int64_t next = first;
-  assert_in_range(recipe.chunks, 1, features / PRECIS_CHUNK_FEATURES + degree + 1);
+  assert_in_range(recipe.chunks, 1, features / PRECIS_CHUNK_FEATURES + set->blocks);
   for (int64_t i = 0; i < recipe.chunks; i++) {
     const precis_feature_chunk *chunk = &recipe.chunk[i];
     assert_int_equal(chunk->first, next);
@@ -148,8 +217,8 @@ static float *make(int dim, int degree, const rows *r, int64_t first, int64_t fe
     precis_features_make(chunk, TOKENS, TOKENS, r->factor, r->prefix, r->row);
     memcpy(to, r->row, (size_t)chunk->features * TOKENS * sizeof *to);
     for (int f = 0; f < chunk->features; f++) {
-      precis_monomial m = precis_monomial_at(dim, next + f);
-      assert_int_equal(m.degree, chunk->degree);
+      precis_monomial m = precis_monomial_at(set, next + f);
+      assert_true(m.degree == chunk->degree && m.block == chunk->block);
       assert_true(chunk->orders[f] == (float)precis_monomial_orders(&m));
     }
     next += chunk->features;
@@ -160,11 +229,11 @@ static float *make(int dim, int degree, const rows *r, int64_t first, int64_t fe
   return result;
 }
 
-static void check_against_products(int dim, int degree, const rows *r, const float *made)
+static void check_against_products(const precis_feature_set *set, const rows *r, const float *made)
 {
-  int64_t features = precis_features_count(dim, degree);
+  int64_t features = precis_feature_set_size(set, set->blocks);
   for (int64_t f = 0; f < features; f++) {
-    precis_monomial m = precis_monomial_at(dim, f);
+    precis_monomial m = precis_monomial_at(set, f);
     for (int t = 0; t < TOKENS; t++) {
       double product = r->prefix[t], error;
       for (int i = 0; i < m.degree; i++)
@@ -177,19 +246,20 @@ static void check_against_products(int dim, int degree, const rows *r, const flo
   }
 }
 
-static void check_recipes(int dim, int degree)
+static void check_recipes(const precis_feature_set *set)
 {
-  rows r = make_inputs(dim, degree, (uint32_t)(dim * 31 + degree));
-  int64_t features = precis_features_count(dim, degree);
-  float *whole = make(dim, degree, &r, 0, features);
-  check_against_products(dim, degree, &r, whole);
+  int degree = precis_feature_set_degree(set, set->blocks);
+  rows r = make_inputs(set->dim, degree, (uint32_t)(set->dim * 31 + degree));
+  int64_t features = precis_feature_set_size(set, set->blocks);
+  float *whole = make(set, &r, 0, features);
+  check_against_products(set, &r, whole);
   uint32_t seed = 7;
   for (int trial = 0; trial < 20; trial++) {
     int64_t first = (int64_t)((noise(&seed) + 1) / 2 * (float)features), most;
     first = first < features ? first : features - 1;
     most = features - first;
     int64_t some = 1 + (int64_t)((noise(&seed) + 1) / 2 * (float)(most - 1));
-    float *part = make(dim, degree, &r, first, some);
+    float *part = make(set, &r, first, some);
     assert_memory_equal(part, whole + first * TOKENS, (size_t)some * TOKENS * sizeof *part);
     free(part);
   }
@@ -203,8 +273,12 @@ static void recipes_make_monomials(void **state)
   (void)state;
   static const int cases[][2] = {{1, 0}, {1, 12}, {2, 12}, {3, 12}, {4, 12},  {5, 9},
                                  {8, 4}, {16, 3}, {32, 3}, {64, 2}, {100, 2}, {256, 1}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    check_recipes(cases[i][0], cases[i][1]);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    precis_feature_set set = precis_feature_set_full(cases[i][0], cases[i][1], cases[i][1]);
+    check_recipes(&set);
+  }
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    check_recipes(&sets[i]);
 }
 
 static void transposes_odd_shapes(void **state)
@@ -235,6 +309,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_are_binomials),   cmocka_unit_test(order_is_graded),
+      cmocka_unit_test(blocks_are_ordered),     cmocka_unit_test(bad_sets_are_refused),
       cmocka_unit_test(far_features_are_found), cmocka_unit_test(recipes_make_monomials),
       cmocka_unit_test(transposes_odd_shapes),
   };

@@ -4,10 +4,9 @@
 #include "src/blas.h"
 #include "src/precis.h"
 
-static void check(const sizes *s)
+static void check_problem(problem p)
 {
   const precis_feature_kernel *kernels[4];
-  problem p = create(s);
   sums want = naive(&p);
   for (int i = 0, count = precis_feature_kernels(kernels); i < count; i++) {
     sums got = clear_sums(&p);
@@ -19,6 +18,11 @@ static void check(const sizes *s)
   }
   free_sums(&want);
   release(&p);
+}
+
+static void check(const sizes *s)
+{
+  check_problem(create(s));
 }
 
 static void many_shapes(void **state)
@@ -38,6 +42,30 @@ static void many_shapes(void **state)
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     check(&cases[i]);
+}
+
+/* Blocks of two degrees; among them one leading or one trailing variable, and chunks whose features
+ * share no prefix. */
+static void many_sets(void **state)
+{
+  (void)state;
+  static const precis_feature_set sets[] = {
+      {64, 6, 5, 7, {{0, 0}, {1, 0}, {2, 0}, {0, 1}, {1, 1}, {0, 2}, {3, 0}}},
+      {12,
+       4,
+       8,
+       10,
+       {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {0, 1}, {1, 1}, {2, 1}, {1, 2}, {2, 2}}},
+      {9, 1, 4, 5, {{0, 0}, {5, 0}, {0, 3}, {1, 2}, {2, 2}}},
+      {24, 23, 3, 4, {{0, 0}, {2, 1}, {1, 2}, {2, 2}}},
+      {2, 1, 2, 4, {{0, 0}, {6, 6}, {1, 11}, {12, 0}}},
+      {7, 3, 1, 3, {{0, 0}, {3, 2}, {0, 4}}},
+      {1, 1, 1, 2, {{0, 0}, {3, 0}}},
+  };
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    check_problem(create_of(&(sizes){sets[i].dim, 19, 0, 0, 300, 70, 1 << 20}, &sets[i]));
+    check_problem(create_of(&(sizes){sets[i].dim, 1, 0, 0, 20, 33, 1 << 12}, &sets[i]));
+  }
 }
 
 /* Caches so small, and so large, that every loop over tiles and blocks turns. */
@@ -212,7 +240,8 @@ static void error_does_not_grow(void **state)
 {
   (void)state;
   precis_summarise_shape shape;
-  assert_int_equal(precis_summarise_plan(2, 1, LONG_DEGREE, 1 << 20, &shape), 0);
+  precis_feature_set set = precis_feature_set_full(2, LONG_DEGREE, LONG_DEGREE);
+  assert_int_equal(precis_summarise_plan(&set, 1, 1 << 20, &shape), 0);
   char *scratch = array(precis_summarise_scratch(&shape), 1);
   float *k = array(2 * PIECE, sizeof *k), *v = array(PIECE, sizeof *v);
   double values[LONG_FEATURES] = {0}, counts[LONG_FEATURES] = {0};
@@ -248,10 +277,9 @@ static void plans_refuse_what_does_not_fit(void **state)
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     precis_summarise_shape s;
     precis_apply_shape a;
-    assert_int_equal(precis_summarise_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &s),
-                     PRECIS_ERR_ARGUMENT);
-    assert_int_equal(precis_apply_plan(bad[i][0], bad[i][1], bad[i][2], 1 << 20, &a),
-                     PRECIS_ERR_ARGUMENT);
+    precis_feature_set set = precis_feature_set_full(bad[i][0], bad[i][2], bad[i][2]);
+    assert_int_equal(precis_summarise_plan(&set, bad[i][1], 1 << 20, &s), PRECIS_ERR_ARGUMENT);
+    assert_int_equal(precis_apply_plan(&set, bad[i][1], 1 << 20, &a), PRECIS_ERR_ARGUMENT);
   }
 }
 
@@ -263,8 +291,9 @@ static void plans_fit_fast_memory(void **state)
   const int64_t bytes = 1 << 20, words = bytes / 4;
   precis_summarise_shape s;
   precis_apply_shape a;
-  assert_int_equal(precis_summarise_plan(32, 64, 3, bytes, &s), 0);
-  assert_int_equal(precis_apply_plan(32, 64, 3, bytes, &a), 0);
+  precis_feature_set set = precis_feature_set_full(32, 3, 3);
+  assert_int_equal(precis_summarise_plan(&set, 64, bytes, &s), 0);
+  assert_int_equal(precis_apply_plan(&set, 64, bytes, &a), 0);
   assert_in_range(s.tile_features * 65 * 2, words / 4, words / 2);
   assert_in_range(s.key_block * (32 + 64), 1, words / 4);
   assert_in_range(a.tile_features * 65, words / 4, words / 2);
@@ -282,6 +311,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(many_shapes),
+      cmocka_unit_test(many_sets),
       cmocka_unit_test(many_memories),
       cmocka_unit_test(nothing_changes_nothing),
       cmocka_unit_test(null_weights_are_ones),

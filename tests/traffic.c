@@ -85,7 +85,8 @@ static void choose_form(const char *form, const precis_feature_kernel **kernel)
 static int summarise(run *r)
 {
   precis_summarise_shape shape;
-  if (precis_summarise_plan(r->dim, r->value_dim, r->degree, r->fast_memory, &shape) != 0)
+  precis_feature_set set = precis_feature_set_full(r->dim, r->degree, r->degree);
+  if (precis_summarise_plan(&set, r->value_dim, r->fast_memory, &shape) != 0)
     return -1;
   choose_form(r->form, &shape.kernel);
   int64_t features = precis_features_count(r->dim, r->degree);
@@ -110,7 +111,8 @@ static int summarise(run *r)
 static int apply(run *r, int whole)
 {
   precis_apply_shape shape;
-  if (precis_apply_plan(r->dim, r->value_dim, r->degree, r->fast_memory, &shape) != 0)
+  precis_feature_set set = precis_feature_set_full(r->dim, r->degree, r->degree);
+  if (precis_apply_plan(&set, r->value_dim, r->fast_memory, &shape) != 0)
     return -1;
   choose_form(r->form, &shape.kernel);
   int64_t features = precis_features_count(r->dim, r->degree);

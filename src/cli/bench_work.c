@@ -62,7 +62,8 @@ static precis_summarise_shape summarise_shape(const precis_bench *bench,
                                               const precis_bench_kernel *kernel)
 {
   precis_summarise_shape shape = {0};
-  precis_summarise_plan(kernel->dim, kernel->dim, kernel->degree, bench->fast_memory, &shape);
+  precis_feature_set set = precis_feature_set_full(kernel->dim, kernel->degree, kernel->degree);
+  precis_summarise_plan(&set, kernel->dim, bench->fast_memory, &shape);
   return shape;
 }
 
@@ -89,7 +90,8 @@ static void run_summarise(precis_bench *bench, const precis_bench_kernel *kernel
 static precis_apply_shape apply_shape(const precis_bench *bench, const precis_bench_kernel *kernel)
 {
   precis_apply_shape shape = {0};
-  precis_apply_plan(kernel->dim, kernel->dim, kernel->degree, bench->fast_memory, &shape);
+  precis_feature_set set = precis_feature_set_full(kernel->dim, kernel->degree, kernel->degree);
+  precis_apply_plan(&set, kernel->dim, bench->fast_memory, &shape);
   return shape;
 }
 
