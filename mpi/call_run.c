@@ -47,7 +47,7 @@ static double bound_of(const precis_call *c)
 {
   double most = 0;
   for (int g = 0; g < c->a->problem.kv_heads; g++)
-    most = fmax(most, summaries_of(c)->fit[g].bound);
+    most = fmax(most, summaries_of(c)->fit[g].domain.bound);
   return most;
 }
 

@@ -17,24 +17,6 @@ static int all_visible(const precis_query_map *map)
   return 1;
 }
 
-/* The longest of this rank's queries in each head, and the share beyond the kept plan's limit. */
-static void measure_queries(const precis_call *c, double *radius, double *outlier_share)
-{
-  const precis_problem *p = &c->a->problem;
-  const precis_summaries *plan = &c->a->kept.plan;
-  int64_t beyond = 0, pairs = c->rows * p->heads;
-  for (int g = 0; g < p->kv_heads; g++)
-    radius[g] = 0;
-  for (int64_t i = 0; i < pairs; i++) {
-    int g = precis_problem_kv_head(p, (int)(i % p->heads));
-    double norm = precis_bulk_query_radius(p->dim, 1, 1, c->q + i * p->dim, p->dim,
-                                           plan->q_center + (int64_t)g * p->dim);
-    radius[g] = fmax(radius[g], norm);
-    beyond += precis_outliers_rho(norm, plan->query_unit[g]) > plan->query_rho;
-  }
-  *outlier_share = pairs > 0 ? (double)beyond / (double)pairs : 0;
-}
-
 /* Uses the handle's summary if there is one that serves these queries. */
 static int consider_kept(precis_call *c)
 {
@@ -43,17 +25,18 @@ static int consider_kept(precis_call *c)
   if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
       precis_call_certificate_tol(c) <= 0)
     return PRECIS_SUCCESS;
-  double *radius = precis_memory_array(p->kv_heads + 1, sizeof *radius);
-  int status = precis_world_agree(&a->world, radius ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  enum { NUMBERS = sizeof(precis_kept_reach) / sizeof(double) };
+  precis_kept_reach *reach = precis_memory_array(p->kv_heads, sizeof *reach);
+  int status = precis_world_agree(&a->world, reach ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS) {
-    measure_queries(c, radius, &radius[p->kv_heads]);
-    if (MPI_Allreduce(MPI_IN_PLACE, radius, p->kv_heads + 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
+    precis_kept_measure(p, &a->survey, &a->keys, c->rows, c->q, &a->kept, reach);
+    if (MPI_Allreduce(MPI_IN_PLACE, reach, p->kv_heads * NUMBERS, MPI_DOUBLE, MPI_MAX,
+                      a->world.comm))
       status = PRECIS_ERR_MPI;
   }
   if (status == PRECIS_SUCCESS)
-    status = precis_kept_check(&a->world, p, &a->survey, radius, radius[p->kv_heads], a->appended,
-                               &a->kept);
-  free(radius);
+    status = precis_kept_check(&a->world, p, &a->survey, reach, a->appended, &a->kept);
+  free(reach);
   if (status != PRECIS_SUCCESS || !a->kept.valid)
     return status;
   c->use_kept = 1;
@@ -64,6 +47,16 @@ static int consider_kept(precis_call *c)
            "summaries: kept from an earlier call, %" PRId64 " keys are new",
            a->appended - a->kept.rows);
   return PRECIS_SUCCESS;
+}
+
+/* Into which axes rows are turned, in a few words; none for none. */
+static void describe_axes(const precis_summaries *plan, size_t size, char *words)
+{
+  *words = '\0';
+  if (plan->turning.keys && plan->set.lead < plan->set.dim)
+    snprintf(words, size, ", blocks in %d leading axes", plan->set.lead);
+  else if (plan->turning.keys)
+    snprintf(words, size, ", in balanced axes");
 }
 
 /* Fills c->prospect: whether summaries can and should be used, or why not. */
@@ -121,9 +114,11 @@ int precis_call_consider(precis_call *c, precis_message *why)
             (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
         c->align.keys_leaving * precis_cost_key_row(&a->problem, a->with_bias);
   if (c->prospect.use) {
+    char axes[48];
+    describe_axes(&c->prospect.plan, sizeof axes, axes);
     snprintf(c->plan.why, sizeof c->plan.why,
-             "summaries: %s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
-             forced ? "asked for" : "cheaper", c->prospect.seconds, c->prospect.exact_seconds,
+             "summaries: %s%s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
+             forced ? "asked for" : "cheaper", axes, c->prospect.seconds, c->prospect.exact_seconds,
              c->prospect.failing);
     c->exact_move = c->plan.move;
     c->plan.move = PRECIS_MOVE_SUMMARIES;

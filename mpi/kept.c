@@ -7,14 +7,7 @@
 #include "mpi/spread.h"
 #include "src/memory.h"
 
-/* At most this part of the keys, and this many, are added one by one; beyond, building anew costs
- * about the same. */
-enum { PART = 4, ROWS_MOST = 1 << 14, BATCH = 1024, SCALE_DRIFT = 4 };
-
-/* With more outliers than this, building anew is better. */
-enum { TOKENS_PART = 16, TOKENS_ALWAYS = 64 };
-
-static const double HEADROOM = 1.25, OUTLIER_SHARE_MOST = 1.0 / 32;
+enum { BATCH = 1024 };
 
 int64_t precis_kept_bytes(const precis_problem *p, const precis_summaries *plan)
 {
@@ -45,6 +38,7 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
   plan->key_unit = plan->query_unit = plan->log_scale = NULL;
   plan->exponent = NULL;
   plan->fit = NULL;
+  plan->turning = (precis_turning){0};
   return PRECIS_SUCCESS;
 }
 
@@ -89,81 +83,6 @@ void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_pa
   for (int64_t i = 0; i < part->features; i++)
     counts[i] = sums[numbers + i];
   refresh(kept, value_dim, part);
-}
-
-/* Fits the heads whose bound has grown, each on one rank. Moments grow with the queries. */
-static int refit(precis_world *world, const precis_problem *p, const double *query_radius,
-                 precis_kept *kept)
-{
-  precis_summaries *plan = &kept->plan;
-  int status = PRECIS_SUCCESS;
-  for (int g = 0; g < p->kv_heads; g++) {
-    double bound = fabs(p->scale) * query_radius[g] * plan->key_radius[g] * (1 + 1e-9), power = 1;
-    if (bound <= plan->fit[g].bound)
-      continue;
-    bound = fmin(bound * HEADROOM, PRECIS_BOUND_MOST);
-    double growth =
-        query_radius[g] > plan->query_radius[g] ? query_radius[g] / plan->query_radius[g] : 1;
-    double *moments = kept->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1);
-    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= isfinite(growth) ? growth : 1)
-      moments[m] *= power;
-    plan->query_radius[g] = fmax(query_radius[g], plan->query_radius[g]);
-    if (g % world->ranks == world->rank && status == PRECIS_SUCCESS)
-      status =
-          precis_polynomial_fit(plan->degree, plan->envelope_degree, bound, moments, &plan->fit[g]);
-  }
-  status = precis_world_agree(world, status, NULL);
-  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
-    if (MPI_Bcast(&plan->fit[g], sizeof *plan->fit, MPI_BYTE, g % world->ranks, world->comm))
-      status = PRECIS_ERR_MPI;
-  return status;
-}
-
-/* The power of two is still about the one that these radii ask for, lest monomials leave the range
- * of float32. Shorter queries do no harm. */
-static int in_scale(const precis_problem *p, double query_radius, const precis_summaries *plan,
-                    int g)
-{
-  double longest = fmax(query_radius, plan->query_radius[g]);
-  return abs(precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * longest) -
-             plan->exponent[g]) <= SCALE_DRIFT;
-}
-
-/* New keys widen the bulk where the plan has no limit; else they join the outliers. */
-static void widen_keys(const precis_problem *p, const precis_survey *survey, precis_kept *kept)
-{
-  const double *radius = survey->extremes; /* comes first, see precis_survey_extremes_view() */
-  for (int g = 0; g < p->kv_heads && isinf(kept->plan.key_rho); g++)
-    kept->plan.key_radius[g] = fmax(kept->plan.key_radius[g], radius[g]);
-}
-
-/* A limit for queries stays as long as few are beyond it. */
-static void limit_queries(const precis_problem *p, double outlier_share, double *query_radius,
-                          precis_summaries *plan)
-{
-  if (outlier_share > OUTLIER_SHARE_MOST)
-    plan->query_rho = INFINITY;
-  for (int g = 0; g < p->kv_heads && isfinite(plan->query_rho); g++)
-    query_radius[g] = fmin(query_radius[g], plan->query_radius[g]);
-}
-
-int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
-                      double *query_radius, double outlier_share, int64_t rows, precis_kept *kept)
-{
-  int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART &&
-             rows - kept->rows <= ROWS_MOST &&
-             kept->tokens.rows <= kept->rows / TOKENS_PART + TOKENS_ALWAYS;
-  int grown = 0;
-  widen_keys(p, survey, kept);
-  limit_queries(p, outlier_share, query_radius, &kept->plan);
-  for (int g = 0; g < p->kv_heads && good; g++) {
-    double bound = fabs(p->scale) * query_radius[g] * kept->plan.key_radius[g] * (1 + 1e-9);
-    good = bound <= PRECIS_BOUND_MOST && in_scale(p, query_radius[g], &kept->plan, g);
-    grown |= bound > kept->plan.fit[g].bound;
-  }
-  if (!good)
-    precis_kept_free(kept);
-  return good && grown ? refit(world, p, query_radius, kept) : PRECIS_SUCCESS;
 }
 
 /* One batch of rows on its way: k, v and bias of all heads. */

@@ -42,13 +42,25 @@ void precis_kept_free(precis_kept *kept);
 void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
                        const float *sums);
 
-/* Collective. Whether it serves queries of this radius (kv_heads, of all ranks, around
- * plan.q_center), of which on some rank this share is beyond the plan's limit, and `rows` keys in
- * all: lifts the limit where too many are, fits polynomials anew if need be. Drops it if not.
- * Errors: MPI, MEMORY. */
+/* How far the queries of a call and the keys that have come since reach, one for each kv_head. */
+typedef struct precis_kept_reach {
+  double radius;              /* max |q - plan.q_center| */
+  double outlier_share;       /* of queries beyond the plan's limit, on some rank */
+  precis_reach queries, keys; /* of the bulk, in the axes of the plan; 0 where there are none */
+} precis_kept_reach;
+
+/* This rank's part of it, whose maxima over the ranks are wanted: an array of doubles, as it were.
+ * q: rows x heads x dim. */
+void precis_kept_measure(const precis_problem *problem, const precis_survey *survey,
+                         const precis_keys *keys, int64_t rows, const float *q,
+                         const precis_kept *kept, precis_kept_reach *reach);
+
+/* Collective. Whether it serves queries and new keys of this reach (kv_heads, of all ranks) and
+ * `rows` keys in all: lifts the limit for queries where too many are beyond it, fits polynomials
+ * anew if need be. Drops it if not. Errors: MPI, MEMORY. */
 int precis_kept_check(precis_world *world, const precis_problem *problem,
-                      const precis_survey *survey, double *query_radius, double outlier_share,
-                      int64_t rows, precis_kept *kept);
+                      const precis_survey *survey, precis_kept_reach *reach, int64_t rows,
+                      precis_kept *kept);
 
 /* Collective. Adds keys that have come since. Errors: MEMORY, MPI. */
 int precis_kept_update(precis_task *task, precis_kept *kept);

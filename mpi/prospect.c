@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/study.h"
+#include "mpi/turned_study.h"
 
 /* More rows than this to repair, and another plan is better. */
 static const double FAILING_MOST = 0.05;
@@ -35,25 +35,36 @@ static int promising(const precis_study *s, precis_candidate *candidates)
   return count;
 }
 
-/* What was found becomes the plan, but for the polynomials. */
-static void set_plan(precis_study *s, const precis_candidate *c, precis_limits limits)
+/* The bulk of the plan. */
+static void set_limits(precis_study *s, precis_limits limits)
 {
   const precis_problem *p = &s->a->problem;
   precis_summaries *plan = &s->out->plan;
-  plan->degree = c->degree;
-  plan->envelope_degree = c->envelope_degree;
-  plan->features = c->features;
-  plan->count_features = c->count_features;
   plan->key_rho = s->keys.rho[limits.keys];
   plan->query_rho = s->queries.rho[limits.queries];
   plan->outlier_keys = s->keys.beyond[limits.keys];
   plan->outlier_queries = s->queries.beyond[limits.queries];
   for (int g = 0; g < p->kv_heads; g++) {
-    precis_head_sample sample = precis_study_sample(s, g, limits);
-    precis_choose_moments(&sample, plan->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1));
     plan->key_radius[g] = precis_study_key_radius(s, g, limits);
     plan->query_radius[g] = precis_study_query_radius(s, g, limits);
     plan->log_scale[g] = s->log_scale[limits.keys * p->kv_heads + g];
+  }
+}
+
+/* What was found becomes the plan, but for the polynomials. */
+static void set_plan(precis_study *s, const precis_candidate *c, precis_limits limits)
+{
+  const precis_problem *p = &s->a->problem;
+  precis_summaries *plan = &s->out->plan;
+  set_limits(s, limits);
+  plan->degree = c->degree;
+  plan->envelope_degree = c->envelope_degree;
+  plan->set = precis_feature_set_full(p->dim, c->degree, c->envelope_degree);
+  plan->features = c->features;
+  plan->count_features = c->count_features;
+  for (int g = 0; g < p->kv_heads; g++) {
+    precis_head_sample sample = precis_study_sample(s, g, limits);
+    precis_choose_moments(&sample, plan->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1));
     plan->exponent[g] =
         precis_bulk_exponent(plan->key_radius[g], fabs(p->scale) * plan->query_radius[g]);
   }
@@ -64,11 +75,14 @@ static int fit_heads(precis_study *s, const precis_candidate *c, precis_limits l
 {
   precis_world *world = &s->a->world;
   int heads = s->a->problem.kv_heads, status = PRECIS_SUCCESS;
-  precis_polynomial *fit = s->out->plan.fit;
+  precis_bivariate *fit = s->out->plan.fit;
   double failing = 0;
   for (int g = world->rank; g < heads && status == PRECIS_SUCCESS; g += world->ranks) {
     double some = 0;
-    status = precis_search_fit(s, g, limits, c, &fit[g], &some);
+    precis_polynomial head;
+    status = precis_search_fit(s, g, limits, c, &head, &some);
+    if (status == PRECIS_SUCCESS)
+      fit[g] = precis_bivariate_of(&head, s->a->problem.dim);
     failing += some / heads;
   }
   status = precis_world_agree(world, status, NULL);
@@ -82,30 +96,67 @@ static int fit_heads(precis_study *s, const precis_candidate *c, precis_limits l
   return status;
 }
 
+static void explain_nothing(precis_study *s)
+{
+  precis_limits tightest = precis_study_tightest(s);
+  double bound = precis_study_bound(s, precis_study_widest(s, tightest), tightest);
+  if (bound <= PRECIS_BOUND_MOST)
+    decline(s, "no summary that is cheaper keeps the tolerance");
+  else
+    snprintf(s->out->why, sizeof s->out->why,
+             "scores may reach %.3g, outliers apart; summaries are fitted up to %d", bound,
+             PRECIS_BOUND_MOST);
+}
+
+/* Full sets in the axes that queries and keys come in. */
+static int plan_plain(precis_study *s, const precis_candidate *c, const precis_found *found)
+{
+  set_plan(s, c, found->limits);
+  int status = fit_heads(s, c, found->limits);
+  s->out->seconds = c->seconds + found->outlier_seconds + s->out->failing * s->wish->exact_seconds;
+  return status;
+}
+
+/* Something cheaper in common axes, where that may be. */
+static int plan_turned(precis_study *s, const precis_found *plain, int *found)
+{
+  int good = plain->candidate >= 0 && s->out->failing <= FAILING_MOST;
+  precis_limits limits = plain->candidate >= 0 ? plain->limits : precis_study_tightest(s);
+  const precis_turned_question question = {.study = s,
+                                           .limits = limits,
+                                           .outlier_seconds =
+                                               precis_study_outlier_seconds(s, limits),
+                                           .best = good ? plain->price : INFINITY};
+  *found = 0;
+  if (s->wish->degree > 0 || s->wish->sampled)
+    return PRECIS_SUCCESS;
+  set_limits(s, limits);
+  return precis_turned_study(&question, found);
+}
+
 static int decide(precis_study *s, const precis_candidate *candidates, int count)
 {
   const precis_wish *wish = s->wish;
   precis_prospect *out = s->out;
-  precis_found found;
-  int status = precis_search(s, candidates, count, &found);
+  precis_found plain;
+  int turned;
+  int status = precis_search(s, candidates, count, &plain);
+  if (status == PRECIS_SUCCESS && plain.candidate >= 0)
+    status = plan_plain(s, &candidates[plain.candidate], &plain);
+  if (status == PRECIS_SUCCESS)
+    status = plan_turned(s, &plain, &turned);
   if (status != PRECIS_SUCCESS)
     return status;
-  if (found.candidate < 0) {
-    snprintf(out->why, sizeof out->why, "no summary that is cheaper keeps the tolerance");
+  if (plain.candidate < 0 && !turned) {
+    explain_nothing(s);
     return PRECIS_SUCCESS;
   }
-  const precis_candidate *best = &candidates[found.candidate];
-  set_plan(s, best, found.limits);
-  status = fit_heads(s, best, found.limits);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  out->seconds = best->seconds + found.outlier_seconds + out->failing * wish->exact_seconds;
   out->use = wish->force ||
              (out->seconds < wish->exact_seconds + wish->credit && out->failing <= FAILING_MOST);
   if (!out->use)
     snprintf(out->why, sizeof out->why,
              "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
-             best->degree, best->envelope_degree, out->failing);
+             out->plan.degree, out->plan.envelope_degree, out->failing);
   return PRECIS_SUCCESS;
 }
 
@@ -120,14 +171,6 @@ static int study_all(precis_study *s)
   int status = precis_study_survey(s);
   if (status != PRECIS_SUCCESS)
     return status;
-  precis_limits tightest = precis_study_tightest(s);
-  double bound = precis_study_bound(s, precis_study_widest(s, tightest), tightest);
-  if (!(bound <= PRECIS_BOUND_MOST)) {
-    snprintf(s->out->why, sizeof s->out->why,
-             "scores may reach %.3g, outliers apart; summaries are fitted up to %d", bound,
-             PRECIS_BOUND_MOST);
-    return PRECIS_SUCCESS;
-  }
   status = precis_study_weigh(s);
   for (int g = 0; g < s->a->problem.kv_heads && status == PRECIS_SUCCESS; g++)
     if (!isfinite(s->log_scale[(s->keys.count - 1) * s->a->problem.kv_heads + g])) {

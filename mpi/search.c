@@ -88,8 +88,7 @@ static double failing_of(const precis_study *s, int g, precis_limits limits,
                          const precis_candidate *c, const precis_polynomial *fit, double tol)
 {
   /* About what precis_apply_roundings() will say, when tiles are known. */
-  int64_t additions =
-      2 * PRECIS_CHUNK_FEATURES + (c->features + c->count_features) / PRECIS_CHUNK_FEATURES;
+  int64_t additions = PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK,
                                             s->out->plan.wire_roundings, additions};
   precis_head_sample sample = precis_study_sample(s, g, limits);
@@ -118,7 +117,7 @@ int precis_search_fit(const precis_study *s, int g, precis_limits limits, const 
 }
 
 /* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */
-static double outlier_seconds(const precis_study *s, precis_limits limits)
+double precis_study_outlier_seconds(const precis_study *s, precis_limits limits)
 {
   const precis_attention *a = s->a;
   precis_rates rates = precis_rates_nominal(a->threads_least);
@@ -169,13 +168,14 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
   for (int i = 0; i < count * x->each; i++) {
     precis_limits limits = {i % x->each / queries, i % queries};
     double bound = precis_study_bound(s, precis_study_widest(s, limits), limits);
-    x->entries[i] = (entry){.candidate = i / x->each,
-                            .limits = limits,
-                            .bound = bound,
-                            .known = candidates[i / x->each].seconds + outlier_seconds(s, limits),
-                            .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
-                            .failing = 1,
-                            .seconds = INFINITY};
+    x->entries[i] =
+        (entry){.candidate = i / x->each,
+                .limits = limits,
+                .bound = bound,
+                .known = candidates[i / x->each].seconds + precis_study_outlier_seconds(s, limits),
+                .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
+                .failing = 1,
+                .seconds = INFINITY};
   }
   return PRECIS_SUCCESS;
 }
@@ -305,7 +305,9 @@ int precis_search(const precis_study *study, const precis_candidate *candidates,
       best = x.entries[i].seconds;
       *found = (precis_found){.candidate = x.entries[i].candidate,
                               .limits = x.entries[i].limits,
-                              .outlier_seconds = outlier_seconds(study, x.entries[i].limits)};
+                              .outlier_seconds =
+                                  precis_study_outlier_seconds(study, x.entries[i].limits),
+                              .price = best};
     }
   free(x.entries);
   return status;

@@ -50,6 +50,9 @@ precis_head_sample precis_study_sample(const precis_study *study, int kv_head,
 /* The head with the largest bound, on which candidates are tried. */
 int precis_study_widest(const precis_study *study, precis_limits limits);
 
+/* Predicted seconds for what lies beyond the limits. */
+double precis_study_outlier_seconds(const precis_study *study, precis_limits limits);
+
 /* Limits as tight as there are. */
 precis_limits precis_study_tightest(const precis_study *study);
 
@@ -58,6 +61,7 @@ typedef struct precis_found {
   int candidate; /* -1: none could be fitted, or none is worth trying */
   precis_limits limits;
   double outlier_seconds; /* predicted, for what lies beyond the limits */
+  double price;           /* seconds in all, with what failing rows are feared to cost */
 } precis_found;
 
 /* Collective. The cheapest of the candidates (ascending by seconds) with any limits, failing rows

@@ -150,6 +150,7 @@ void precis_summaries_release(precis_summaries *plan)
   free(plan->log_scale);
   free(plan->exponent);
   free(plan->fit);
+  precis_turning_free(&plan->turning);
   *plan = (precis_summaries){0};
 }
 

@@ -6,13 +6,15 @@
 #include <stdint.h>
 
 #include "mpi/task.h"
+#include "mpi/turning.h"
+#include "src/bivariate.h"
 #include "src/bulk.h"
 #include "src/choose.h"
-#include "src/polynomial.h"
 
 /* Equal on all ranks. */
 typedef struct precis_summaries {
-  int degree, envelope_degree;
+  int degree, envelope_degree; /* the highest of any feature */
+  precis_feature_set set;
   int64_t features, count_features; /* with values; with counts only */
   double seconds;                   /* predicted */
   double *q_center;                 /* kv_heads x dim */
@@ -24,8 +26,9 @@ typedef struct precis_summaries {
   int64_t outlier_queries;          /* (query, head) pairs beyond, on all ranks */
   double *log_scale;                /* kv_heads: largest log w of the bulk */
   int *exponent;                    /* kv_heads: of the power of two, see src/bulk.h */
-  precis_polynomial *fit;           /* kv_heads */
-  double *moments;                  /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits; borrowed */
+  precis_bivariate *fit;            /* kv_heads */
+  double *moments;        /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits in y; borrowed */
+  precis_turning turning; /* of queries and keys into common axes; owned */
   double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
   int sampled;           /* nothing is to be proved: every row with a normaliser is good */
   int wire_roundings;    /* of a summary's sums to float32 on their way */

@@ -35,6 +35,28 @@ static double weight_rounding(const precis_summary_work *x, int g, double log_sc
   return expm1((p->dim + 6) * 0x1p-52 * (2 * products + fabs(log_scale) + 104));
 }
 
+/* How far e^y of a query may be off, as a part of it, because it and the keys were turned. */
+static double turning_rounding(const precis_summary_work *x, int g, int64_t i)
+{
+  const double *error = x->plan->turning.error;
+  double bound = fabs(x->task->problem->scale) * x->norm[i].plain * x->plan->key_radius[g];
+  return error ? expm1(error[g] * bound) : 0;
+}
+
+/* What rounding may add to the error mass of a query, in units of the sum of weights. */
+static double mass_rounding(const precis_summary_work *x, int g, int64_t i)
+{
+  const precis_bivariate *fit = &x->plan->fit[g];
+  const precis_reach plain = {.lead = x->plan->key_radius[g]};
+  const precis_reach *keys = x->plan->turning.keys ? &x->plan->turning.keys[g] : &plain;
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
+                                            x->plan->wire_roundings, x->additions};
+  double scale = fabs(x->task->problem->scale), y1 = scale * x->norm[i].lead * keys->lead,
+         y2 = scale * x->norm[i].trail * keys->trail;
+  return precis_certificate_rounding(&rounding, precis_bivariate_magnitude(fit, y1, y2),
+                                     precis_bivariate_envelope_magnitude(fit, y1, y2));
+}
+
 void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
                            const precis_summary_sums *sums, double log_scale, double weights,
                            precis_summary_row *row)
@@ -42,12 +64,8 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
   int dv = x->task->problem->value_dim;
   if (!(weights > 0))
     return;
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
-                                            x->plan->wire_roundings, x->additions};
-  double bound = fabs(x->task->problem->scale) * x->norm[i] * x->plan->key_radius[g];
-  double mass = fmax(sums->env[i], 0) +
-                weights * precis_certificate_rounding(&rounding, &x->plan->fit[g], bound);
-  mass += 4 * weight_rounding(x, g, log_scale) *
+  double mass = fmax(sums->env[i], 0) + weights * mass_rounding(x, g, i);
+  mass += 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
           (fabs(sums->den[i]) +
            mass); /* in numerator and normaliser, see precis_certificate_rounding() */
   double factor = meet(dv, log_scale, row);
@@ -97,7 +115,7 @@ static void set_aside(precis_summary_result *result, int64_t row, int64_t head, 
 
 static int is_outlier(const precis_summary_work *x, int g, int64_t index)
 {
-  return precis_outliers_rho(x->norm[index], x->plan->query_unit[g]) > x->plan->query_rho;
+  return precis_outliers_rho(x->norm[index].plain, x->plan->query_unit[g]) > x->plan->query_rho;
 }
 
 /* Writes the result of a row to the task. Returns its certificate; zeros for a row set aside. */

@@ -64,7 +64,10 @@ precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
                        .v_center = x->task->v_center + (int64_t)g * p->value_dim,
                        .q_center = x->plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
-                       .exponent = x->plan->exponent[g]};
+                       .exponent = x->plan->exponent[g],
+                       .lead = x->plan->set.lead,
+                       .to_queries = precis_turning_map(x->plan->turning.to_queries, p->dim, g),
+                       .to_keys = precis_turning_map(x->plan->turning.to_keys, p->dim, g)};
 }
 
 /* This thread's part of n things: [first, end). */
@@ -161,7 +164,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
                           int64_t first, int64_t rows, const precis_summary_sums *sums)
 {
   const precis_problem *p = x->task->problem;
-  const precis_polynomial *fit = &x->plan->fit[t->kv_head];
+  const precis_bivariate *fit = &x->plan->fit[t->kv_head];
   const precis_apply_shape *shape = t->counts_only ? &x->apply_counts : &x->apply;
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
   const precis_summary_tile tile = {t->first, t->features, from, from + (t->numbers - t->features)};
@@ -183,7 +186,7 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
                                 const float *counts)
 {
   const precis_problem *p = x->task->problem;
-  const precis_polynomial *fit = &x->plan->fit[g];
+  const precis_bivariate *fit = &x->plan->fit[g];
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
   const precis_summary_tile all = {0, x->plan->features, values, counts};
   const precis_summary_tile only = {x->plan->features, x->plan->count_features, NULL,
@@ -205,14 +208,13 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
 static int plan_shapes(precis_summary_work *x)
 {
   const precis_problem *p = x->task->problem;
+  const precis_feature_set *set = &x->plan->set;
   int dv = p->value_dim;
-  const precis_feature_set set =
-      precis_feature_set_full(p->dim, x->plan->degree, x->plan->envelope_degree);
   int64_t fast = x->task->thread_memory;
-  if (precis_summarise_plan(&set, dv, fast, &x->summarise) ||
-      precis_summarise_plan(&set, 0, fast, &x->summarise_counts) ||
-      precis_apply_plan(&set, dv, fast, &x->apply) ||
-      precis_apply_plan(&set, 0, fast, &x->apply_counts))
+  if (precis_summarise_plan(set, dv, fast, &x->summarise) ||
+      precis_summarise_plan(set, 0, fast, &x->summarise_counts) ||
+      precis_apply_plan(set, dv, fast, &x->apply) ||
+      precis_apply_plan(set, 0, fast, &x->apply_counts))
     return PRECIS_ERR_INTERNAL;
   /* One tile size for both ends of the wire: what is summarised at once is applied at once. */
   if (x->summarise.tile_features < x->apply.tile_features)
@@ -222,8 +224,10 @@ static int plan_shapes(precis_summary_work *x)
   int64_t size = x->apply.tile_features, counts = x->apply_counts.tile_features;
   x->value_tiles = (x->plan->features + size - 1) / size;
   x->count_tiles = (x->plan->count_features + counts - 1) / counts;
+  /* A term passes the sum over one chunk only, be it of values or of counts alone. */
   x->additions = precis_apply_roundings(&x->apply, x->plan->features, x->value_tiles) +
-                 precis_apply_roundings(&x->apply_counts, x->plan->count_features, x->count_tiles);
+                 precis_apply_roundings(&x->apply_counts, x->plan->count_features, x->count_tiles) -
+                 PRECIS_CHUNK_FEATURES;
   int64_t values = (size < x->plan->features ? size : x->plan->features) * (dv + 1);
   int64_t only = counts < x->plan->count_features ? counts : x->plan->count_features;
   x->numbers_most = values > only ? values : only;

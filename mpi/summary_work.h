@@ -45,7 +45,7 @@ typedef struct precis_summary_work {
   float *k, *v, *w;        /* keys x dim, keys x value_dim, keys */
   double *log_weight;      /* keys */
   float *q;                /* rows x group x dim */
-  double *norm;            /* rows x group: |q - center| */
+  precis_bulk_norms *norm; /* rows x group */
   precis_summary_sums sums;
   void (*poll)(struct precis_summary_work *work); /* keeps messages moving */
   void *poll_context;

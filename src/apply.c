@@ -53,8 +53,9 @@ int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features
   int64_t least =
       shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
   int64_t pieces = tiles + features / least;
-  int blocks = shape->value_dim > 0 ? shape->set.value_blocks : shape->set.blocks;
-  int64_t chunks = features / PRECIS_CHUNK_FEATURES + blocks + pieces;
+  if (shape->value_dim == 0)
+    return PRECIS_CHUNK_FEATURES + 1 + pieces;
+  int64_t chunks = features / PRECIS_CHUNK_FEATURES + shape->set.value_blocks + pieces;
   return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
 }
 
@@ -73,9 +74,10 @@ double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries
 }
 
 /* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, value_dim +
- * 1 sums, den, env. */
+ * 1 sums; den and env, which all chunks meet, in double. */
 typedef struct resident {
-  float *factor, *sums, *den, *env;
+  float *factor, *sums;
+  double *den, *env;
 } resident;
 
 typedef struct workspace {
@@ -91,7 +93,7 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
 {
   precis_scratch s = {.memory = memory};
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
-  w->resident_floats = (int64_t)w->group * (1 + shape->set.dim + shape->value_dim + 1 + 2);
+  w->resident_floats = (int64_t)w->group * (1 + shape->set.dim + shape->value_dim + 1 + 4);
   w->resident =
       precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
   w->prefix = precis_scratch_take(
@@ -114,7 +116,7 @@ static resident resident_at(const precis_apply_shape *shape, const workspace *w,
 {
   resident r = {.factor = w->resident + i * w->resident_floats};
   r.sums = r.factor + (int64_t)w->group * (1 + shape->set.dim);
-  r.den = r.sums + (int64_t)w->group * (shape->value_dim + 1);
+  r.den = (double *)(void *)(r.sums + (int64_t)w->group * (shape->value_dim + 1));
   r.env = r.den + w->group;
   return r;
 }
@@ -126,7 +128,7 @@ static void load(const precis_apply_shape *shape, const workspace *w,
     r.factor[t] = 1;
   precis_features_load(shape->set.dim, rows, w->group, queries->q + first * queries->q_stride,
                        queries->q_stride, w->group, r.factor + w->group);
-  memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 3) * sizeof *r.sums);
+  memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 5) * sizeof *r.sums);
 }
 
 static void store(const precis_apply_shape *shape, const workspace *w,
@@ -136,8 +138,8 @@ static void store(const precis_apply_shape *shape, const workspace *w,
     precis_features_unload(shape->value_dim, rows, r.sums, w->group, queries->num_stride,
                            queries->num + first * queries->num_stride);
   for (int64_t t = 0; t < rows; t++) {
-    queries->den[first + t] += r.den[t];
-    queries->env[first + t] += r.env[t];
+    queries->den[first + t] += (float)r.den[t];
+    queries->env[first + t] += (float)r.env[t];
   }
 }
 
@@ -173,10 +175,10 @@ static void meet(const precis_apply_shape *shape, const workspace *w,
       .tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
   shape->kernel->apply(chunk, &group, shape->value_dim + 1, packed, r.sums);
   float *counts = r.sums + (int64_t)shape->value_dim * w->group;
-  float a = (float)coefficients->a[chunk->block], e = (float)coefficients->e[chunk->block];
+  double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
   for (int t = 0; t < w->group; t++) {
-    r.den[t] += a * counts[t];
-    r.env[t] += e * counts[t];
+    r.den[t] += a * (double)counts[t];
+    r.env[t] += e * (double)counts[t];
     counts[t] = 0;
   }
 }

@@ -60,9 +60,9 @@ typedef struct precis_apply_coefficients {
 /* Either way: adds to num, den and env, which the caller has cleared before the first tile. Any
  * number of queries and features, also none.
  *   scratch  precis_apply_scratch() bytes, aligned to 64 bytes
- * No aliasing. All sums are float32: over the at most PRECIS_CHUNK_FEATURES features of a chunk,
- * then over the chunks. Kernel: never fails, allocates or communicates; the caller has set BLAS
- * to one thread. */
+ * No aliasing. Sums are float32: over the at most PRECIS_CHUNK_FEATURES features of a chunk, then,
+ * of num, over the chunks; den and env add chunks in double, and calls in float32. Kernel: never
+ * fails, allocates or communicates; the caller has set BLAS to one thread. */
 
 /* Feature-stationary, for tiles that arrive one by one: all queries against rows of S that stay
  * in fast memory.

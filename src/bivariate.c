@@ -101,12 +101,37 @@ static void expand(precis_bivariate_lp *fit)
   }
 }
 
+static bool is_full(const precis_feature_set *set)
+{
+  for (int p = 0; p < set->blocks; p++)
+    if (set->block[p].lead != p)
+      return false;
+  return true;
+}
+
+/* By polynomial.h. An envelope of odd degree may have no use for its last block. */
+static int fit_full(const precis_feature_set *set, double bound,
+                    const precis_bivariate_moments *moments, precis_bivariate *result)
+{
+  precis_polynomial fit;
+  int status =
+      precis_polynomial_fit(set->value_blocks - 1, set->blocks - 1, bound, moments->mean, &fit);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  *result = precis_bivariate_of(&fit, set->dim);
+  result->set = *set;
+  return PRECIS_SUCCESS;
+}
+
 static bool valid(const precis_feature_set *set, const precis_bivariate_domain *d,
                   const precis_bivariate_moments *m)
 {
-  if (!set || !d || !m || !precis_feature_set_valid(set) || set->lead == set->dim ||
-      !(d->bound > 0 && d->bound <= bound_max) || !(d->lead_bound > 0) || !(d->trail_bound > 0) ||
-      !(m->size[0] > 0))
+  if (!set || !d || !m || !precis_feature_set_valid(set) ||
+      !(d->bound > 0 && d->bound <= bound_max) || !(m->size[0] > 0))
+    return false;
+  if (set->lead == set->dim)
+    return is_full(set);
+  if (!(d->lead_bound > 0) || !(d->trail_bound > 0))
     return false;
   for (int b = 0; b < set->blocks; b++)
     if (!(m->size[b] >= 0) || !isfinite(m->size[b]) || !(fabs(m->mean[b]) <= 1.001 * m->size[b]))
@@ -119,6 +144,8 @@ int precis_bivariate_fit(const precis_feature_set *set, const precis_bivariate_d
 {
   if (!result || !valid(set, domain, moments))
     return PRECIS_ERR_ARGUMENT;
+  if (set->lead == set->dim)
+    return fit_full(set, domain->bound, moments, result);
   precis_bivariate_domain d = {.bound = fmax(domain->bound, bound_min)};
   d.lead_bound = fmax(fmin(domain->lead_bound, d.bound), 1e-3 * d.bound);
   d.trail_bound = fmax(fmin(domain->trail_bound, d.bound), 1e-3 * d.bound);

@@ -14,7 +14,8 @@
  * domain, the rounding of the proof included. (It trusts exp() to 2 ulp and arithmetic to round to
  * nearest.)
  *
- * A full set has y1 = y, trail_bound = 0, and block p is the power p: polynomial.h fits it.
+ * A full set has y1 = y, block p is the power p, and trail_bound does not matter: polynomial.h fits
+ * it.
  *
  * Errors are PRECIS_ERR_ codes. Everything here is local, keeps no state and may run in many
  * threads at once. */
@@ -45,11 +46,11 @@ typedef struct precis_bivariate_moments {
   double mean[PRECIS_BLOCKS_MAX], size[PRECIS_BLOCKS_MAX];
 } precis_bivariate_moments;
 
-/* Fits a valid set, any with lead < dim. 0 < bound <= 8; lead_bound and trail_bound > 0 (what
- * exceeds bound does no harm). What is minimised is the objective plus 1e-6 of what E is on
- * average over the domain, and it is met to about 1%. Takes 5 to 50 ms. Deterministic as
- * precis_polynomial_fit(). Errors: ARGUMENT; MEMORY; INTERNAL (nothing could be proved). *result is
- * written on success. */
+/* Fits a valid set that has trailing variables, or a full one. 0 < bound <= 8; lead_bound and
+ * trail_bound > 0 (what exceeds bound does no harm). What is minimised is the objective plus 1e-6
+ * of what E is on average over the domain, and it is met to about 1%. Takes 5 to 15 ms.
+ * Deterministic as precis_polynomial_fit(). Errors: ARGUMENT; MEMORY; INTERNAL (nothing could be
+ * proved). *result is written on success. */
 int precis_bivariate_fit(const precis_feature_set *set, const precis_bivariate_domain *domain,
                          const precis_bivariate_moments *moments, precis_bivariate *result);
 

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/axes.h"
 #include "src/clones.h"
+#include "src/feature_set.h"
 
 /* Norms are raised by this, not to lie below the true ones whatever the rounding. */
 static const double SAFE = 1 + 1e-12;
@@ -44,6 +46,23 @@ static void move_row(float *restrict to, const float *restrict from, const doubl
     to[c] = (float)((from[c] - center[c]) * factor);
 }
 
+/* The same by way of the axes; the row in them is left in `turned`. */
+static void turn_row(const double *map, int dim, const float *from, const double *center,
+                     double factor, double *turned, float *to)
+{
+  precis_axes_turn(dim, map, from, center, turned);
+  for (int i = 0; i < dim; i++)
+    to[i] = (float)(turned[i] * factor);
+}
+
+static double norm(const double *x, int n)
+{
+  double sum = 0;
+  for (int i = 0; i < n; i++)
+    sum += x[i] * x[i];
+  return sqrt(sum) * SAFE;
+}
+
 double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                            int64_t rows, double *log_weight)
 {
@@ -61,7 +80,7 @@ double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int
 void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v)
 {
-  double factor = ldexp(1, -bulk->exponent);
+  double factor = ldexp(1, -bulk->exponent), turned[PRECIS_FEATURES_DIM_MAX];
   for (int64_t j = 0; j < rows; j++) {
     int64_t row = first + j, at = row * keys->kv_heads + bulk->kv_head;
     if (precis_keys_masked(keys, row)) {
@@ -69,7 +88,11 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
       memset(v + j * keys->value_dim, 0, (size_t)keys->value_dim * sizeof *v);
       continue;
     }
-    move_row(k + j * keys->dim, keys->k + at * keys->dim, bulk->k_center, factor, keys->dim);
+    const float *from = keys->k + at * keys->dim;
+    if (bulk->to_keys)
+      turn_row(bulk->to_keys, keys->dim, from, bulk->k_center, factor, turned, k + j * keys->dim);
+    else
+      move_row(k + j * keys->dim, from, bulk->k_center, factor, keys->dim);
     move_row(v + j * keys->value_dim, keys->v + at * keys->value_dim, bulk->v_center, 1,
              keys->value_dim);
   }
@@ -82,15 +105,51 @@ void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double lo
 }
 
 void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
-                         int64_t q_stride, float *to, double *norm)
+                         int64_t q_stride, float *to, precis_bulk_norms *norms)
 {
   double factor = bulk->scale * ldexp(1, bulk->exponent);
-  for (int64_t i = 0; i < rows; i++)
-    for (int h = 0; h < group; h++) {
-      const float *from = q + i * q_stride + (int64_t)h * dim;
-      move_row(to + (i * group + h) * dim, from, bulk->q_center, factor, dim);
-      norm[i * group + h] = distance(from, bulk->q_center, dim);
+  double turned[PRECIS_FEATURES_DIM_MAX];
+  for (int64_t i = 0; i < rows * group; i++, norms++, to += dim) {
+    const float *from = q + i / group * q_stride + i % group * dim;
+    norms->plain = norms->lead = distance(from, bulk->q_center, dim);
+    norms->trail = 0;
+    if (!bulk->to_queries) {
+      move_row(to, from, bulk->q_center, factor, dim);
+      continue;
     }
+    turn_row(bulk->to_queries, dim, from, bulk->q_center, factor, turned, to);
+    norms->lead = norm(turned, bulk->lead);
+    norms->trail = norm(turned + bulk->lead, dim - bulk->lead);
+  }
+}
+
+void precis_bulk_query_reach(const precis_bulk *bulk, int dim, int group, int64_t rows,
+                             const float *q, int64_t q_stride, double *lead, double *trail)
+{
+  double turned[PRECIS_FEATURES_DIM_MAX], unit = fabs(bulk->scale) * SAFE;
+  for (int64_t i = 0; i < rows * group; i++) {
+    precis_axes_turn(dim, bulk->to_queries, q + i / group * q_stride + i % group * dim,
+                     bulk->q_center, turned);
+    for (int c = 0; c < dim; c++)
+      turned[c] *= unit;
+    precis_axes_raise(dim, turned, lead, trail);
+  }
+}
+
+void precis_bulk_key_reach(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                           int64_t rows, double *lead, double *trail)
+{
+  double turned[PRECIS_FEATURES_DIM_MAX];
+  for (int64_t row = first; row < first + rows; row++) {
+    if (precis_keys_masked(keys, row))
+      continue;
+    precis_axes_turn(keys->dim, bulk->to_keys,
+                     keys->k + (row * keys->kv_heads + bulk->kv_head) * keys->dim, bulk->k_center,
+                     turned);
+    for (int c = 0; c < keys->dim; c++)
+      turned[c] *= SAFE;
+    precis_axes_raise(keys->dim, turned, lead, trail);
+  }
 }
 
 PRECIS_CLONES

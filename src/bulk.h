@@ -6,7 +6,7 @@
  *   k'_j = 2^-e (k_j - c)                 q'_i = 2^e s (q_i - c_q)
  *
  * where the power of two makes both radii about the square root of the bound on |y|, lest monomials
- * overflow. */
+ * overflow. In axes of axes.h k' is 2^-e N (k_j - c) and q'_i is 2^e s M (q_i - c_q). */
 #ifndef PRECIS_SRC_BULK_H
 #define PRECIS_SRC_BULK_H
 
@@ -17,12 +17,20 @@
 
 typedef struct precis_bulk {
   int kv_head;
-  const double *k_center; /* dim, of this head */
-  const double *v_center; /* value_dim */
-  const double *q_center; /* dim */
-  double scale;           /* s */
-  int exponent;           /* e */
+  const double *k_center;             /* dim, of this head */
+  const double *v_center;             /* value_dim */
+  const double *q_center;             /* dim */
+  double scale;                       /* s */
+  int exponent;                       /* e */
+  int lead;                           /* leading axes, of 1 .. dim */
+  const double *to_queries, *to_keys; /* M and N, dim x dim as in axes.h; both NULL: none */
 } precis_bulk;
+
+/* Of a query, nowhere below the true ones. */
+typedef struct precis_bulk_norms {
+  double plain;       /* |q - c_q| */
+  double lead, trail; /* of M (q - c_q) in the leading and in the other axes */
+} precis_bulk_norms;
 
 /* e for |k - c| <= key_radius and s |q - c_q| <= query_radius. */
 int precis_bulk_exponent(double key_radius, double query_radius);
@@ -32,7 +40,8 @@ int precis_bulk_exponent(double key_radius, double query_radius);
 double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                            int64_t rows, double *log_weight);
 
-/* k' and centred v of the same rows, rows x dim and rows x value_dim; masked rows are zero. */
+/* k' and centred v of the same rows, rows x dim and rows x value_dim; masked rows are zero. In axes
+ * O(dim^2) a row. */
 void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v);
 
@@ -40,9 +49,9 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w);
 
 /* q' of `rows` queries for all heads of the group: rows x group x dim; q points at the first head
- * of the group in rows of q_stride floats. norm: rows x group, not below |q - c_q|. */
+ * of the group in rows of q_stride floats. norms: rows x group. */
 void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
-                         int64_t q_stride, float *to, double *norm);
+                         int64_t q_stride, float *to, precis_bulk_norms *norms);
 
 /* The sums of `rows` queries of a group into sums[dim] (added to), and the largest |q - center| of
  * them. */
@@ -50,5 +59,13 @@ void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, in
                             double *sums);
 double precis_bulk_query_radius(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
                                 const double *center);
+
+/* Largest squared norms in axes, for every number of leading ones: [n], n = 0 .. dim, of the first
+ * n and of the other axes, raised to if they are more. Of queries times s; of keys, masked ones
+ * left out. bulk->lead and exponent do not matter, axes must be there. */
+void precis_bulk_query_reach(const precis_bulk *bulk, int dim, int group, int64_t rows,
+                             const float *q, int64_t q_stride, double *lead, double *trail);
+void precis_bulk_key_reach(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                           int64_t rows, double *lead, double *trail);
 
 #endif

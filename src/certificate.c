@@ -32,14 +32,15 @@ precis_certificate precis_certificate_make(double t, int value_dim, const float 
  * summary, `wire` on the way, `additions` when applied. Errors of y itself, from k' and q', are
  * among them as they enter each monomial. So |error| <= gamma(n) times the sum of magnitudes, and
  * that is at most W max|v| sum_p |a_p| (|q'| |k'|)^p, since sum_alpha p!/alpha! |q^alpha k^alpha| =
- * (sum_c |q_c k_c|)^p. Numerator and normaliser each contribute, the values' half range at least
- * doubles in the certificate: 4 covers all. */
-double precis_certificate_rounding(const precis_summary_rounding *r, const precis_polynomial *fit,
-                                   double bound)
+ * (sum_c |q_c k_c|)^p; in blocks the same of leading and trailing variables apart, (|q1'| |k1'|)^a
+ * (|q2'| |k2'|)^b. Rows that were turned into axes are rounded to float32 once, after that.
+ * Numerator and normaliser each contribute, the values' half range at least doubles in the
+ * certificate: 4 covers all. */
+double precis_certificate_rounding(const precis_summary_rounding *r, double magnitude,
+                                   double envelope_magnitude)
 {
   const double unit = 0x1p-24;
   double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
-  return gamma * (4 * precis_polynomial_magnitude(fit, bound) +
-                  precis_polynomial_envelope_magnitude(fit, bound));
+  return gamma * (4 * magnitude + envelope_magnitude);
 }

@@ -14,8 +14,6 @@
 
 #include <stdint.h>
 
-#include "src/polynomial.h"
-
 typedef struct precis_certificate {
   double error;     /* in units of each column's range; infinity where nothing is proved */
   double lse_error; /* natural log */
@@ -30,13 +28,13 @@ typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */
   int key_block;     /* keys in a float32 sum */
   int wire;          /* roundings of sums to float32 on their way */
-  int64_t additions; /* when applied: see precis_apply_roundings(), values and counts together */
+  int64_t additions; /* when applied: of a term, see precis_apply_roundings() */
 } precis_summary_rounding;
 
 /* What rounding may add to the error mass of a row, in units of the sum of weights W of the keys in
- * the summary, for a row with |y| <= bound: 4 gamma sum_p |a_p| bound^p + gamma sum_m |e_m|
- * bound^m. */
-double precis_certificate_rounding(const precis_summary_rounding *rounding,
-                                   const precis_polynomial *fit, double bound);
+ * the summary: 4 gamma sum |a| |y|^.. + gamma sum |e| |y|^.., from the magnitudes of
+ * polynomial.h or bivariate.h at the row's bounds of |y|. */
+double precis_certificate_rounding(const precis_summary_rounding *rounding, double magnitude,
+                                   double envelope_magnitude);
 
 #endif

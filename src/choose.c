@@ -27,8 +27,8 @@ double precis_choose_exact_seconds(const precis_problem *problem, const precis_r
 }
 
 /* Every key of a key/value head and every query of a head meets all features. */
-static double seconds_of(const precis_problem *p, const precis_rates *rates, int ranks,
-                         int64_t queries, int64_t keys, int prefixes, const precis_candidate *c)
+double precis_choose_seconds(const precis_problem *p, const precis_rates *rates, int ranks,
+                             int64_t queries, int64_t keys, int prefixes, const precis_candidate *c)
 {
   double words = (double)c->features * (p->value_dim + 1) + (double)c->count_features;
   double rows = (double)keys * p->kv_heads + (prefixes ? 2.0 : 1.0) * (double)queries * p->heads;
@@ -57,7 +57,8 @@ int precis_choose_candidates(const precis_problem *problem, const precis_rates *
           count == DEGREE_MOST * PRECIS_DEGREE_MAX)
         continue;
       all[count] = (precis_candidate){g, e, features, with - features, 0};
-      all[count].seconds = seconds_of(problem, rates, ranks, queries, keys, prefixes, &all[count]);
+      all[count].seconds =
+          precis_choose_seconds(problem, rates, ranks, queries, keys, prefixes, &all[count]);
       count++;
     }
   qsort(all, (size_t)count, sizeof *all, by_seconds);
@@ -223,8 +224,10 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
     const double *row = row_of(sample, i);
     if (!in_bulk(sample, i))
       continue;
-    double mass = row[0] * precis_certificate_rounding(rounding, fit, bound_of(sample, i));
-    double total = 0;
+    double bound = bound_of(sample, i), total = 0;
+    double mass =
+        row[0] * precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
+                                             precis_polynomial_envelope_magnitude(fit, bound));
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
       mass += fit->e[m] * row[m];
       total += fit->a[m] * row[m];

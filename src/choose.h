@@ -60,6 +60,11 @@ int precis_choose_candidates(const precis_problem *problem, const precis_rates *
                              int64_t queries, int64_t keys, int prefixes, int degree, int most,
                              precis_candidate *candidates);
 
+/* Predicted seconds of one candidate, of which only the numbers of features matter. */
+double precis_choose_seconds(const precis_problem *problem, const precis_rates *rates, int ranks,
+                             int64_t queries, int64_t keys, int prefixes,
+                             const precis_candidate *candidate);
+
 /* Fits one head, for the moments of the longest sampled rows. Errors: those of
  * precis_polynomial_fit(). */
 int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,

@@ -23,6 +23,8 @@ typedef struct attention_case {
   uint64_t seed;       /* 0: 7 */
   double strength;     /* standard deviation of the scores; 0: 1 */
   double decay;        /* axis c of queries and keys shrinks by (1 + c)^-decay */
+  double key_decay;    /* the same of keys alone, on top of it */
+  int turned;          /* then all are turned by one rotation, which leaves scores as they are */
   double drift;        /* so far do keys move from first to last, up one axis and down the next */
   int64_t heavy;       /* every heavy-th key is longer; 0: none; ... */
   double heavy_factor; /* ... so many times; 0: 10 */

@@ -34,6 +34,26 @@ static void shrink_axes(int64_t count, int dim, double decay, float *x)
     x[i] = (float)(x[i] * pow(1 + (double)(i % dim), -decay));
 }
 
+/* Rows of `dim` numbers reflected in a few directions, the same every time. */
+static void turn(int64_t rows, int dim, float *x)
+{
+  double mirror[PRECIS_DIM_MAX];
+  for (int m = 0; m < 4; m++) {
+    double square = 0;
+    for (int c = 0; c < dim; c++) {
+      mirror[c] = sin(1.7 * (c + 1) * (m + 1) + m);
+      square += mirror[c] * mirror[c];
+    }
+    for (int64_t i = 0; i < rows; i++) {
+      double dot = 0;
+      for (int c = 0; c < dim; c++)
+        dot += mirror[c] * x[i * dim + c];
+      for (int c = 0; c < dim; c++)
+        x[i * dim + c] = (float)(x[i * dim + c] - 2 * dot / square * mirror[c]);
+    }
+  }
+}
+
 static void move_keys(const attention_case *c, int64_t width, int dim, float *k)
 {
   for (int64_t i = 0; i < c->keys * width; i++) {
@@ -65,7 +85,11 @@ attention_data attention_data_make(const attention_case *c)
   precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, c->keys, d.k);
   precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, c->keys, d.v);
   shrink_axes(c->queries * q, dim, c->decay, d.q);
-  shrink_axes(c->keys * k, dim, c->decay, d.k);
+  shrink_axes(c->keys * k, dim, c->decay + c->key_decay, d.k);
+  if (c->turned) {
+    turn(c->queries * q / dim, dim, d.q);
+    turn(c->keys * k / dim, dim, d.k);
+  }
   for (int64_t i = 0; i < q && c->length > 0 && c->long_query < c->queries; i++)
     d.q[c->long_query * q + i] = (float)(d.q[c->long_query * q + i] * c->length);
   move_keys(c, k, dim, d.k);

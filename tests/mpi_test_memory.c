@@ -165,6 +165,14 @@ static void summaries_outliers(void **state)
   check_wish(&(wish){.move = PRECIS_MOVE_SUMMARIES, .causal = 1, .degree = 1, .heavy = 1});
 }
 
+/* With the search for common axes, which begins where no degree is named and full sets are not the
+ * cheapest that there can be. */
+static void summaries_turned(void **state)
+{
+  (void)state;
+  check_wish(&(wish){.move = PRECIS_MOVE_SUMMARIES, .tol = 6e-4});
+}
+
 /* With the rows that are computed exactly to estimate the error. */
 static void summaries_sampled(void **state)
 {
@@ -184,6 +192,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(summaries),
       cmocka_unit_test(summaries_causal),
       cmocka_unit_test(summaries_outliers),
+      cmocka_unit_test(summaries_turned),
       cmocka_unit_test(summaries_sampled),
   };
   int provided;

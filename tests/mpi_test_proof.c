@@ -76,6 +76,8 @@ static void throw_numbers(dice *d, attention_case *c)
   c->kind = (precis_kind)(chance(d, .4) ? 0 : one_of(d, 4));
   c->strength = between(d, .05, chance(d, .7) ? .5 : 3);
   c->decay = chance(d, .25) ? between(d, .2, 1.5) : 0;
+  c->key_decay = chance(d, .1) ? between(d, .2, 1.5) : 0;
+  c->turned = chance(d, .3);
   c->drift = chance(d, .25) ? between(d, .1, 3) : 0;
   c->heavy = chance(d, .2) ? 5 + one_of(d, 400) : 0;
   c->heavy_factor = between(d, 2, 100);

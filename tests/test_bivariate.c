@@ -183,7 +183,7 @@ static void small_faults_are_found(void **state)
 static void bad_arguments(void **state)
 {
   (void)state;
-  const precis_feature_set *set = &sets[0], full = precis_feature_set_full(5, 2, 2);
+  const precis_feature_set *set = &sets[0], gaps = {5, 5, 1, 2, {{0, 0}, {2, 0}}};
   precis_bivariate_moments m = normal_moments(set, .2, .1), wrong;
   const precis_bivariate_domain good = {3, 2, 1};
   static const precis_bivariate_domain bad[] = {{0, 1, 1},   {8.1, 1, 1}, {1, 0, 1},   {1, 1, 0},
@@ -191,7 +191,7 @@ static void bad_arguments(void **state)
   precis_bivariate f = {.objective = 77};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_int_equal(precis_bivariate_fit(set, &bad[i], &m, &f), PRECIS_ERR_ARGUMENT);
-  assert_int_equal(precis_bivariate_fit(&full, &good, &m, &f), PRECIS_ERR_ARGUMENT);
+  assert_int_equal(precis_bivariate_fit(&gaps, &good, &m, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_bivariate_fit(NULL, &good, &m, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_bivariate_fit(set, NULL, &m, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_bivariate_fit(set, &good, NULL, &f), PRECIS_ERR_ARGUMENT);
@@ -269,13 +269,35 @@ static void converted_polynomials(void **state)
   }
 }
 
+static void full_sets_are_polynomials(void **state)
+{
+  (void)state;
+  const precis_bivariate_domain domain = {2, 2, 0};
+  for (int count_degree = 3; count_degree <= 6; count_degree++) {
+    precis_feature_set set = precis_feature_set_full(6, 3, count_degree);
+    precis_bivariate_moments m = normal_moments(&set, .3, 1);
+    precis_polynomial plain;
+    precis_bivariate f;
+    assert_int_equal(precis_bivariate_fit(&set, &domain, &m, &f), 0);
+    assert_int_equal(precis_polynomial_fit(3, count_degree, 2, m.mean, &plain), 0);
+    assert_memory_equal(&f.set, &set, sizeof set);
+    assert_memory_equal(f.a, plain.a, sizeof plain.a);
+    assert_memory_equal(f.e, plain.e, sizeof plain.e);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(envelopes_hold),         cmocka_unit_test(broken_fits_are_rejected),
-      cmocka_unit_test(small_faults_are_found), cmocka_unit_test(bad_arguments),
-      cmocka_unit_test(equal_in_equal_out),     cmocka_unit_test(strange_moments),
-      cmocka_unit_test(near_the_optimum),       cmocka_unit_test(converted_polynomials),
+      cmocka_unit_test(envelopes_hold),
+      cmocka_unit_test(broken_fits_are_rejected),
+      cmocka_unit_test(small_faults_are_found),
+      cmocka_unit_test(bad_arguments),
+      cmocka_unit_test(equal_in_equal_out),
+      cmocka_unit_test(strange_moments),
+      cmocka_unit_test(near_the_optimum),
+      cmocka_unit_test(converted_polynomials),
+      cmocka_unit_test(full_sets_are_polynomials),
   };
   return cmocka_run_group_tests_name("bivariate", tests, NULL, NULL);
 }

@@ -154,7 +154,8 @@ static void queries(void **state)
   (void)state;
   room r;
   float q[ROWS * GROUP * DIM];
-  double norm[ROWS * GROUP], radius = 0, sums[DIM] = {0};
+  precis_bulk_norms norm[ROWS * GROUP];
+  double radius = 0, sums[DIM] = {0};
   fill(&r, 0);
   const float *first = r.q + GROUP * DIM;
   precis_bulk_queries(&r.bulk, DIM, GROUP, ROWS, first, HEADS * GROUP * DIM, q, norm);
@@ -168,8 +169,9 @@ static void queries(void **state)
       sums[c] -= from[c];
       assert_true(fabsl(q[i * DIM + c] + .4L * 8 * off) <= fabsl(off) * 4 * 0x1p-24L);
     }
-    assert_true(norm[i] >= sqrtl(square) && norm[i] <= sqrtl(square) * (1 + 1e-11L));
-    radius = fmax(radius, norm[i]);
+    assert_true(norm[i].plain >= sqrtl(square) && norm[i].plain <= sqrtl(square) * (1 + 1e-11L));
+    assert_true(norm[i].lead == norm[i].plain && norm[i].trail == 0);
+    radius = fmax(radius, norm[i].plain);
   }
   for (int c = 0; c < DIM; c++)
     assert_true(fabs(sums[c]) < 1e-12);
@@ -202,11 +204,85 @@ static void norms_are_safe(void **state)
   }
 }
 
+/* Axes of no meaning: an upper triangular map and its inverse transposed. */
+static void give_axes(room *r, double *to_queries, double *to_keys)
+{
+  double inverse[DIM * DIM] = {0};
+  uint32_t random = 3;
+  for (int c = 0; c < DIM; c++)
+    for (int i = 0; i < DIM; i++)
+      to_queries[c * DIM + i] = i > c ? noise(&random) : i == c ? 1.5 : 0;
+  for (int n = 0; n < DIM; n++) /* M^T to the left, so that column n of the inverse is made */
+    for (int i = DIM - 1; i >= 0; i--) {
+      double sum = i == n;
+      for (int j = i + 1; j < DIM; j++)
+        sum -= to_queries[i * DIM + j] * inverse[j * DIM + n];
+      inverse[i * DIM + n] = sum / 1.5;
+    }
+  for (int c = 0; c < DIM; c++)
+    for (int i = 0; i < DIM; i++)
+      to_keys[c * DIM + i] = inverse[i * DIM + c];
+  r->bulk.to_queries = to_queries;
+  r->bulk.to_keys = to_keys;
+  r->bulk.lead = 2;
+}
+
+static void in_axes(void **state)
+{
+  (void)state;
+  room r;
+  float q[ROWS * GROUP * DIM], k[ROWS * DIM], v[ROWS * VALUE_DIM];
+  double to_queries[DIM * DIM], to_keys[DIM * DIM];
+  double leads[2][DIM + 1] = {{0}}, trails[2][DIM + 1] = {{0}}, most[2][2] = {{0}};
+  precis_bulk_norms norm[ROWS * GROUP];
+  fill(&r, 0);
+  give_axes(&r, to_queries, to_keys);
+  const float *first = r.q + GROUP * DIM;
+  precis_bulk_queries(&r.bulk, DIM, GROUP, ROWS, first, HEADS * GROUP * DIM, q, norm);
+  precis_bulk_keys(&r.bulk, &r.keys, 0, ROWS, k, v);
+  precis_bulk_query_reach(&r.bulk, DIM, GROUP, ROWS, first, HEADS * GROUP * DIM, leads[0],
+                          trails[0]);
+  precis_bulk_key_reach(&r.bulk, &r.keys, 0, 3, leads[1], trails[1]);
+  precis_bulk_key_reach(&r.bulk, &r.keys, 3, ROWS - 3, leads[1], trails[1]);
+  for (int i = 0; i < ROWS * GROUP; i++) {
+    const float *from = first + i / GROUP * (HEADS * GROUP * DIM) + i % GROUP * DIM;
+    double square[2] = {0};
+    for (int c = 0; c < DIM; c++)
+      square[c >= 2] += (double)q[i * DIM + c] * q[i * DIM + c] / 64;
+    assert_true(fabs(.4 * norm[i].lead - sqrt(square[0])) < 1e-6 * norm[i].lead);
+    assert_true(fabs(.4 * norm[i].trail - sqrt(square[1])) < 1e-6 * norm[i].trail);
+    most[0][0] = fmax(most[0][0], .16 * norm[i].lead * norm[i].lead);
+    most[0][1] = fmax(most[0][1], .16 * norm[i].trail * norm[i].trail);
+    for (int j = 0; j < ROWS; j++) { /* scores are what they were */
+      double plain = 0, turned = 0, size = 0;
+      for (int c = 0; c < DIM; c++) {
+        plain += -.4 * (from[c] - r.q_center[c]) * (key(&r, j)[c] - r.k_center[c]);
+        turned += (double)q[i * DIM + c] * k[j * DIM + c];
+        size += fabs((double)q[i * DIM + c] * k[j * DIM + c]);
+      }
+      assert_true(j % 5 == 1 || fabs(turned - plain) < 1e-6 * size);
+    }
+  }
+  for (int j = 0; j < ROWS; j++) {
+    double square[2] = {0};
+    for (int c = 0; c < DIM; c++)
+      square[c >= 2] += (double)k[j * DIM + c] * k[j * DIM + c] * 64;
+    most[1][0] = fmax(most[1][0], square[0]);
+    most[1][1] = fmax(most[1][1], square[1]);
+  }
+  for (int i = 0; i < 2; i++) {
+    assert_true(fabs(leads[i][2] / most[i][0] - 1) < 1e-6);
+    assert_true(fabs(trails[i][2] / most[i][1] - 1) < 1e-6);
+    assert_true(leads[i][0] == 0 && trails[i][DIM] == 0);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(exponent), cmocka_unit_test(weights), cmocka_unit_test(scaled_weights),
       cmocka_unit_test(keys),     cmocka_unit_test(queries), cmocka_unit_test(norms_are_safe),
+      cmocka_unit_test(in_axes),
   };
   return cmocka_run_group_tests_name("bulk", tests, NULL, NULL);
 }

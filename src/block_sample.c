@@ -1,0 +1,149 @@
+#include "src/block_sample.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { LEADS = PRECIS_BLOCK_LEAD_MOST + 1, TRAILS = PRECIS_BLOCK_TRAIL_MOST + 1, LONGEST = 8 };
+
+/* An output in the middle of the values is half the range from either end; most are near it. */
+static const double REACH = 0.6;
+
+void precis_block_row_add(precis_block_row *row, double w, double y1, double y2)
+{
+  double y = y1 + y2, power1 = w, size1 = w;
+  row->weights += w;
+  row->normaliser += w * exp(y);
+  row->square += w * y * y;
+  for (int a = 0; a < LEADS; a++, power1 *= y1, size1 *= fabs(y1)) {
+    double power = power1, size = size1;
+    for (int b = 0; b < TRAILS; b++, power *= y2, size *= fabs(y2)) {
+      row->mean[a][b] += power;
+      row->size[a][b] += size;
+    }
+  }
+}
+
+/* Whether anything can be said of the row: else quotients overflow. */
+static int counts(const precis_block_row *row)
+{
+  return row->normaliser >= DBL_MIN;
+}
+
+/* The row of largest second moment below a limit; -1 for none. */
+static int longest_below(int rows, const precis_block_row *row, double *limit)
+{
+  double best = -1;
+  int found = -1;
+  for (int i = 0; i < rows; i++) {
+    double spread = counts(&row[i]) ? row[i].square / row[i].weights : -1;
+    if (spread < *limit && spread > best) {
+      best = spread;
+      found = i;
+    }
+  }
+  *limit = best;
+  return found;
+}
+
+void precis_block_moments(int rows, const precis_block_row *row, const precis_feature_set *set,
+                          precis_bivariate_moments *moments)
+{
+  double limit = INFINITY;
+  int used = 0;
+  *moments = (precis_bivariate_moments){{0}, {0}};
+  for (; used < LONGEST; used++) {
+    int i = longest_below(rows, row, &limit);
+    if (i < 0)
+      break;
+    for (int b = 0; b < set->blocks; b++) {
+      int lead = set->block[b].lead, trail = set->block[b].trail;
+      moments->mean[b] += row[i].mean[lead][trail] / row[i].normaliser;
+      moments->size[b] += row[i].size[lead][trail] / row[i].normaliser;
+    }
+  }
+  if (used == 0) /* an empty sample: any moments will do */
+    for (int b = 0; b < set->blocks; b++)
+      moments->mean[b] = moments->size[b] = b == 0;
+}
+
+static int has(const precis_feature_set *set, int lead, int trail)
+{
+  int b = precis_feature_set_find(set, lead, trail);
+  return b >= 0 && b < set->value_blocks;
+}
+
+/* A term of the Taylor series that is left out although those before it, in either variable, are
+ * there. */
+static int first_left_out(const precis_feature_set *set, int lead, int trail)
+{
+  return !has(set, lead, trail) && (lead == 0 || has(set, lead - 1, trail)) &&
+         (trail == 0 || has(set, lead, trail - 1));
+}
+
+/* Whether E can bound the term by a block of even powers that is hardly higher. */
+static int covered(const precis_feature_set *set, int lead, int trail)
+{
+  return precis_feature_set_find(set, (lead + 1) / 2 * 2, (trail + 1) / 2 * 2) >= 0;
+}
+
+/* How much worse it is without: the next lower block of even powers has to make up for the largest
+ * score, not for a typical one. */
+static double uncovered(const precis_block_row *row, int trail)
+{
+  double square = trail > 0 ? row->size[0][2] : row->size[2][0];
+  double bound = trail > 0 ? row->trail_bound : row->lead_bound;
+  return square > 0 ? fmax(2.5, 0.6 * bound / sqrt(square / row->weights)) : 2.5;
+}
+
+/* The error mass of a row by the terms left out, relative to its normaliser. */
+static double left_out(const precis_block_row *row, const precis_feature_set *set, int luck)
+{
+  const double lucky = 1 / 1.3;
+  double sum = 0;
+  for (int a = 0; a < LEADS; a++)
+    for (int b = 0; b < (set->lead < set->dim ? TRAILS : 1); b++) {
+      if (!first_left_out(set, a, b))
+        continue;
+      double factor = luck ? lucky : covered(set, a, b) ? 1 : uncovered(row, b);
+      sum += factor * row->size[a][b] / (tgamma(a + 1) * tgamma(b + 1));
+    }
+  return sum / row->normaliser;
+}
+
+double precis_block_estimate(int rows, const precis_block_row *row, const precis_feature_set *set,
+                             int luck, double tol)
+{
+  int judged = 0, over = 0;
+  for (int i = 0; i < rows; i++) {
+    if (!counts(&row[i]))
+      continue;
+    double t = left_out(&row[i], set, luck);
+    judged++;
+    over += !(t < 1 && t / (1 - t) * REACH <= tol);
+  }
+  return judged > 0 ? (double)over / judged : 0;
+}
+
+double precis_block_failing(int rows, const precis_block_row *row, const precis_bivariate *fit,
+                            const precis_summary_rounding *rounding, double tol)
+{
+  const precis_feature_set *set = &fit->set;
+  int judged = 0, failing = 0;
+  for (int i = 0; i < rows; i++) {
+    const precis_block_row *r = &row[i];
+    double mass =
+        r->weights * precis_certificate_rounding(
+                         rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
+                         precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
+    double total = 0;
+    for (int b = 0; b < set->blocks; b++) {
+      double mean = r->mean[set->block[b].lead][set->block[b].trail];
+      mass += fit->e[b] * mean;
+      total += fit->a[b] * mean;
+    }
+    double t = mass / total;
+    judged += r->weights > 0;
+    failing += r->weights > 0 && !(total > 0 && t < 1 && t / (1 - t) * REACH <= tol);
+  }
+  return judged > 0 ? (double)failing / judged : 0;
+}

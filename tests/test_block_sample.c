@@ -1,0 +1,157 @@
+/* Feature sets worth trying, and how sampled rows judge them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "src/block_sample.h"
+#include "src/block_sets.h"
+
+static double uniform(uint64_t *state) /* in (0, 1), splitmix64 */
+{
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return ((double)((z ^ (z >> 31)) >> 11) + .5) / 9007199254740992.;
+}
+
+static double normal(uint64_t *state)
+{
+  return sqrt(-2 * log(uniform(state))) * cos(6.283185307179586 * uniform(state));
+}
+
+static void sets_are_valid(void **state)
+{
+  (void)state;
+  static precis_feature_set sets[PRECIS_BLOCK_SETS_MOST];
+  static const int dims[] = {1, 2, 3, 16, 64, 256};
+  for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
+    int dim = dims[d], leads[PRECIS_LEADS_MOST], kinds = precis_block_leads(dim, leads);
+    int count = precis_block_sets(dim, sets), full = 0, slim = 0;
+    assert_true(count > 0 && count < PRECIS_BLOCK_SETS_MOST);
+    assert_true(kinds <= PRECIS_LEADS_MOST && leads[kinds - 1] == dim);
+    for (int i = 0; i < count; i++) {
+      int known = 0;
+      assert_true(precis_feature_set_valid(&sets[i]) && sets[i].dim == dim);
+      for (int k = 0; k < kinds; k++)
+        known |= leads[k] == sets[i].lead;
+      assert_true(known);
+      for (int b = 0; b < sets[i].blocks; b++)
+        assert_true(sets[i].block[b].lead <= PRECIS_BLOCK_LEAD_MOST &&
+                    sets[i].block[b].trail <= PRECIS_BLOCK_TRAIL_MOST);
+      full += sets[i].lead == dim;
+      slim += sets[i].value_blocks < sets[i].blocks;
+    }
+    assert_true(full > 10 && slim > 5 && (dim == 1) == (full == count));
+  }
+}
+
+enum { ROWS = 40, KEYS = 200 };
+
+/* Rows of growing spread; the last saw no key. */
+static void make_rows(double deviation, precis_block_row *row)
+{
+  uint64_t state = 3;
+  memset(row, 0, ROWS * sizeof *row);
+  for (int i = 0; i < ROWS; i++) {
+    double unit = deviation * (.5 + i / (double)ROWS);
+    row[i].lead_bound = 8 * unit;
+    row[i].trail_bound = 4 * unit;
+    for (int j = 0; j < KEYS && i < ROWS - 1; j++) {
+      double y1 = fmax(-3, fmin(normal(&state), 3)) * unit,
+             y2 = fmax(-3, fmin(normal(&state), 3)) * unit / 4;
+      precis_block_row_add(&row[i], 1 + uniform(&state), y1, y2);
+    }
+  }
+}
+
+static void rows_are_sums(void **state)
+{
+  (void)state;
+  precis_block_row row = {.lead_bound = 7};
+  precis_block_row_add(&row, 2, .5, -.25);
+  precis_block_row_add(&row, 1, -1, 0);
+  assert_true(row.weights == 3 && row.lead_bound == 7);
+  assert_true(fabs(row.normaliser - 2 * exp(.25) - exp(-1)) < 1e-14);
+  assert_true(row.square == 2 * .0625 + 1);
+  assert_true(row.mean[0][0] == 3 && row.mean[1][0] == 0 && row.size[1][0] == 2);
+  assert_true(row.mean[2][1] == 2 * .25 * -.25 && row.size[2][1] == 2 * .25 * .25);
+  assert_true(row.mean[8][0] == 2 * 0x1p-8 + 1 && row.mean[0][4] == 2 * 0x1p-8);
+}
+
+static const precis_feature_set set = {
+    64, 6, 7, 9, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {0, 1}, {1, 1}, {0, 2}, {2, 2}, {4, 0}}};
+
+static void moments_are_those_of_long_rows(void **state)
+{
+  (void)state;
+  static precis_block_row row[ROWS];
+  precis_bivariate_moments all, some, none;
+  make_rows(.3, row);
+  precis_block_moments(ROWS, row, &set, &all);
+  precis_block_moments(8, row + ROWS - 9, &set, &some);
+  for (int b = 0; b < set.blocks; b++) {
+    assert_true(fabs(all.mean[b] - some.mean[b]) < .3 * all.size[b]);
+    assert_true(all.size[b] >= fabs(all.mean[b]));
+  }
+  precis_block_moments(1, row + ROWS - 1, &set, &none);
+  assert_true(none.mean[0] == 1 && none.size[0] == 1 && none.mean[1] == 0);
+}
+
+/* What is fitted does no better than was said, over many strengths of the scores and tolerances. */
+static void hopeless_ones_fail(void **state)
+{
+  (void)state;
+  static precis_block_row row[ROWS];
+  const precis_summary_rounding rounding = {4, 256, 2, 600};
+  int hopeless = 0, good = 0;
+  for (double deviation = .02; deviation < .5; deviation *= 1.6) {
+    make_rows(deviation, row);
+    precis_bivariate_domain domain = {8 * deviation, 7 * deviation, 2 * deviation};
+    precis_bivariate_moments m;
+    precis_bivariate f;
+    precis_block_moments(ROWS, row, &set, &m);
+    assert_int_equal(precis_bivariate_fit(&set, &domain, &m, &f), 0);
+    double last = 1;
+    for (double tol = 1e-6; tol < 1; tol *= 3) {
+      double said = precis_block_estimate(ROWS, row, &set, 1, tol);
+      double failing = precis_block_failing(ROWS, row, &f, &rounding, tol);
+      assert_true(said <= failing && failing <= last);
+      assert_true(said <= precis_block_estimate(ROWS, row, &set, 0, tol));
+      last = failing;
+      hopeless += said == 1;
+      good += failing == 0;
+    }
+  }
+  assert_true(hopeless > 3 && good > 3);
+}
+
+/* Rounding alone, once it is as large as the tolerance. */
+static void rounding_counts(void **state)
+{
+  (void)state;
+  static precis_block_row row[ROWS];
+  const precis_summary_rounding little = {4, 256, 2, 600}, much = {4, 256, 2, 1 << 22};
+  precis_bivariate f = {.set = set, .domain = {1, 1, 1}, .a = {1, 1, .5, 1. / 6, 1, 1, .5}};
+  make_rows(.01, row);
+  assert_true(precis_block_failing(ROWS, row, &f, &little, 1e-3) == 0);
+  assert_true(precis_block_failing(ROWS, row, &f, &much, 1e-3) == 1);
+  assert_true(precis_block_failing(0, row, &f, &much, 1e-3) == 0);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sets_are_valid),
+      cmocka_unit_test(rows_are_sums),
+      cmocka_unit_test(moments_are_those_of_long_rows),
+      cmocka_unit_test(hopeless_ones_fail),
+      cmocka_unit_test(rounding_counts),
+  };
+  return cmocka_run_group_tests_name("block sample", tests, NULL, NULL);
+}
