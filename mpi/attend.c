@@ -6,6 +6,7 @@
 
 #include "mpi/call.h"
 #include "src/blas.h"
+#include "src/limit.h"
 #include "src/memory.h"
 
 static int check_queries(precis_call *c, const float *out, precis_message *why)
@@ -33,6 +34,7 @@ static int survey(precis_call *c)
   precis_attention *a = c->a;
   if (MPI_Allreduce(MPI_IN_PLACE, &c->query_most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
+  a->surveyed_before = a->surveyed;
   if (a->surveyed == a->appended)
     return PRECIS_SUCCESS;
   int status = precis_survey_update(&a->world, &a->keys, &a->survey);
@@ -118,6 +120,8 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
   if (status == PRECIS_SUCCESS) {
     status = precis_call_consider(&c, &why);
     c.planned = MPI_Wtime();
+    if (status == PRECIS_SUCCESS)
+      status = precis_limit_check(&c.plan.scene, c.plan.move, &c.plan.predicted[c.plan.move], &why);
     if (status == PRECIS_SUCCESS)
       status = attend_planned(&c, out, lse, report, &why);
     precis_align_free(&c.align);

@@ -10,6 +10,7 @@
 #endif
 
 #include "mpi/machine.h"
+#include "src/machine_file.h"
 #include "src/memory.h"
 #include "src/problem.h"
 
@@ -31,9 +32,19 @@ int precis_attention_end(precis_attention *attention, int status, precis_message
 static int check_same(precis_world *world, const precis_problem *p, const precis_options *o,
                       precis_message *why)
 {
-  double values[] = {
-      p->heads,        p->kv_heads,          p->dim, p->value_dim, p->causal != 0,      p->scale,
-      (double)o->move, (double)o->tile_rows, o->tol, o->degree,    (double)o->guarantee};
+  double values[] = {p->heads,
+                     p->kv_heads,
+                     p->dim,
+                     p->value_dim,
+                     p->causal != 0,
+                     p->scale,
+                     (double)o->move,
+                     (double)o->tile_rows,
+                     o->tol,
+                     o->degree,
+                     (double)o->guarantee,
+                     o->machine != NULL,
+                     (double)o->memory_limit_bytes};
   int status = precis_world_same(world, values, sizeof values);
   return status == PRECIS_ERR_MISMATCH
              ? precis_message_set(why, status, "ranks were given different problems or options")
@@ -47,6 +58,21 @@ static int default_threads(void)
 #else
   return 1;
 #endif
+}
+
+/* Read by rank 0 alone: thousands of ranks at one file would wait for it. */
+static int find_rates(precis_attention *a, precis_message *why)
+{
+  int status = PRECIS_SUCCESS;
+  precis_rates rates = precis_rates_nominal(1);
+  if (a->options.machine != NULL && a->world.rank == 0)
+    status = precis_machine_file_read(a->options.machine, &rates, why);
+  status = precis_world_agree(&a->world, status, why);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Bcast(&rates, sizeof rates / sizeof(double), MPI_DOUBLE, 0, a->world.comm))
+    status = PRECIS_ERR_MPI;
+  a->rates = precis_rates_with_threads(&rates, a->threads_least);
+  return status;
 }
 
 static int set_up_engine(precis_attention *a)
@@ -125,6 +151,8 @@ int precis_create(MPI_Comm comm, const precis_problem *problem, const precis_opt
   }
   *a = (precis_attention){.world = world, .problem = settled, .options = *options};
   status = precis_attention_end(a, set_up_engine(a), &why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_attention_end(a, find_rates(a, &why), &why);
   if (status != PRECIS_SUCCESS) {
     release(a);
     return status;

@@ -9,6 +9,7 @@
 #include "src/keys.h"
 #include "src/message.h"
 #include "src/precis.h"
+#include "src/rates.h"
 
 struct precis_attention {
   precis_world world;
@@ -19,13 +20,15 @@ struct precis_attention {
   int64_t fast_memory_least;
   int64_t thread_memory_least; /* fast memory of a thread */
   int threads_least;
+  precis_rates rates; /* of threads_least threads: options.machine, or nominal */
   precis_keys keys;
   precis_survey survey;
-  int64_t appended;   /* keys of all ranks */
-  int64_t surveyed;   /* of them, those in the survey */
-  precis_kept kept;   /* summary of earlier keys, where one was worth it */
-  double exact_spent; /* predicted seconds of exact attends since there was none */
-  int with_bias;      /* some key of some rank has had a bias */
+  int64_t appended;        /* keys of all ranks */
+  int64_t surveyed;        /* of them, those in the survey ... */
+  int64_t surveyed_before; /* ... and those that were in it when the present call began */
+  precis_kept kept;        /* summary of earlier keys, where one was worth it */
+  double exact_spent;      /* predicted seconds of exact attends since there was none */
+  int with_bias;           /* some key of some rank has had a bias */
 };
 
 /* Agrees on status; if it is an error, gives its text to options.message. */

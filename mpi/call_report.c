@@ -83,6 +83,15 @@ static void report_summaries(const precis_call *c, precis_report *r)
   r->outlier_queries = c->outlier_queries;
 }
 
+static precis_forecast forecast_of(const precis_prediction *p)
+{
+  return (precis_forecast){.seconds = p->seconds,
+                           .network_bytes = p->bytes.network,
+                           .node_bytes = p->bytes.node,
+                           .fast_memory_words = p->fast_memory_words,
+                           .peak_bytes = p->peak_bytes};
+}
+
 /* Sums and maxima over the ranks. */
 int precis_call_report(precis_call *c, precis_report *report)
 {
@@ -132,6 +141,8 @@ int precis_call_report(precis_call *c, precis_report *report)
   set_promise(c, most[1], most[2], &r);
   report_summaries(c, &r);
   memcpy(r.why, c->plan.why, sizeof r.why);
+  for (int move = 0; move < PRECIS_MOVES; move++)
+    r.forecast[move] = forecast_of(&c->plan.predicted[move]);
   memcpy(r.predicted_bytes, c->plan.bytes, sizeof r.predicted_bytes);
   *report = r;
   return PRECIS_SUCCESS;

@@ -6,9 +6,7 @@
 #include "mpi/call.h"
 #include "mpi/estimate.h"
 #include "mpi/repair.h"
-
-/* Bytes that a kept summary may always take on a rank. */
-static const int64_t KEPT_ALWAYS = (int64_t)64 << 20;
+#include "src/footprint.h"
 
 void precis_call_set_up(precis_call *c, float *out, float *lse)
 {
@@ -130,16 +128,17 @@ static int run_summaries_on(precis_call *c, precis_task *task, precis_message *w
   return status;
 }
 
-/* A summary to serve later calls is built where it takes no more memory than the keys themselves,
- * or little. Without memory there is none. */
+/* A summary to serve later calls is built where there is room for it. Without memory there is none.
+ */
 static int prepare_keeping(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
-  int64_t keys =
-      a->appended / a->world.ranks * p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float);
-  int64_t bytes = precis_kept_bytes(p, &c->prospect.plan);
-  if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED || (bytes > keys && bytes > KEPT_ALWAYS))
+  const precis_summaries *plan = &c->prospect.plan;
+  const precis_summary_size size = {plan->degree, plan->envelope_degree, plan->features,
+                                    plan->count_features, &plan->set};
+  if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
+      !precis_footprint_keeps(&c->plan.scene, &size))
     return PRECIS_SUCCESS;
   int status = precis_kept_create(p, &c->prospect.plan, &a->kept);
   c->keeping = status == PRECIS_SUCCESS;

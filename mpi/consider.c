@@ -4,9 +4,13 @@
 #include <stdlib.h>
 
 #include "mpi/call.h"
+#include "src/limit.h"
 #include "src/memory.h"
 #include "src/outliers.h"
 #include "src/problem.h"
+
+/* Of exact moves that would exceed the memory limit. */
+static const double FORBIDDEN_SECONDS = 1e9;
 
 /* Every query sees every key, as far as positions go. */
 static int all_visible(const precis_query_map *map)
@@ -15,6 +19,46 @@ static int all_visible(const precis_query_map *map)
     if (map->start[r + 1] > map->start[r] && map->first_position[r] < map->keys - 1)
       return 0;
   return 1;
+}
+
+static precis_summary_size size_of(const precis_summaries *plan)
+{
+  return (precis_summary_size){plan->degree, plan->envelope_degree, plan->features,
+                               plan->count_features, &plan->set};
+}
+
+/* Bytes of which only the sum is known, on the links that most of them take. */
+static precis_wire wire_of(const precis_world *world, int64_t bytes)
+{
+  return world->nodes > 1 ? (precis_wire){bytes, 0} : (precis_wire){0, bytes};
+}
+
+static void predict_kept(precis_call *c)
+{
+  precis_attention *a = c->a;
+  int64_t added = a->appended - a->kept.rows,
+          bytes = precis_kept_update_bytes(&a->problem, a->world.ranks, added);
+  precis_wire wire = wire_of(&a->world, bytes);
+  precis_summary_size size = size_of(&a->kept.plan);
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = bytes;
+  c->plan.predicted[PRECIS_MOVE_SUMMARIES] = precis_model_kept(&c->plan.scene, &size, &wire, added);
+}
+
+static void predict_summaries(precis_call *c)
+{
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  precis_summary_size size = size_of(&c->prospect.plan);
+  int64_t numbers = p->kv_heads * (size.features * (p->value_dim + 1) + size.count_features);
+  precis_wire wire = precis_cost_summaries(a->world.ranks, a->world.node, numbers, c->prefixes);
+  int64_t all = precis_summaries_bytes(p, &c->prospect.plan, a->world.ranks, c->prefixes) +
+                c->align.queries_leaving * (precis_cost_query_row(p) + precis_cost_output_row(p)) +
+                c->align.keys_leaving * precis_cost_key_row(p, a->with_bias);
+  wire = precis_wire_plus(wire, wire_of(&a->world, all - precis_wire_sum(&wire)));
+  precis_prediction made = precis_model_summaries(&c->plan.scene, &size, &wire);
+  made.seconds = fmax(made.seconds, c->prospect.seconds); /* which counts outliers and repair */
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_wire_sum(&wire);
+  c->plan.predicted[PRECIS_MOVE_SUMMARIES] = made;
 }
 
 /* Uses the handle's summary if there is one that serves these queries. */
@@ -41,8 +85,7 @@ static int consider_kept(precis_call *c)
     return status;
   c->use_kept = 1;
   c->plan.move = PRECIS_MOVE_SUMMARIES;
-  c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
-      precis_kept_update_bytes(p, a->world.ranks, a->appended - a->kept.rows);
+  predict_kept(c);
   snprintf(c->plan.why, sizeof c->plan.why,
            "summaries: kept from an earlier call, %" PRId64 " keys are new",
            a->appended - a->kept.rows);
@@ -63,12 +106,9 @@ static void describe_axes(const precis_summaries *plan, size_t size, char *words
 static int study_summaries(precis_call *c, int forced)
 {
   precis_attention *a = c->a;
-  precis_rates rates = precis_rates_nominal(a->threads_least);
-  double pairs = precis_visible_pairs(&c->plan.map, 0, precis_visible_queries(&c->plan.map)) *
-                 a->problem.heads;
   precis_wish wish = {
       .tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
-  c->prefixes = !all_visible(&c->plan.map);
+  c->prefixes = c->plan.scene.prefixes = !all_visible(&c->plan.map);
   if (!(wish.tol > 0)) {
     snprintf(c->prospect.why, sizeof c->prospect.why,
              "float32 cannot hold results to the tolerance");
@@ -88,8 +128,10 @@ static int study_summaries(precis_call *c, int forced)
   wish.prefixes = c->prefixes;
   wish.credit = c->prefixes ? 0 : a->exact_spent;
   wish.exact_rounding = precis_call_rounding(c);
-  wish.exact_seconds = precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, a->appended,
-                                                   pairs, (double)c->plan.bytes[c->plan.move]);
+  wish.scene = &c->plan.scene;
+  wish.exact_seconds = c->plan.predicted[c->plan.move].seconds;
+  if (precis_limit_check(&c->plan.scene, c->plan.move, &c->plan.predicted[c->plan.move], NULL))
+    wish.exact_seconds = FORBIDDEN_SECONDS;
   return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
 }
 
@@ -108,11 +150,7 @@ int precis_call_consider(precis_call *c, precis_message *why)
   if (status != PRECIS_SUCCESS)
     return status;
   if (c->prospect.plan.features > 0)
-    c->plan.bytes[PRECIS_MOVE_SUMMARIES] =
-        precis_summaries_bytes(&a->problem, &c->prospect.plan, a->world.ranks, c->prefixes) +
-        c->align.queries_leaving *
-            (precis_cost_query_row(&a->problem) + precis_cost_output_row(&a->problem)) +
-        c->align.keys_leaving * precis_cost_key_row(&a->problem, a->with_bias);
+    predict_summaries(c);
   if (c->prospect.use) {
     char axes[48];
     describe_axes(&c->prospect.plan, sizeof axes, axes);
@@ -123,12 +161,13 @@ int precis_call_consider(precis_call *c, precis_message *why)
     c->exact_move = c->plan.move;
     c->plan.move = PRECIS_MOVE_SUMMARIES;
   } else if (forced) {
-    return precis_message_set(why, PRECIS_ERR_TOLERANCE, "summaries cannot be used: %s",
-                              c->prospect.why);
+    return precis_message_set(why,
+                              c->prospect.over_memory ? PRECIS_ERR_MEMORY : PRECIS_ERR_TOLERANCE,
+                              "summaries cannot be used: %s", c->prospect.why);
   } else {
     snprintf(c->plan.why, sizeof c->plan.why, "%s: exact, as %s", precis_move_name(c->plan.move),
              c->prospect.why);
-    a->exact_spent += c->prefixes ? 0 : c->prospect.exact_seconds;
+    a->exact_spent += c->prefixes ? 0 : c->plan.predicted[c->plan.move].seconds;
   }
   return PRECIS_SUCCESS;
 }

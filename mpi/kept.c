@@ -9,12 +9,6 @@
 
 enum { BATCH = 1024 };
 
-int64_t precis_kept_bytes(const precis_problem *p, const precis_summaries *plan)
-{
-  int64_t numbers = plan->features * (p->value_dim + 1) + plan->count_features;
-  return p->kv_heads * numbers * (int64_t)(sizeof(double) + sizeof(float));
-}
-
 int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_kept *kept)
 {
   precis_kept made = {

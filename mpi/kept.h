@@ -30,9 +30,6 @@ typedef struct precis_kept {
   precis_keys tokens;         /* outlier keys of all ranks */
 } precis_kept;
 
-/* Bytes that keeping a summary of this plan takes on every rank. */
-int64_t precis_kept_bytes(const precis_problem *problem, const precis_summaries *plan);
-
 /* Takes over plan (which is emptied) and makes room; filled by precis_kept_store(), made valid by
  * the caller. Errors: MEMORY (the plan stays with the caller). */
 int precis_kept_create(const precis_problem *problem, precis_summaries *plan, precis_kept *kept);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/layout.h"
+#include "src/limit.h"
 #include "src/memory.h"
 
 /* Work is balanced by moving rows when the busiest rank has this times the mean. */
@@ -73,40 +74,43 @@ static double key_pairs(const precis_keys *keys, const precis_query_map *map)
   return count > 0 ? pairs / (double)count * (double)keys->rows : 0;
 }
 
-static int64_t leaving(const precis_keys *keys, const precis_layout *layout, int me)
+/* Rows that go from rank `from` to rank `to`. */
+static void add_leaving(const precis_world *world, int from, int to, int64_t rows, precis_wire *sum)
 {
-  int64_t rows = 0, local;
+  if (from != to)
+    *(world->node[from] == world->node[to] ? &sum->node : &sum->network) += rows;
+}
+
+static precis_wire leaving(const precis_keys *keys, const precis_layout *layout,
+                           const precis_world *world)
+{
+  precis_wire rows = {0, 0};
+  int64_t local;
   for (int64_t j = 0; j < keys->rows;) {
     int rank;
     int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local),
-            end = keys->position[j] + reach;
-    for (; j < keys->rows && keys->position[j] < end; j++)
-      rows += rank != me;
+            end = keys->position[j] + reach, first = j;
+    while (j < keys->rows && keys->position[j] < end)
+      j++;
+    add_leaving(world, world->rank, rank, j - first, &rows);
   }
   return rows;
 }
 
-static int64_t queries_leaving(const precis_attend_plan *plan, const precis_layout *layout)
+static precis_wire queries_leaving(const precis_attend_plan *plan, const precis_layout *layout,
+                                   const precis_world *world)
 {
-  int64_t rows = 0, local;
+  precis_wire rows = {0, 0};
+  int64_t local;
   for (int r = 0; r < plan->map.ranks; r++)
     for (int64_t i = plan->start[r]; i < plan->start[r + 1];) {
       int rank;
       int64_t reach = precis_layout_find(layout, i, &rank, &local), left = plan->start[r + 1] - i;
       reach = reach < left ? reach : left;
-      rows += rank != r ? reach : 0;
+      add_leaving(world, r, rank, reach, &rows);
       i += reach;
     }
   return rows;
-}
-
-/* Parcels of about 16 MB: large enough to compute on, small beside the data. */
-static int64_t choose_tile_rows(const precis_attention *a)
-{
-  int64_t row = precis_cost_key_row(&a->problem, a->with_bias), rows = ((int64_t)1 << 24) / row;
-  if (a->options.tile_rows > 0)
-    return a->options.tile_rows;
-  return rows < 512 ? 512 : rows > 8192 ? 8192 : rows;
 }
 
 int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows)
@@ -127,33 +131,80 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
   precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
   double mine = causal && queries >= QUERIES_WORTH_A_DEAL ? key_pairs(&a->keys, &plan->map) : 0;
-  double sum[2] = {mine, causal ? (double)leaving(&a->keys, &dealt_keys, a->world.rank) : 0},
-         most = mine;
-  if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
+  precis_wire none = {0, 0}, keys = causal ? leaving(&a->keys, &dealt_keys, &a->world) : none;
+  double sum[3] = {mine, (double)keys.network, (double)keys.node}, most = mine;
+  if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
+  keys = (precis_wire){(int64_t)sum[1], (int64_t)sum[2]};
   plan->deal_queries = queries_uneven(plan);
   plan->deal_keys = plan->deal_queries && causal;
   plan->deal_keys_for_queries = uneven(most, sum[0], ranks);
-  cost->queries_dealt = plan->deal_queries ? queries_leaving(plan, &dealt_queries) : 0;
-  cost->keys_dealt = plan->deal_keys ? (int64_t)sum[1] : 0;
-  cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? (int64_t)sum[1] : 0;
+  cost->queries_dealt =
+      plan->deal_queries ? queries_leaving(plan, &dealt_queries, &a->world) : none;
+  cost->keys_dealt = plan->deal_keys ? keys : none;
+  cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? keys : none;
   return PRECIS_SUCCESS;
 }
 
-static void choose(precis_attention *a, precis_attend_plan *plan, const precis_cost_input *cost)
+/* What the model needs to know of this call. */
+static precis_scene scene_of(const precis_attention *a, const precis_attend_plan *plan,
+                             const precis_cost_input *cost)
 {
-  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
-    plan->bytes[move] = precis_cost_bytes(cost, move);
+  int64_t queries = precis_visible_queries(&plan->map);
+  precis_scene s = {.problem = &a->problem,
+                    .rates = a->rates,
+                    .ranks = a->world.ranks,
+                    .nodes = a->world.nodes,
+                    .queries = queries,
+                    .keys = plan->map.keys,
+                    .new_keys =
+                        a->surveyed_before < a->appended ? a->appended - a->surveyed_before : 0,
+                    .pairs = precis_visible_pairs(&plan->map, 0, queries) * a->problem.heads,
+                    .with_bias = a->with_bias,
+                    .tile_rows = plan->tile_rows,
+                    .thread_memory = a->thread_memory_least,
+                    .memory_limit = a->options.memory_limit_bytes,
+                    .deal_queries = plan->deal_queries,
+                    .deal_keys = plan->deal_keys,
+                    .deal_keys_for_queries = plan->deal_keys_for_queries};
+  for (int r = 0; r < s.ranks; r++) {
+    int64_t rows = plan->start[r + 1] - plan->start[r];
+    s.most_keys = plan->key_rows[r] > s.most_keys ? plan->key_rows[r] : s.most_keys;
+    s.most_queries = rows > s.most_queries ? rows : s.most_queries;
+  }
+  precis_cost_pieces(cost, &s.pieces, &s.piece_rows, s.needed_heads);
+  return s;
+}
+
+static precis_move wish_of(const precis_attention *a)
+{
+  return a->options.move == PRECIS_MOVE_SUMMARIES ? PRECIS_MOVE_AUTO : a->options.move;
+}
+
+/* Predicts and chooses. Returns nonzero if tiles have to be smaller: what is dealt depends on them.
+ */
+static int choose(precis_attention *a, precis_attend_plan *plan, const precis_cost_input *cost)
+{
+  precis_wire wire[PRECIS_MOVES];
+  plan->scene = scene_of(a, plan, cost);
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
+    wire[move] = precis_cost_wire(cost, move);
+    plan->bytes[move] = precis_wire_sum(&wire[move]);
+  }
   plan->bytes[PRECIS_MOVE_SUMMARIES] = -1;
-  int wish = a->options.move != PRECIS_MOVE_AUTO && a->options.move != PRECIS_MOVE_SUMMARIES;
-  plan->move = wish ? a->options.move : precis_cost_choose(plan->bytes);
-  const char *reason = wish                  ? "asked for"
-                       : a->world.ranks == 1 ? "one rank, nothing travels"
-                                             : "fewest bytes on the wire";
-  snprintf(plan->why, sizeof plan->why, "%s: %s (tiles %.4g, heads %.4g, queries %.4g bytes)",
-           precis_move_name(plan->move), reason, (double)plan->bytes[PRECIS_MOVE_TILES],
-           (double)plan->bytes[PRECIS_MOVE_HEADS], (double)plan->bytes[PRECIS_MOVE_QUERIES]);
+  plan->move = precis_limit_choose(&plan->scene, wish_of(a), wire, plan->predicted);
+  int smaller = plan->scene.tile_rows < plan->tile_rows;
+  plan->tile_rows = plan->scene.tile_rows;
+  return smaller;
+}
+
+static void explain(const precis_attention *a, precis_attend_plan *plan)
+{
+  const char *reason = wish_of(a) != PRECIS_MOVE_AUTO ? "asked for"
+                       : a->world.ranks == 1          ? "one rank, nothing travels"
+                                                      : "fewest predicted seconds";
+  snprintf(plan->why, sizeof plan->why, "%s: %s", precis_move_name(plan->move), reason);
 }
 
 int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_positions,
@@ -170,16 +221,19 @@ int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_posi
                                       .value_dim = p->value_dim,
                                       .with_bias = a->with_bias,
                                       .with_positions = p->causal};
-    plan->tile_rows = choose_tile_rows(a);
+    plan->tile_rows = precis_limit_tile_rows(p, a->options.tile_rows);
     precis_split_heads(&plan->map, p->heads, plan->cuts);
     precis_cost_input cost = {.problem = p,
                               .map = &plan->map,
                               .key_rows = plan->key_rows,
                               .cuts = plan->cuts,
-                              .kind = plan->kind};
-    status = balance(a, plan, &cost);
-    if (status == PRECIS_SUCCESS)
-      choose(a, plan, &cost);
+                              .kind = plan->kind,
+                              .nodes = a->world.nodes,
+                              .node = a->world.node};
+    do
+      status = balance(a, plan, &cost);
+    while (status == PRECIS_SUCCESS && choose(a, plan, &cost));
+    explain(a, plan);
   }
   if (status != PRECIS_SUCCESS)
     precis_attend_plan_free(plan);

@@ -4,6 +4,7 @@
 
 #include "mpi/attention.h"
 #include "src/cost.h"
+#include "src/model.h"
 #include "src/split.h"
 #include "src/visible.h"
 
@@ -14,7 +15,9 @@ typedef struct precis_attend_plan {
   precis_parcel_kind kind;
   int64_t tile_rows;
   int deal_queries, deal_keys, deal_keys_for_queries;
-  int64_t bytes[PRECIS_MOVES]; /* predicted, by move */
+  precis_scene scene;
+  int64_t bytes[PRECIS_MOVES];               /* predicted, by move; -1: not considered */
+  precis_prediction predicted[PRECIS_MOVES]; /* by move; zeros: not considered */
   precis_move move;
   char why[200];
 } precis_attend_plan;

@@ -21,10 +21,7 @@ static void decline(precis_study *s, const char *why)
 static int promising(const precis_study *s, precis_candidate *candidates)
 {
   const precis_wish *wish = s->wish;
-  precis_rates rates = precis_rates_nominal(s->a->threads_least);
-  int count = precis_choose_candidates(&s->a->problem, &rates, s->a->world.ranks,
-                                       precis_visible_queries(s->map), s->map->keys, wish->prefixes,
-                                       wish->degree, CANDIDATES_MOST, candidates);
+  int count = precis_choose_candidates(wish->scene, wish->degree, CANDIDATES_MOST, candidates);
   for (int i = 0; i < count && wish->sampled; i++)
     if (candidates[i].envelope_degree > candidates[i].degree ||
         candidates[i].degree > PRECIS_SAMPLE_DEGREE)
@@ -160,12 +157,22 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
   return PRECIS_SUCCESS;
 }
 
+/* Whether it is the memory limit that leaves no candidates. */
+static int over_memory(const precis_study *s)
+{
+  precis_candidate candidates[1];
+  return s->wish->scene->memory_limit > 0 &&
+         precis_choose_candidates(s->wish->scene, s->wish->degree, 1, candidates) == 0;
+}
+
 static int study_all(precis_study *s)
 {
   precis_candidate candidates[CANDIDATES_MOST];
   int count = promising(s, candidates);
   if (count == 0) {
-    decline(s, "too few tokens for a summary to be cheaper");
+    s->out->over_memory = over_memory(s);
+    decline(s, s->out->over_memory ? "no summary keeps the memory limit"
+                                   : "too few tokens for a summary to be cheaper");
     return PRECIS_SUCCESS;
   }
   int status = precis_study_survey(s);

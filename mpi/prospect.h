@@ -14,8 +14,9 @@ typedef struct precis_wish {
   int prefixes;          /* summaries of causal prefixes */
   double exact_rounding; /* what exact parts promise */
   int force;             /* summaries even if exact is cheaper */
-  double exact_seconds;  /* predicted, of the cheapest exact move */
-  double credit;         /* seconds that a summary may cost on top, as later calls will use it */
+  const precis_scene *scene;
+  double exact_seconds; /* predicted, of the cheapest exact move */
+  double credit;        /* seconds that a summary may cost on top, as later calls will use it */
 } precis_wish;
 
 typedef struct precis_prospect {
@@ -25,6 +26,7 @@ typedef struct precis_prospect {
   double seconds;        /* predicted, with repair */
   double exact_seconds;  /* of the wish, for comparison */
   double failing;        /* predicted share of rows to repair */
+  int over_memory;       /* there are none within the memory limit */
   char why[128];
 } precis_prospect;
 

@@ -120,7 +120,6 @@ int precis_search_fit(const precis_study *s, int g, precis_limits limits, const 
 double precis_study_outlier_seconds(const precis_study *s, precis_limits limits)
 {
   const precis_attention *a = s->a;
-  precis_rates rates = precis_rates_nominal(a->threads_least);
   double queries = (double)precis_visible_queries(s->map), keys = (double)s->map->keys;
   double all = precis_visible_pairs(s->map, 0, precis_visible_queries(s->map));
   double seen = queries > 0 && keys > 0 ? all / queries / keys : 1;
@@ -129,8 +128,7 @@ double precis_study_outlier_seconds(const precis_study *s, precis_limits limits)
   double pairs = seen * (outlier_keys * queries * a->problem.heads + outlier_queries * keys);
   double bytes = outlier_keys * (double)precis_cost_outlier_key(&a->problem) +
                  outlier_queries * (double)precis_cost_outlier_query(&a->problem);
-  return precis_choose_exact_seconds(&a->problem, &rates, a->world.ranks, 0, pairs,
-                                     bytes * (a->world.ranks - 1));
+  return precis_model_outlier_seconds(s->wish->scene, pairs, bytes * (a->world.ranks - 1));
 }
 
 /* No polynomial of this degree is near enough in the mean; with an envelope it can only be worse.

@@ -63,22 +63,21 @@ static double study_seconds(const precis_study *known)
   return known->wish->force ? 0 : STUDY_SECONDS;
 }
 
-static double turning_seconds(const study *s, const precis_rates *rates)
+static double turning_seconds(const study *s)
 {
   const precis_study *q = s->known;
   double rows = (double)q->map->keys * s->problem->kv_heads +
                 (double)precis_visible_queries(q->map) * s->problem->heads;
   return 2 * 2 * rows * s->problem->dim * s->problem->dim /
-         (TURNING_SPEED * rates->summary_flops * s->world->ranks);
+         (TURNING_SPEED * s->known->wish->scene->rates.summarise_flops * s->world->ranks);
 }
 
 /* Prices all sets; keeps those below the limit. */
 static void price(study *s, const precis_feature_set *sets, int count)
 {
   const precis_study *q = s->known;
-  precis_rates rates = precis_rates_nominal(q->a->threads_least);
   double most = limit(s->question) - study_seconds(q);
-  double always = turning_seconds(s, &rates) + s->question->outlier_seconds;
+  double always = turning_seconds(s) + s->question->outlier_seconds;
   for (int i = 0; i < count; i++) {
     const precis_feature_set *set = &sets[i];
     int64_t features = precis_feature_set_size(set, set->value_blocks);
@@ -87,9 +86,7 @@ static void price(study *s, const precis_feature_set *sets, int count)
                           .envelope_degree = precis_feature_set_degree(set, set->blocks),
                           .features = features,
                           .count_features = precis_feature_set_size(set, set->blocks) - features}};
-    c.price.seconds = always + precis_choose_seconds(s->problem, &rates, s->world->ranks,
-                                                     precis_visible_queries(q->map), q->map->keys,
-                                                     q->wish->prefixes, &c.price);
+    c.price.seconds = always + precis_choose_seconds(q->wish->scene, &c.price);
     if (c.price.seconds < most)
       s->choice[s->choices++] = c;
   }

@@ -5,36 +5,19 @@
 #include <stdlib.h>
 
 #include "src/features.h"
+#include "src/footprint.h"
 
 enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
 
-precis_rates precis_rates_nominal(int threads)
+precis_summary_size precis_candidate_size(const precis_candidate *c)
 {
-  return (precis_rates){.tile_flops = 80e9 * threads,
-                        .summary_flops = 80e9 * threads,
-                        .link_bytes = 2e9,
-                        .memory_bytes = 10e9};
+  return (precis_summary_size){c->degree, c->envelope_degree, c->features, c->count_features, NULL};
 }
 
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates,
-                                   int ranks, int64_t keys, double pairs, double bytes)
+double precis_choose_seconds(const precis_scene *scene, const precis_candidate *c)
 {
-  double flops = 2.0 * (problem->dim + problem->value_dim) * pairs;
-  double words = (double)keys * problem->kv_heads *
-                 (problem->dim + problem->value_dim); /* read, centred, written */
-  return flops / ranks / rates->tile_flops + 8 * words / ranks / rates->memory_bytes +
-         bytes / ranks / rates->link_bytes;
-}
-
-/* Every key of a key/value head and every query of a head meets all features. */
-double precis_choose_seconds(const precis_problem *p, const precis_rates *rates, int ranks,
-                             int64_t queries, int64_t keys, int prefixes, const precis_candidate *c)
-{
-  double words = (double)c->features * (p->value_dim + 1) + (double)c->count_features;
-  double rows = (double)keys * p->kv_heads + (prefixes ? 2.0 : 1.0) * (double)queries * p->heads;
-  double flops = 2 * words * rows;
-  double bytes = (prefixes ? 4.0 : 8.0) * (ranks - 1) * words * p->kv_heads;
-  return flops / ranks / rates->summary_flops + bytes / ranks / rates->link_bytes;
+  precis_summary_size size = precis_candidate_size(c);
+  return precis_model_summary_seconds(scene, &size);
 }
 
 static int by_seconds(const void *a, const void *b)
@@ -43,22 +26,23 @@ static int by_seconds(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks,
-                             int64_t queries, int64_t keys, int prefixes, int degree, int most,
+int precis_choose_candidates(const precis_scene *scene, int degree, int most,
                              precis_candidate *candidates)
 {
   precis_candidate all[DEGREE_MOST * PRECIS_DEGREE_MAX];
   int count = 0;
   for (int g = degree > 0 ? degree : 1; g <= (degree > 0 ? degree : DEGREE_MOST); g++)
     for (int e = g; e <= g + 4 && e <= PRECIS_DEGREE_MAX; e++) {
-      int64_t features = precis_features_count(problem->dim, g),
-              with = precis_features_count(problem->dim, e);
+      int64_t features = precis_features_count(scene->problem->dim, g),
+              with = precis_features_count(scene->problem->dim, e);
       if (features < 0 || with < 0 || (e > g && e % 2 != 0) ||
           count == DEGREE_MOST * PRECIS_DEGREE_MAX)
         continue;
       all[count] = (precis_candidate){g, e, features, with - features, 0};
-      all[count].seconds =
-          precis_choose_seconds(problem, rates, ranks, queries, keys, prefixes, &all[count]);
+      precis_summary_size size = precis_candidate_size(&all[count]);
+      if (scene->memory_limit > 0 && precis_footprint_summaries(scene, &size) > scene->memory_limit)
+        continue;
+      all[count].seconds = precis_choose_seconds(scene, &all[count]);
       count++;
     }
   qsort(all, (size_t)count, sizeof *all, by_seconds);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "src/certificate.h"
+#include "src/model.h"
 #include "src/polynomial.h"
 #include "src/precis.h"
 
@@ -37,33 +38,18 @@ void precis_sample_add(double *row, double w, double y);
 typedef struct precis_candidate {
   int degree, envelope_degree;
   int64_t features, count_features; /* with values; beyond them, with counts only */
-  double seconds;                   /* predicted, repair apart */
+  double seconds;                   /* predicted, of the whole call, repair apart */
 } precis_candidate;
 
-/* Rates of one rank and its link, for predictions. Nominal until measured. */
-typedef struct precis_rates {
-  double tile_flops, summary_flops; /* a second */
-  double link_bytes, memory_bytes;  /* a second */
-} precis_rates;
-
-precis_rates precis_rates_nominal(int threads);
-
-/* Seconds of the exact move with the given keys, pairs (query, visible key; over heads) and bytes
- * on the wire of all ranks. */
-double precis_choose_exact_seconds(const precis_problem *problem, const precis_rates *rates,
-                                   int ranks, int64_t keys, double pairs, double bytes);
-
-/* Candidates for a problem in the order of their predicted seconds, at most `most`; prefixes:
- * causal, where queries meet two summaries. degree > 0 allows that one alone. Returns their number.
- */
-int precis_choose_candidates(const precis_problem *problem, const precis_rates *rates, int ranks,
-                             int64_t queries, int64_t keys, int prefixes, int degree, int most,
+/* Candidates for a problem in the order of their predicted seconds, at most `most`, within the
+ * scene's memory limit. degree > 0 allows that one alone. Returns their number. */
+int precis_choose_candidates(const precis_scene *scene, int degree, int most,
                              precis_candidate *candidates);
 
 /* Predicted seconds of one candidate, of which only the numbers of features matter. */
-double precis_choose_seconds(const precis_problem *problem, const precis_rates *rates, int ranks,
-                             int64_t queries, int64_t keys, int prefixes,
-                             const precis_candidate *candidate);
+double precis_choose_seconds(const precis_scene *scene, const precis_candidate *candidate);
+
+precis_summary_size precis_candidate_size(const precis_candidate *candidate);
 
 /* Fits one head, for the moments of the longest sampled rows. Errors: those of
  * precis_polynomial_fit(). */

@@ -46,57 +46,163 @@ void precis_cost_kv_heads(const precis_problem *problem, const precis_cut *from,
   *heads = high < 0 ? 0 : high - low + 1;
 }
 
-/* Every parcel makes ranks - 1 hops; rows that are dealt out travel once more. */
-static int64_t tiles_bytes(const precis_cost_input *in)
+/* Whether ranks lie node by node, so that those of a node are neighbours. */
+static int in_order(const precis_cost_input *in)
 {
-  int64_t ring = 0;
-  for (int r = 0; r < in->map->ranks; r++)
-    ring += precis_parcel_bytes(&in->kind, in->key_rows[r]);
-  return ring * (in->map->ranks - 1) +
-         in->queries_dealt *
-             (precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem)) +
-         in->keys_dealt * precis_cost_key_row(in->problem, in->kind.with_bias);
+  for (int r = 1; r < in->map->ranks && in->node != NULL; r++)
+    if (in->node[r] < in->node[r - 1])
+      return 0;
+  return 1;
 }
 
-/* Rows of the queries [first, end) that rank r does not hold itself. */
-static int64_t foreign_rows(const precis_query_map *map, int r, int64_t first, int64_t end)
+static int same_node(const precis_cost_input *in, int a, int b)
 {
-  int64_t low = first > map->start[r] ? first : map->start[r];
-  int64_t high = end < map->start[r + 1] ? end : map->start[r + 1];
-  return end - first - (high > low ? high - low : 0);
+  return in->node == NULL || in->node[a] == in->node[b];
+}
+
+static void add(precis_wire *wire, int inside, int64_t bytes)
+{
+  *(inside ? &wire->node : &wire->network) += bytes;
+}
+
+static precis_wire times(precis_wire rows, int64_t bytes)
+{
+  return (precis_wire){rows.network * bytes, rows.node * bytes};
+}
+
+/* Every parcel makes ranks - 1 hops; rows that are dealt out travel once more. The link from rank r
+ * to the next carries all shares but that of the rank it leads to. */
+static precis_wire tiles_bytes(const precis_cost_input *in)
+{
+  int ranks = in->map->ranks;
+  int64_t all = 0;
+  precis_wire wire = {0, 0};
+  for (int r = 0; r < ranks; r++)
+    all += precis_parcel_bytes(&in->kind, in->key_rows[r]);
+  for (int r = 0; r < ranks && ranks > 1; r++) {
+    int next = (r + 1) % ranks;
+    add(&wire, same_node(in, r, next), all - precis_parcel_bytes(&in->kind, in->key_rows[next]));
+  }
+  int64_t query = precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem);
+  wire = precis_wire_plus(wire, times(in->queries_dealt, query));
+  return precis_wire_plus(
+      wire, times(in->keys_dealt, precis_cost_key_row(in->problem, in->kind.with_bias)));
+}
+
+/* The ranks of r's node, where they are neighbours. */
+typedef struct neighbours {
+  int first, end;
+} neighbours;
+
+static neighbours neighbours_of(const precis_cost_input *in, int r)
+{
+  neighbours n = {r, r + 1};
+  while (n.first > 0 && same_node(in, n.first - 1, r))
+    n.first--;
+  while (n.end < in->map->ranks && same_node(in, n.end, r))
+    n.end++;
+  return n;
+}
+
+static int64_t overlap(int64_t first, int64_t end, int64_t low, int64_t high)
+{
+  low = first > low ? first : low;
+  high = end < high ? end : high;
+  return high > low ? high - low : 0;
+}
+
+/* Rows of the queries [first, end) that rank r does not hold itself: on its node, and elsewhere. */
+static precis_wire foreign_rows(const precis_cost_input *in, int r, int64_t first, int64_t end,
+                                const neighbours *near)
+{
+  const int64_t *start = in->map->start;
+  int64_t own = overlap(first, end, start[r], start[r + 1]), node = 0;
+  if (near != NULL)
+    node = overlap(first, end, start[near->first], start[near->end]);
+  else
+    for (int s = 0; s < in->map->ranks; s++)
+      node += same_node(in, s, r) ? overlap(first, end, start[s], start[s + 1]) : 0;
+  return (precis_wire){end - first - node, node - own};
+}
+
+static precis_wire foreign_keys(const precis_cost_input *in, int r, const neighbours *near)
+{
+  int64_t node = 0;
+  for (int s = near ? near->first : 0; s < (near ? near->end : in->map->ranks); s++)
+    node += same_node(in, s, r) ? in->key_rows[s] : 0;
+  return (precis_wire){in->map->keys - node, node - in->key_rows[r]};
 }
 
 /* Every rank gets the queries of its pieces and returns outputs with their lse, and gets the keys
  * of the key/value heads that its pieces need. */
-static int64_t heads_bytes(const precis_cost_input *in)
+static precis_wire heads_bytes(const precis_cost_input *in)
 {
   const precis_problem *p = in->problem;
-  int64_t bytes = 0, queries = precis_visible_queries(in->map);
+  precis_wire wire = {0, 0};
+  int64_t queries = precis_visible_queries(in->map);
+  int ordered = in_order(in);
   for (int r = 0; r < in->map->ranks; r++) {
+    neighbours around = ordered ? neighbours_of(in, r) : (neighbours){0, 0};
+    const neighbours *near = ordered ? &around : NULL;
     precis_parcel_kind kind = in->kind;
     precis_cost_kv_heads(p, in->cuts + r, queries, &kind.first_head, &kind.heads);
     if (kind.heads > 0)
-      bytes += precis_parcel_bytes(&kind, in->map->keys - in->key_rows[r]);
+      wire =
+          precis_wire_plus(wire, times(foreign_keys(in, r, near), precis_parcel_bytes(&kind, 1)));
     int count = precis_split_pieces(in->cuts + r);
     for (int i = 0; i < count; i++) {
       precis_piece piece = precis_split_piece(in->cuts + r, queries, i);
-      bytes +=
-          foreign_rows(in->map, r, piece.first, piece.end) * WORD * (p->dim + p->value_dim + 1);
+      wire = precis_wire_plus(wire, times(foreign_rows(in, r, piece.first, piece.end, near),
+                                          WORD * (p->dim + p->value_dim + 1)));
     }
   }
-  return bytes;
+  return wire;
+}
+
+/* The ranks of a binomial tree of which every rank is the root once, by the links of the tree:
+ * place p is joined to p without its lowest bit. Roots are weighted with their rows. */
+static precis_wire tree_rows(const precis_cost_input *in)
+{
+  int ranks = in->map->ranks;
+  precis_wire rows = {0, 0};
+  for (int root = 0; root < ranks; root++) {
+    int64_t own = in->map->start[root + 1] - in->map->start[root];
+    for (int p = 1; p < ranks && own > 0; p++)
+      add(&rows, same_node(in, (root + p) % ranks, (root + (p & (p - 1))) % ranks), own);
+  }
+  return rows;
+}
+
+/* The same for thousands of ranks, where going through all pairs takes too long, in even shares on
+ * nodes of equal size: over all roots, two places `apart` apart meet on a node as often as any. */
+static precis_wire even_tree_rows(const precis_cost_input *in)
+{
+  int ranks = in->map->ranks, each = ranks / in->nodes;
+  double inside = 0;
+  for (int apart = 1; apart < ranks; apart *= 2) {
+    double links = (ranks + apart - 1) / (2 * apart);
+    inside += apart < each ? links * (each - apart) / each : 0;
+  }
+  int64_t rows = precis_visible_queries(in->map), all = rows * (ranks - 1),
+          node = (int64_t)(inside * (double)rows);
+  return (precis_wire){all - node, node};
 }
 
 /* A query reaches ranks - 1 others, and as many partials come back. */
-static int64_t queries_bytes(const precis_cost_input *in)
+static precis_wire queries_bytes(const precis_cost_input *in)
 {
+  enum { PAIRS_BY_PAIR = 256 };
   const precis_problem *p = in->problem;
-  int64_t rows = precis_visible_queries(in->map) * p->heads;
-  return (in->map->ranks - 1) * rows * WORD * (p->dim + precis_partial_words(1, p->value_dim)) +
-         in->keys_dealt_for_queries * precis_cost_key_row(p, in->kind.with_bias);
+  int64_t row = p->heads * WORD * (p->dim + precis_partial_words(1, p->value_dim));
+  precis_wire rows = {0, precis_visible_queries(in->map) * (in->map->ranks - 1)};
+  if (in->nodes > 1 && in->node != NULL)
+    rows = in->map->ranks <= PAIRS_BY_PAIR ? tree_rows(in) : even_tree_rows(in);
+  precis_wire wire = times(rows, row);
+  return precis_wire_plus(
+      wire, times(in->keys_dealt_for_queries, precis_cost_key_row(p, in->kind.with_bias)));
 }
 
-int64_t precis_cost_bytes(const precis_cost_input *input, precis_move move)
+precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move)
 {
   switch (move) {
   case PRECIS_MOVE_TILES:
@@ -106,17 +212,56 @@ int64_t precis_cost_bytes(const precis_cost_input *input, precis_move move)
   case PRECIS_MOVE_QUERIES:
     return queries_bytes(input);
   case PRECIS_MOVE_AUTO:
-  case PRECIS_MOVE_SUMMARIES: /* see precis_summaries_bytes() */
+  case PRECIS_MOVE_SUMMARIES: /* see precis_cost_summaries() */
     break;
   }
-  return 0;
+  return (precis_wire){0, 0};
 }
 
-precis_move precis_cost_choose(const int64_t bytes[PRECIS_MOVES])
+precis_wire precis_cost_summaries(int ranks, const int *node, int64_t numbers, int prefixes)
 {
-  precis_move best = PRECIS_MOVE_TILES;
-  for (precis_move move = PRECIS_MOVE_HEADS; move <= PRECIS_MOVE_QUERIES; move++)
-    if (bytes[move] < bytes[best])
-      best = move;
-  return best;
+  int64_t pairs[2] = {0, 0}; /* of ranks, in different nodes and in one */
+  for (int r = 0; r + 1 < ranks && prefixes; r++)
+    pairs[node == NULL || node[r] == node[r + 1]] += 1;
+  for (int r = 0; r < ranks && !prefixes; r++)
+    pairs[1] += precis_cost_node_size(ranks, node, r) - 1;
+  if (prefixes)
+    return (precis_wire){pairs[0] * numbers * WORD, pairs[1] * numbers * WORD};
+  /* Slices are about equal: a rank sends its own sums and gets as much from each other rank. */
+  int64_t all = 2 * (int64_t)(ranks - 1) * numbers * WORD,
+          inside = (int64_t)((double)(2 * numbers * WORD) * (double)pairs[1] / ranks);
+  return (precis_wire){all - inside, inside};
+}
+
+int precis_cost_node_size(int ranks, const int *node, int rank)
+{
+  if (node == NULL)
+    return ranks;
+  int size = 0;
+  for (int s = rank; s < ranks && node[s] == node[rank]; s++)
+    size++;
+  for (int s = rank - 1; s >= 0 && node[s] == node[rank]; s--)
+    size++;
+  return size;
+}
+
+void precis_cost_pieces(const precis_cost_input *in, int *pieces, int64_t *rows, int heads[2])
+{
+  int64_t queries = precis_visible_queries(in->map);
+  *pieces = heads[0] = heads[1] = 0;
+  *rows = 0;
+  for (int r = 0; r < in->map->ranks; r++) {
+    int count = precis_split_pieces(in->cuts + r), first, needed;
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) {
+      precis_piece piece = precis_split_piece(in->cuts + r, queries, i);
+      sum += piece.end - piece.first;
+    }
+    precis_cost_kv_heads(in->problem, in->cuts + r, queries, &first, &needed);
+    *pieces = count > *pieces ? count : *pieces;
+    int second = needed > heads[0] ? heads[0] : needed;
+    heads[1] = second > heads[1] ? second : heads[1];
+    heads[0] = needed > heads[0] ? needed : heads[0];
+    *rows = sum > *rows ? sum : *rows;
+  }
 }

@@ -1,7 +1,7 @@
 /* cost.h - what each move puts on the wire
  *
- * Bytes of payload summed over all ranks, exactly what mpi/ counts when it sends them. Derived in
- * each function. */
+ * Bytes of payload summed over all ranks, by the kind of link, exactly what mpi/ counts when it
+ * sends them. Derived in each function. */
 #ifndef PRECIS_SRC_COST_H
 #define PRECIS_SRC_COST_H
 
@@ -10,6 +10,7 @@
 #include "src/parcel.h"
 #include "src/precis.h"
 #include "src/split.h"
+#include "src/wire.h"
 
 typedef struct precis_cost_input {
   const precis_problem *problem;
@@ -17,9 +18,11 @@ typedef struct precis_cost_input {
   const int64_t *key_rows; /* ranks */
   const precis_cut *cuts;  /* ranks + 1 */
   precis_parcel_kind kind; /* of all key/value heads */
-  int64_t queries_dealt;   /* rows that change rank when queries are balanced first, else 0 ... */
-  int64_t keys_dealt;      /* ... and keys, for the tiles move */
-  int64_t keys_dealt_for_queries; /* and for the queries move */
+  int nodes;
+  const int *node;                    /* of each rank; NULL: one node */
+  precis_wire queries_dealt;          /* rows that change rank to balance queries first ... */
+  precis_wire keys_dealt;             /* ... and keys, for the tiles move */
+  precis_wire keys_dealt_for_queries; /* and for the queries move */
 } precis_cost_input;
 
 /* Bytes of one row: of a query and its output on their way to another rank and back, with their
@@ -33,11 +36,19 @@ int64_t precis_cost_key_row(const precis_problem *problem, int with_bias);
 int64_t precis_cost_outlier_key(const precis_problem *problem);
 int64_t precis_cost_outlier_query(const precis_problem *problem);
 
-int64_t precis_cost_bytes(const precis_cost_input *input, precis_move move);
+/* Of an exact move. */
+precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move);
 
-/* The exact move with the fewest bytes (the earlier in the enumeration among equals). bytes:
- * indexed by move. */
-precis_move precis_cost_choose(const int64_t bytes[PRECIS_MOVES]);
+/* Of summaries of `numbers` numbers, all tiles and heads: reduced, or handed from rank to rank
+ * where they are summed to prefixes. By the kind of link only about, where nodes differ in size. */
+precis_wire precis_cost_summaries(int ranks, const int *node, int64_t numbers, int prefixes);
+
+/* Ranks on the node of `rank`, itself included, where neighbours they are. */
+int precis_cost_node_size(int ranks, const int *node, int rank);
+
+/* The heads move: the most pieces of heads, rows of them and key/value heads that any rank has;
+ * heads[1] is the most that another rank than the first with heads[0] has. */
+void precis_cost_pieces(const precis_cost_input *input, int *pieces, int64_t *rows, int heads[2]);
 
 /* The bytes of heads [first, first + heads) of the key/value heads that the pieces between two cuts
  * need. */

@@ -63,8 +63,7 @@ typedef enum precis_status {
 
 /* What travels to bring queries and keys together. All but summaries are exact. */
 typedef enum precis_move {
-  PRECIS_MOVE_AUTO = 0, /* summaries where they keep the tolerance and are cheaper, else the fewest
-                           predicted bytes */
+  PRECIS_MOVE_AUTO = 0, /* the fewest predicted seconds; summaries only where they keep tol */
   PRECIS_MOVE_TILES,    /* blocks of keys and values, round a ring of ranks */
   PRECIS_MOVE_HEADS,    /* all-to-all to whole heads, and back */
   PRECIS_MOVE_QUERIES,  /* queries to every rank, partial results back along trees */
@@ -110,6 +109,13 @@ typedef struct precis_options {
   int threads; /* OpenMP threads a rank computes with; 0: OpenMP's own default */
   int64_t fast_memory_bytes; /* of the cache that a rank owns; 0: asked of hwloc */
   int64_t tile_rows;         /* keys in a travelling tile; 0: sized from the shape */
+  /* What the ranks' machines do in a second, as "precis topo --calibrate" writes it: the file that
+   * rank 0 reads in precis_create(). NULL: nominal rates, which know nothing of this machine. */
+  const char *machine;
+  /* Of memory that the handle and its calls take on a rank, the caller's arrays and MPI's memory
+   * apart. Smaller tiles or another move are chosen to keep it; precis_attend() returns MEMORY, and
+   * says how much is missing, where none does. 0: no limit. */
+  int64_t memory_limit_bytes;
 
   /* Called on every rank with the same line of text just before a call fails, from the thread that
    * made the call. NULL: the code alone must do. */
@@ -119,6 +125,16 @@ typedef struct precis_options {
   void (*progress)(void *context, double share);
   void *context;
 } precis_options;
+
+/* What a move would take, foretold by a model of the machine (options.machine). Bytes and words are
+ * summed over the ranks. */
+typedef struct precis_forecast {
+  double seconds;        /* of the whole precis_attend(), repair included; 0: not considered */
+  int64_t network_bytes; /* between nodes, repair apart ... */
+  int64_t node_bytes;    /* ... and inside a node */
+  double fast_memory_words; /* through fast memory, by the formulas of the kernels */
+  int64_t peak_bytes;       /* of memory held on the rank that holds most: see memory_limit_bytes */
+} precis_forecast;
 
 /* What a precis_attend() did. Bytes, messages and pairs are summed over the ranks, seconds are
  * the largest of any rank. Equal on every rank. */
@@ -132,6 +148,7 @@ typedef struct precis_report {
   char why[200];                         /* one line: why this move */
   int64_t predicted_bytes[PRECIS_MOVES]; /* indexed by precis_move: on the wire, repair apart; -1:
                                             not considered */
+  precis_forecast forecast[PRECIS_MOVES]; /* indexed by precis_move */
 
   /* Summaries, else 0. */
   int degree, envelope_degree; /* of P and of the envelope that proves it */
@@ -169,7 +186,8 @@ typedef struct precis_attention precis_attention;
 #ifndef PRECIS_WITHOUT_MPI
 /* Collective. Makes a handle for attention over the ranks of comm, which is duplicated.
  * options may be NULL. On success *attention is the caller's, to be given to precis_destroy().
- * Errors: ARGUMENT (a shape out of range), MISMATCH (ranks disagree), MEMORY, MPI. */
+ * Errors: ARGUMENT (a shape out of range), MISMATCH (ranks disagree), FORMAT (options.machine),
+ * MEMORY, MPI. */
 PRECIS_API int precis_create(MPI_Comm comm, const precis_problem *problem,
                              const precis_options *options, precis_attention **attention);
 

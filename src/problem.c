@@ -75,5 +75,7 @@ int precis_options_check(const precis_options *options, precis_message *why)
     status = check_count("fast_memory_bytes", options->fast_memory_bytes, why);
   if (status == PRECIS_SUCCESS)
     status = check_count("tile_rows", options->tile_rows, why);
+  if (status == PRECIS_SUCCESS)
+    status = check_count("memory_limit_bytes", options->memory_limit_bytes, why);
   return status;
 }

@@ -2,6 +2,11 @@
 
 void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts)
 {
+  precis_split_heads_over(map, heads, map->ranks, cuts);
+}
+
+void precis_split_heads_over(const precis_query_map *map, int heads, int ranks, precis_cut *cuts)
+{
   int64_t queries = precis_visible_queries(map);
   precis_query_map rows = *map;
   double head_pairs = precis_visible_pairs(map, 0, queries);
@@ -10,13 +15,13 @@ void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts
     rows.keys = 1;
     head_pairs = (double)queries;
   }
-  for (int r = 0; r <= map->ranks; r++) {
-    double place = (double)heads / map->ranks * r;
+  for (int r = 0; r <= ranks; r++) {
+    double place = (double)heads / ranks * r;
     int head = (int)place;
     int64_t query = head < heads ? precis_visible_split(&rows, (place - head) * head_pairs) : 0;
     cuts[r] = (precis_cut){head, query};
   }
-  cuts[map->ranks] = (precis_cut){heads, 0};
+  cuts[ranks] = (precis_cut){heads, 0};
 }
 
 int precis_split_pieces(const precis_cut *from)

@@ -25,6 +25,10 @@ typedef struct precis_piece {
 /* cuts: ranks + 1. */
 void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts);
 
+/* The same for any number of ranks, where `map` need only tell the positions: with thousands of
+ * ranks at consecutive positions a map of one rank does, and is quick. */
+void precis_split_heads_over(const precis_query_map *map, int heads, int ranks, precis_cut *cuts);
+
 /* The pieces between cuts from[0] and from[1]: how many, and piece i of them. `queries`: of the
  * whole sequence. */
 int precis_split_pieces(const precis_cut *from);

@@ -163,6 +163,8 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
                                                         : 1,
                             .fast_memory_bytes = c->fast_memory > 0 ? c->fast_memory : 1 << 18,
                             .tile_rows = c->tile_rows,
+                            .machine =
+                                move == PRECIS_MOVE_AUTO ? getenv("PRECIS_TEST_MACHINE") : NULL,
                             .message = keep_message,
                             .context = &r.o};
   r.o.status = precis_create(comm, &c->problem, &options, &r.attention);

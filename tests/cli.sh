@@ -11,6 +11,8 @@ if [ ! -x "$precis" ]; then
   echo "cli.sh: no program $precis: build it first" >&2
   exit 1
 fi
+# Small problems are worth a summary on this machine.
+machine=$(cd "${top_srcdir-.}" && pwd)/tests/fast-summaries.machine
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -87,12 +89,9 @@ works 0 --version
 says "precis "
 works 0 --help
 says "usage: precis"
-for command in run gen check topo bench; do
+for command in run gen check topo bench plan; do
   works 0 $command --help
   says "--timeout"
-  for flag in --memory-limit --calibrate; do
-    ! grep -qe "$flag" ../out || complain "help on $command shows $flag"
-  done
 done
 on 0
 { [ "$status" -eq 2 ] && grep -q '^usage: precis' ../err && [ ! -s ../out ]; } || complain "precis without arguments"
@@ -154,13 +153,63 @@ holds()
   awk "BEGIN { exit !($1) }" || complain "$1 does not hold"
 }
 
+echo "cli.sh: calibration"
+works 2 topo --calibrate -o machine.txt --threads 1
+says "written    machine.txt"
+works 2 run --input in.safetensors --machine machine.txt --verify 5
+works 0 topo --calibrate -o machine.txt --json -
+grep -q '"tile_flops": [1-9]' ../out || complain "no rates in the JSON of topo --calibrate"
+rm machine.txt
+
+echo "cli.sh: plans"
+works 0 plan --ranks 4096 --ranks-per-node 64 --tokens 1e9 --heads 32 --dim 64 --bound 1.5 --spread 0.2 --tol 1e-2
+says "plan       summaries: fewest predicted seconds"
+says "crossing   summaries win from"
+works 0 plan --ranks 4096 --ranks-per-node 64 --tokens 1e9 --heads 32 --dim 64 --spread 3 --tol 1e-2
+says "exact, as scores may reach"
+works 0 plan --ranks 64 --tokens 1e5 --heads 8 --dim 64 --causal --json report.json --machine "$machine"
+holds "$(number ranks) == 64 && $(number nodes) == 64 && $(number keys) == 100000 && $(number seconds) > 0"
+for key in network_bytes node_bytes fast_memory_words peak_bytes alternatives predicted why tile_rows; do
+  grep -q "\"$key\": " report.json || complain "no $key in the plan"
+done
+works 0 plan --ranks 8 --tokens 1e6 --heads 4 --dim 16 --memory-limit 120M
+works 0 plan --sweep --machine "$machine"
+[ "$(wc -l <../out)" -gt 500 ] || complain "a sweep of few lines"
+[ "$(head -n 1 ../out)" = dim,spread,tol,tokens_per_rank,move,gain,summaries_seconds,exact_seconds,degree,envelope_degree ] ||
+  complain "other columns in the sweep"
+
+# What is planned on paper is what runs, with the same bytes and about the same memory and bound.
+same_plan()
+{
+  ranks=$1
+  shift
+  works "$ranks" run --machine "$machine" --json run.json "$@"
+  works 0 plan --machine "$machine" --json plan.json --ranks "$ranks" --ranks-per-node "$ranks" --spread 0.2 --threads 1 "$@"
+  for key in move degree envelope_degree features node_bytes; do
+    [ "$(grep -m 1 "\"$key\":" run.json)" = "$(grep -m 1 "\"$key\":" plan.json)" ] ||
+      complain "run and plan differ in $key: $*"
+  done
+}
+export OMP_NUM_THREADS=1
+works 0 gen --tokens 3000 --heads 2 --dim 8 --kind gauss --spread 0.2 -o plan.safetensors
+for tol in 0.05 0.02 0.003; do
+  same_plan 3 --input plan.safetensors --tol $tol
+done
+same_plan 2 --input plan.safetensors
+unset OMP_NUM_THREADS
+rm run.json plan.json plan.safetensors report.json
+
+echo "cli.sh: limits of memory"
+works 2 run --input in.safetensors --memory-limit 1G --verify 5
+works 2 run --input in.safetensors --memory-limit 20M --verify 5
+
 echo "cli.sh: summaries"
 works 0 gen --tokens 2k --heads 2 --dim 8 --kind gauss --spread 0.1 -o narrow.safetensors
 works 0 gen --tokens 2k --heads 2 --dim 8 --kind gauss --spread 3 -o broad.safetensors
 for causal in "" --causal; do
   for ranks in 1 3; do
     # shellcheck disable=SC2086
-    works $ranks run --input narrow.safetensors --out near.npy --lse lse.npy --tol 1e-2 --verify 20 --json report.json $causal
+    works $ranks run --input narrow.safetensors --out near.npy --lse lse.npy --machine "$machine" --tol 1e-2 --verify 20 --json report.json $causal
     says "proved for every row"
     says "features with values"
     grep -q '"move": "summaries"' report.json || complain "no summaries within their regime"
@@ -175,7 +224,7 @@ for causal in "" --causal; do
 done
 works 2 run --input narrow.safetensors --degree 2 --json report.json
 holds "$(number degree) == 2 && $(number error) < 1"
-works 2 run --input narrow.safetensors --degree 3 --tol 1e-2 --json report.json
+works 2 run --input narrow.safetensors --machine "$machine" --degree 3 --tol 1e-2 --json report.json
 holds "$(number degree) == 3 && $(number error) <= 1e-2"
 works 2 run --input narrow.safetensors --tol 1e-2 --move tiles --json report.json
 ! grep -q '"degree"' report.json || complain "tiles have a degree"
@@ -189,9 +238,9 @@ npy same.npy '<f4' "2000, 2, 8"
 head -c 128000 /dev/zero | tr '\000' '<' >>same.npy
 npy some.npy '<f4' "2000, 2, 8"
 tail -c 128000 narrow.safetensors >>some.npy
-works 2 run --q some.npy --k some.npy --v same.npy --scale 0.03 --tol 1e-2 --verify 20
+works 2 run --q some.npy --k some.npy --v same.npy --scale 0.03 --machine "$machine" --tol 1e-2 --verify 20
 says "features with values"
-works 2 run --input narrow.safetensors --tol 1e-2 --guarantee sampled --verify 10 --json report.json
+works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --guarantee sampled --verify 10 --json report.json
 says "not proved"
 grep -q '"estimate": true' report.json || complain "an estimate is called a proof"
 grep -q '"guarantee": "sampled"' report.json || complain "the report does not name the guarantee"
@@ -226,6 +275,7 @@ works 0 run --q q16.npy --k k.npy --v v.npy --out b.npy
 works 0 check a.npy b.npy --tol 0
 
 echo "cli.sh: bad options"
+sed 's/^tile_flops.*/tile_flops = fast flop\/s/' "$machine" >../bad.machine
 fails 2 "unknown option '--nope'" 2 run --nope
 fails 2 "unknown option '-x'" 0 run -x
 fails 2 "unknown command 'fly'" 2 fly
@@ -262,11 +312,31 @@ fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --lse ne
 fails 2 "new.txt" 2 run --input in.safetensors --out new.txt
 fails 2 "exclude each other" 0 check a.npy b.npy --causal
 fails 2 "compares two files" 0 check a.npy
-fails 2 "not in this version" 2 run --input in.safetensors --memory-limit 1G
-fails 2 "not in this version" 0 plan --ranks 8
+fails 1 "bytes are missing" 2 run --input in.safetensors --memory-limit 100k
+fails 2 "--memory-limit" 2 run --input in.safetensors --memory-limit 0
+fails 2 "--tokens (or --input) is missing" 0 plan --ranks 8
+fails 2 "--ranks is missing" 0 plan --tokens 1000 --heads 2 --dim 8
+fails 2 "--heads is missing" 0 plan --ranks 8 --tokens 1000 --dim 8
+fails 2 "--dim is missing" 0 plan --ranks 8 --tokens 1000 --heads 2
+fails 2 "kv_heads" 0 plan --ranks 8 --tokens 1000 --heads 2 --kv-heads 3 --dim 8
+fails 2 "--ranks-per-node is 9" 0 plan --ranks 8 --ranks-per-node 9 --tokens 1000 --heads 2 --dim 8
+fails 2 "--ranks" 0 plan --ranks 0 --tokens 1000 --heads 2 --dim 8
+fails 2 "--bound" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --bound 0
+fails 2 "--spread is 0" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --spread 0 --tol 1e-2
+fails 2 "more than are counted" 0 plan --ranks 1Mi --tokens 1e14 --heads 64 --dim 128
+fails 2 "must be one of gauss|unit" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --kind sinks
+fails 2 "--heads and an input file" 0 plan --input in.safetensors --heads 2 --ranks 8
+fails 2 "no.safetensors" 0 plan --input no.safetensors --ranks 8
+fails 2 "bad.machine:9" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --machine ../bad.machine
+fails 1 "bytes are missing" 0 plan --ranks 8 --tokens 1e6 --heads 2 --dim 8 --memory-limit 1M
 fails 2 "not in this version" 0 serve
-fails 2 "not in this version" 0 bench moves
-fails 2 "not in this version" 0 topo --calibrate
+fails 2 "--machine goes with bench moves" 0 bench kernels --machine "$machine"
+fails 2 "--calibrate needs -o" 0 topo --calibrate
+fails 2 "-o goes with --calibrate" 0 topo -o machine.txt
+fails 2 "--threads goes with --calibrate" 0 topo --threads 2
+fails 1 "no-folder" 2 topo --calibrate -o no-folder/machine.txt
+fails 2 "cannot be read" 2 run --input in.safetensors --machine no.machine
+fails 2 "bad.machine:9: tile_flops is 'fast', must be a number" 2 run --input in.safetensors --machine ../bad.machine
 
 echo "cli.sh: bad files"
 fails 2 "none.safetensors" 2 run --input none.safetensors --out new.npy

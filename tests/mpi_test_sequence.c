@@ -34,8 +34,12 @@ static void say(void *context, const char *text)
 static sequence start(const attention_case *c, precis_move move)
 {
   sequence s = {.attention = NULL};
-  const precis_options options = {
-      .move = move, .tol = c->tol, .degree = c->degree, .threads = 1, .message = say};
+  const precis_options options = {.move = move,
+                                  .tol = c->tol,
+                                  .degree = c->degree,
+                                  .threads = 1,
+                                  .message = say,
+                                  .machine = move == PRECIS_MOVE_AUTO ? getenv("PRECIS_TEST_MACHINE") : NULL};
   assert_all(MPI_COMM_WORLD,
              precis_create(MPI_COMM_WORLD, &c->problem, &options, &s.attention) == PRECIS_SUCCESS);
   return s;

@@ -199,17 +199,33 @@ static void least_squares(void **state)
   assert_true(!(precis_choose_least_squares(&s.head, 2, &f) < 1e9));
 }
 
+static precis_scene scene_of(const precis_problem *problem, int ranks, int64_t tokens, int prefixes)
+{
+  return (precis_scene){.problem = problem,
+                        .rates = precis_rates_nominal(1),
+                        .ranks = ranks,
+                        .nodes = 1,
+                        .queries = tokens,
+                        .keys = tokens,
+                        .new_keys = tokens,
+                        .pairs = (double)tokens * (double)tokens * problem->heads,
+                        .prefixes = prefixes,
+                        .tile_rows = 1024,
+                        .thread_memory = 1 << 20,
+                        .pieces = 1,
+                        .piece_rows = tokens,
+                        .needed_heads = {1, 1}};
+}
+
 static void candidates(void **state)
 {
   (void)state;
-  const precis_rates rates = precis_rates_nominal(1);
   precis_candidate c[MANY];
   const precis_problem problem = {.heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32};
   for (int ranks = 1; ranks <= 7; ranks += 3)
     for (int prefixes = 0; prefixes < 2; prefixes++) {
-      int count =
-              precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, MANY, c),
-          degrees = 0;
+      const precis_scene scene = scene_of(&problem, ranks, 5000, prefixes);
+      int count = precis_choose_candidates(&scene, 0, MANY, c), degrees = 0;
       assert_true(count > 8 && count <= MANY);
       for (int i = 0; i < count; i++) {
         assert_true(c[i].degree >= 1 && c[i].degree <= 8 && c[i].envelope_degree >= c[i].degree);
@@ -222,34 +238,21 @@ static void candidates(void **state)
       }
       assert_int_equal(degrees, 0x1fe);
       precis_candidate few[3];
-      assert_int_equal(
-          precis_choose_candidates(&problem, &rates, ranks, 5000, 5000, prefixes, 0, 3, few), 3);
-      assert_memory_equal(few, c, sizeof few);
+      assert_int_equal(precis_choose_candidates(&scene, 0, 3, few), 3);
+      for (int i = 0; i < 3; i++) /* their seconds count fewer fits */
+        assert_true(few[i].degree == c[i].degree && few[i].envelope_degree == c[i].envelope_degree);
     }
-  int count = precis_choose_candidates(&problem, &rates, 2, 5000, 5000, 0, 3, MANY, c);
+  const precis_scene two = scene_of(&problem, 2, 5000, 0);
+  int count = precis_choose_candidates(&two, 3, MANY, c);
   assert_true(count >= 3);
   for (int i = 0; i < count; i++)
     assert_int_equal(c[i].degree, 3);
   /* Features that no int64_t can count are no candidates. */
   const precis_problem wide = {.heads = 1, .kv_heads = 1, .dim = 256, .value_dim = 256};
-  count = precis_choose_candidates(&wide, &rates, 1, 10, 10, 0, 0, MANY, c);
+  const precis_scene small = scene_of(&wide, 1, 10, 0);
+  count = precis_choose_candidates(&small, 0, MANY, c);
   for (int i = 0; i < count; i++)
     assert_true(c[i].features > 0 && c[i].count_features >= 0 && isfinite(c[i].seconds));
-}
-
-/* More work or more bytes never take less time, more ranks or threads never more computing. */
-static void exact_seconds(void **state)
-{
-  (void)state;
-  const precis_problem problem = {.heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32};
-  const precis_rates one = precis_rates_nominal(1), two = precis_rates_nominal(2);
-  double base = precis_choose_exact_seconds(&problem, &one, 2, 1000, 8e6, 1e6);
-  assert_true(base > 0);
-  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 2000, 8e6, 1e6) > base);
-  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 1000, 9e6, 1e6) > base);
-  assert_true(precis_choose_exact_seconds(&problem, &one, 2, 1000, 8e6, 2e6) > base);
-  assert_true(precis_choose_exact_seconds(&problem, &one, 4, 1000, 8e6, 1e6) < base);
-  assert_true(precis_choose_exact_seconds(&problem, &two, 2, 1000, 8e6, 1e6) < base);
 }
 
 int main(void)
@@ -261,7 +264,6 @@ int main(void)
       cmocka_unit_test(failing),
       cmocka_unit_test(least_squares),
       cmocka_unit_test(candidates),
-      cmocka_unit_test(exact_seconds),
   };
   return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
 }

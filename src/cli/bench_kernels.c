@@ -9,6 +9,7 @@
 
 #include "src/blas.h"
 #include "src/cli/bench.h"
+#include "src/cli/bench_moves.h"
 #include "src/cli/cli.h"
 #include "src/cli/json.h"
 #include "src/memory.h"
@@ -159,13 +160,15 @@ int precis_command_bench(precis_cli *cli)
   const char *what = cli->settings.operand_count > 0 ? cli->settings.operands[0] : NULL;
   if (what == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "bench needs the name of a benchmark: kernels");
+                              "bench needs the name of a benchmark: kernels or moves");
   if (strcmp(what, "moves") == 0)
-    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "bench moves is not in this version (%s)", precis_version());
+    return precis_bench_moves(cli);
   if (strcmp(what, "kernels") != 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "unknown benchmark '%s'; there is: kernels", what);
+                              "unknown benchmark '%s'; there are: kernels, moves", what);
+  if (cli->settings.machine != NULL || cli->settings.threads > 0)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s goes with bench moves",
+                              cli->settings.machine ? "--machine" : "--threads");
   if (cli->world.ranks > 1)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "bench kernels measures one rank, this job has %d", cli->world.ranks);

@@ -12,7 +12,8 @@ enum {
   CHECK = PRECIS_VERB_CHECK,
   TOPO = PRECIS_VERB_TOPO,
   BENCH = PRECIS_VERB_BENCH,
-  ALL = GEN | RUN | CHECK | TOPO | BENCH
+  PLAN = PRECIS_VERB_PLAN,
+  ALL = GEN | RUN | CHECK | TOPO | BENCH | PLAN
 };
 
 /* Up to 2^48 tokens: products with rows of up to 2^28 numbers are checked where they are made. */
@@ -27,21 +28,33 @@ enum {
 
 /* In the order in which help shows them. */
 const precis_flag precis_flags[] = {
-    {"--tokens", "N", GEN, SIZE, AT(tokens), 1, TOKENS_MOST, 0, 0,
+    {"--tokens", "N", GEN | PLAN, SIZE, AT(tokens), 1, TOKENS_MOST, 0, 0,
      "keys and values, and queries unless --queries"},
-    {"--queries", "NQ", GEN, SIZE, AT(queries), 1, TOKENS_MOST, 0, 0, "queries (default: N)"},
-    {"--heads", "H", GEN, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
-    {"--kv-heads", "G", GEN, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
+    {"--queries", "NQ", GEN | PLAN, SIZE, AT(queries), 1, TOKENS_MOST, 0, 0,
+     "queries (default: N)"},
+    {"--heads", "H", GEN | PLAN, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
+    {"--kv-heads", "G", GEN | PLAN, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
      "key/value heads; G divides H (default: H)"},
-    {"--dim", "D", GEN, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--dim", "D", GEN | PLAN, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a query or key of one head, at most 256"},
-    {"--value-dim", "DV", GEN, SIZE, AT(value_dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--value-dim", "DV", GEN | PLAN, SIZE, AT(value_dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a value of one head (default: D)"},
+    {"--kind", "KIND", PLAN, WORD, AT(kind), 0, 0, "gauss|unit", 0,
+     "what scores are assumed to be: of Gaussian queries and keys (default), or of such of equal "
+     "length"},
     {"--kind", "KIND", GEN, WORD, AT(kind), 0, 0, "gauss|unit|offset|sinks", 0,
      "gauss: all normal; unit: queries and keys of equal length; offset: gauss with a large common "
      "mean on keys and values; sinks: gauss, but the first 4 keys attract much of the weight"},
-    {"--spread", "S", GEN, NUMBER, AT(spread), 0, 1e6, 0, 0,
+    {"--spread", "S", GEN | PLAN, NUMBER, AT(spread), 0, 1e6, 0, 0,
      "scales the queries so that scores have about this standard deviation (default: 1)"},
+    {"--bound", "B", PLAN, NUMBER, AT(bound), 1e-6, 1e6, 0, 0,
+     "the largest |score| (default: as expected of so many tokens of that kind and spread)"},
+    {"--ranks", "P", PLAN, SIZE, AT(ranks), 1, 1 << 20, 0, 0, "of the job"},
+    {"--ranks-per-node", "R", PLAN, SIZE, AT(ranks_per_node), 1, 1 << 20, 0, 0,
+     "that share a node (default: 1)"},
+    {"--sweep", NULL, PLAN, FLAG, AT(sweep), 0, 0, 0, 0,
+     "instead of one plan, a table of where summaries win, and by how much: over d, the deviation "
+     "of scores, the tolerance and tokens a rank. CSV, or JSON with --json"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
     {"--decay", "E", GEN, NUMBER, AT(decay), 0, 10, 0, 0,
      "variances of queries and keys decay like i^-E over axes turned at random (default: 0)"},
@@ -52,13 +65,13 @@ const precis_flag precis_flags[] = {
     {"-o", "FILE", GEN, TEXT, AT(out), 0, 0, 0, 0,
      "the .safetensors file to write: tensors q, k, v"},
 
-    {"--input", "FILE", RUN | CHECK, TEXT, AT(input), 0, 0, 0, 0,
+    {"--input", "FILE", RUN | CHECK | PLAN, TEXT, AT(input), 0, 0, 0, 0,
      ".safetensors file with q (queries, heads, d), k (keys, kv heads, d), v (keys, kv heads, dv) "
      "and optionally bias (keys), of type F32, F16, BF16 or F64"},
-    {"--q", "FILE", RUN | CHECK, TEXT, AT(q), 0, 0, 0, 0,
+    {"--q", "FILE", RUN | CHECK | PLAN, TEXT, AT(q), 0, 0, 0, 0,
      "queries in a .npy file, instead of --input"},
-    {"--k", "FILE", RUN | CHECK, TEXT, AT(k), 0, 0, 0, 0, "keys in a .npy file"},
-    {"--v", "FILE", RUN | CHECK, TEXT, AT(v), 0, 0, 0, 0, "values in a .npy file"},
+    {"--k", "FILE", RUN | CHECK | PLAN, TEXT, AT(k), 0, 0, 0, 0, "keys in a .npy file"},
+    {"--v", "FILE", RUN | CHECK | PLAN, TEXT, AT(v), 0, 0, 0, 0, "values in a .npy file"},
     {"--bias", "FILE", RUN | CHECK, TEXT, AT(bias), 0, 0, 0, 0,
      "one number a key in a .npy file, added to its scores; -inf masks the key"},
     {"--out", "FILE", RUN, TEXT, AT(out), 0, 0, 0, 0,
@@ -69,13 +82,13 @@ const precis_flag precis_flags[] = {
      "write the log-sum-exp of the scores, natural log: .npy (queries, heads)"},
     {"--rows", "R", CHECK, SIZE, AT(rows), 1, TOKENS_MOST, 0, 0,
      "how many rows of --out to check (default: 64)"},
-    {"--causal", NULL, RUN | CHECK, FLAG, AT(causal), 0, 0, 0, 0,
+    {"--causal", NULL, RUN | CHECK | PLAN, FLAG, AT(causal), 0, 0, 0, 0,
      "a query sees the keys up to its own position; the last query stands at the last key"},
     {"--first-position", "N", RUN | CHECK, SIZE, AT(first_position), 0, TOKENS_MOST, 0, 0,
      "with --causal: the queries stand at positions N, N + 1, ... instead"},
     {"--scale", "S", RUN | CHECK, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
      "of the products of queries and keys (default: 1/sqrt(d))"},
-    {"--tol", "T", RUN, NUMBER, AT(tol), 0, 1e30, 0, 0,
+    {"--tol", "T", RUN | PLAN, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "the error allowed, in units of each column's value range: largest minus smallest value. "
      "Summaries are used where they keep it, proved for every row, and are cheaper; what they miss "
      "is computed exactly. 0, the default: exact, up to the rounding that the report promises"},
@@ -90,23 +103,31 @@ const precis_flag precis_flags[] = {
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
      "and values; status 3 if they miss --tol), or auto (default): summaries where --tol allows "
      "them and they are cheaper, else what moves the fewest bytes"},
-    {"--degree", "G", RUN, SIZE, AT(degree), 1, 8, 0, 0,
+    {"--degree", "G", RUN | PLAN, SIZE, AT(degree), 1, 8, 0, 0,
      "of the polynomials of summaries (default: the cheapest that keeps --tol). Without --tol, "
      "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
      "measure the error of so many rows against double precision"},
-    {"--threads", "N", RUN, SIZE, AT(threads), 1, 4096, 0, 0,
+    {"--threads", "N", RUN | TOPO | BENCH | PLAN, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
-    {"--fast-memory", "BYTES", RUN | BENCH, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,
+    {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,
      "of cache that a rank owns (default: asked of the machine)"},
-    {"--memory-limit", "BYTES", RUN, LATER, 0, 0, 0, 0, 0, 0},
+    {"--memory-limit", "BYTES", RUN | PLAN, SIZE, AT(memory_limit), 1, 0x1p60, 0, 0,
+     "that a rank may hold: its rows, and what the moves take. Smaller tiles or another move keep "
+     "it"},
     {"--repeats", "N", BENCH, SIZE, AT(repeats), 1, 10000, 0, 0,
-     "of each measurement; medians are shown (default: 5)"},
-    {"--calibrate", NULL, TOPO, LATER, 0, 0, 0, 0, 0, 0},
-    {"-o", "FILE", TOPO, LATER, 0, 0, 0, 0, 0, 0},
+     "of each measurement: of kernels medians are shown (default: 5), of moves the fastest "
+     "(default: 7)"},
+    {"--machine", "FILE", RUN | BENCH | PLAN, TEXT, AT(machine), 0, 0, 0, 0,
+     "predict with the rates in this file, made by precis topo --calibrate (default: nominal "
+     "rates)"},
+    {"--calibrate", NULL, TOPO, FLAG, AT(calibrate), 0, 0, 0, 0,
+     "measure links, kernels and memory, on all ranks at once; takes seconds. Needs -o"},
+    {"-o", "FILE", TOPO, TEXT, AT(out), 0, 0, 0, 0,
+     "where --calibrate writes the rates, for --machine"},
     {"--timeout", "SECONDS", ALL, NUMBER, AT(timeout), 0.001, 1e9, 0, 0,
      "give up, with status 1, if the whole run takes longer"},
-    {"--json", "FILE|-", RUN | TOPO | BENCH, TEXT, AT(json), 0, 0, 0, 0,
+    {"--json", "FILE|-", RUN | TOPO | BENCH | PLAN, TEXT, AT(json), 0, 0, 0, 0,
      "write the report as JSON to a file, or to standard output (-) in place of the text"},
     {"--quiet", NULL, GEN | RUN | CHECK, FLAG, AT(quiet), 0, 0, 0, 0,
      "no report on standard output, no progress"},
@@ -134,18 +155,36 @@ const precis_command precis_commands[] = {
      "column for each element of a row; of a column of equal numbers, over their size. The second "
      "form attends again in double precision for some rows, always the first and the last. Its "
      "relative difference is |out - reference| over the range of the column of values."},
-    {"topo", PRECIS_VERB_TOPO, 0, "precis topo [--json FILE|-]",
-     "show the machine that each rank sees",
+    {"topo", PRECIS_VERB_TOPO, 0,
+     "precis topo [--json FILE|-]\n"
+     "       precis topo --calibrate -o MACHINE [options]",
+     "show the machine that each rank sees, or measure it",
      "Node by node: the machine, and what each rank has of it: processing units, cores, threads, "
-     "NUMA nodes, fast memory. Warns of ranks that get in each other's way."},
-    {"bench", PRECIS_VERB_BENCH, 1, "precis bench kernels [options]", "measure the kernels",
-     "The kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x 2048 "
+     "NUMA nodes, fast memory. Warns of ranks that get in each other's way. With --calibrate the "
+     "same job also measures what the planner "
+     "predicts with; run it as jobs will run: as many ranks on a node, as many threads a rank."},
+    {"bench", PRECIS_VERB_BENCH, 1,
+     "precis bench kernels [options]\n"
+     "       precis bench moves [options]",
+     "measure the kernels, or the moves beside what is predicted for them",
+     "kernels: the kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x "
+     "2048 "
      "matrices in the same run; repetitions of both alternate. tile is exact attention, counted as "
      "4 d flops for each query and key, without exponentials. summarise adds keys to a summary, "
      "apply multiplies queries with one: either a tile of it at a time, or the whole for a block "
-     "of queries. They count 2 r (d + 1) flops for each token, r the number of features."},
+     "of queries. They count 2 r (d + 1) flops for each token, r the number of features. "
+     "moves: attention by each of the four moves on a few shapes, on all ranks of the job; seconds "
+     "and bytes predicted with the rates of --machine, those measured, and their ratio. The "
+     "fastest repetition counts."},
     {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", ""},
-    {"plan", 0, 0, 0, 0, 0},
+    {"plan", PRECIS_VERB_PLAN, 0,
+     "precis plan --tokens N --heads H --dim D --ranks P [--tol T] [options]\n"
+     "       precis plan --input FILE.safetensors --ranks P [options]\n"
+     "       precis plan --sweep [options]",
+     "what a run would choose and take, on paper",
+     "Needs no data and no launcher: shapes are given or read from the head of a file, scores are "
+     "assumed. The moves are predicted as precis run does it, for any number of ranks, with what "
+     "they would take and where summaries begin to win."},
     {"serve", 0, 0, 0, 0, 0},
     {0}};
 

@@ -58,6 +58,8 @@ static int dispatch(precis_cli *cli)
     return precis_command_topo(cli);
   case PRECIS_VERB_BENCH:
     return precis_command_bench(cli);
+  case PRECIS_VERB_PLAN:
+    return precis_command_plan(cli);
   }
   return PRECIS_ERR_INTERNAL;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "src/cli/json.h"
+#include "src/cli/plan.h"
 #include "src/cli/report.h"
 
 static json_t *problem_object(const precis_run_report *r)
@@ -41,31 +42,23 @@ static json_t *move_object(const precis_run_report *r)
 static json_t *alternatives_array(const precis_report *attend)
 {
   json_t *all = json_array();
-  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++)
-    if (move != (int)attend->move && attend->predicted_bytes[move] >= 0)
-      json_array_append_new(all, json_pack("{s:s, s:o}", "move",
-                                           precis_move_name((precis_move)move), "network_bytes",
-                                           precis_json_integer(attend->predicted_bytes[move])));
+  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++) {
+    if (move == (int)attend->move || attend->predicted_bytes[move] < 0)
+      continue;
+    json_t *other = json_pack("{s:s}", "move", precis_move_name((precis_move)move)),
+           *forecast = precis_forecast_object(&attend->forecast[move]);
+    json_object_update(other, forecast);
+    json_decref(forecast);
+    json_array_append_new(all, other);
+  }
   return all;
-}
-
-/* Predictions do not tell the network from the inside of a node; where there is but one kind of
- * link, we can. */
-static json_t *predicted_object(const precis_report *attend)
-{
-  int64_t bytes = attend->predicted_bytes[attend->move];
-  if (attend->nodes == 1)
-    return json_pack("{s:i, s:o}", "network_bytes", 0, "node_bytes", precis_json_integer(bytes));
-  if (attend->nodes == attend->ranks)
-    return json_pack("{s:o, s:i}", "network_bytes", precis_json_integer(bytes), "node_bytes", 0);
-  return json_object();
 }
 
 static json_t *plan_object(const precis_run_report *r)
 {
   return json_pack("{s:[o], s:s, s:o, s:o}", "moves", move_object(r), "why", r->attend.why,
                    "alternatives", alternatives_array(&r->attend), "predicted",
-                   predicted_object(&r->attend));
+                   precis_forecast_object(&r->attend.forecast[r->attend.move]));
 }
 
 static json_t *promise_object(const precis_report *attend)

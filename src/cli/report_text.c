@@ -1,6 +1,7 @@
 /* report_text.c - the report for people */
 #include <inttypes.h>
 
+#include "src/cli/quantity.h"
 #include "src/cli/report.h"
 
 double precis_report_gflops(const precis_run_report *r)
@@ -16,22 +17,6 @@ double precis_report_gflops(const precis_run_report *r)
 double precis_report_tokens_per_second(const precis_run_report *r)
 {
   return r->attend.seconds_total > 0 ? (double)r->attend.queries / r->attend.seconds_total : 0;
-}
-
-typedef struct quantity {
-  char text[32];
-} quantity;
-
-static quantity bytes(int64_t count)
-{
-  static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  double value = (double)count;
-  int unit = 0;
-  for (; value >= 1024 && unit < 6; unit++)
-    value /= 1024;
-  quantity made;
-  snprintf(made.text, sizeof made.text, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
-  return made;
 }
 
 static const char *plural(int64_t count)
@@ -51,6 +36,23 @@ static void print_problem(const precis_run_report *r, FILE *stream)
   if (p->value_dim != p->dim)
     fprintf(stream, ", values %d", p->value_dim);
   fprintf(stream, ", scale %.4g%s\n", p->scale, p->causal ? ", causal" : "");
+}
+
+/* What was expected of this move, and of the others. */
+static void print_forecast(const precis_report *a, FILE *stream)
+{
+  const precis_forecast *own = &a->forecast[a->move];
+  fprintf(stream, "predicted  %s, %s at most on any rank", precis_seconds_text(own->seconds).text,
+          precis_bytes_text(own->peak_bytes).text);
+  const char *before = "; instead: ";
+  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++) {
+    if (move == (int)a->move || !(a->forecast[move].seconds > 0))
+      continue;
+    fprintf(stream, "%s%s %s", before, precis_move_name((precis_move)move),
+            precis_seconds_text(a->forecast[move].seconds).text);
+    before = ", ";
+  }
+  fputc('\n', stream);
 }
 
 static void print_summary(const precis_report *a, FILE *stream)
@@ -83,7 +85,7 @@ static void print_promise(const precis_report *a, FILE *stream)
             a->promise, a->lse_promise);
   if (a->rows_recomputed > 0)
     fprintf(stream, "repair     %" PRId64 " row%s recomputed exactly, %s moved for %s\n",
-            a->rows_recomputed, plural(a->rows_recomputed), bytes(a->repair_bytes).text,
+            a->rows_recomputed, plural(a->rows_recomputed), precis_bytes_text(a->repair_bytes).text,
             a->rows_recomputed == 1 ? "it" : "them");
 }
 
@@ -106,12 +108,13 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   print_problem(r, stream);
   fprintf(stream, "machine    %d rank%s on %d node%s, %d thread%s each, fast memory %s, %s\n",
           a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
-          bytes(a->fast_memory_bytes).text, r->cpu);
+          precis_bytes_text(a->fast_memory_bytes).text, r->cpu);
   fprintf(stream, "move       %s\n", a->why);
+  print_forecast(a, stream);
   print_summary(a, stream);
   fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",
-          bytes(a->network_bytes).text, bytes(a->node_bytes).text, a->messages,
-          plural(a->messages));
+          precis_bytes_text(a->network_bytes).text, precis_bytes_text(a->node_bytes).text,
+          a->messages, plural(a->messages));
   print_promise(a, stream);
   if (r->measured.rows > 0)
     fprintf(stream,
@@ -122,5 +125,5 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   print_seconds(r, stream);
   fprintf(stream, "rate       %.1f GFLOP/s, %.0f queries a second\n", precis_report_gflops(r),
           precis_report_tokens_per_second(r));
-  fprintf(stream, "memory     %s at most on any rank\n", bytes(r->peak_bytes).text);
+  fprintf(stream, "memory     %s at most on any rank\n", precis_bytes_text(r->peak_bytes).text);
 }

@@ -1,4 +1,5 @@
 /* run.c - precis run: files in, attention, files out */
+#include <inttypes.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -66,6 +67,51 @@ static void show_progress(void *context, double share)
   precis_progress_show(&r->progress, share);
 }
 
+/* Bytes of the arrays that this program itself holds on the rank with most rows: while keys and
+ * values are handed over, and while it attends. */
+typedef struct own_bytes {
+  double handing_over, attending;
+} own_bytes;
+
+static own_bytes own_bytes_of(const run *r)
+{
+  const precis_problem *p = &r->input.problem;
+  double keys = (double)precis_share_rows(r->input.keys, r->cli->world.ranks, 0),
+         queries = (double)precis_share_rows(r->input.queries, r->cli->world.ranks, 0);
+  return (own_bytes){4 * keys * (p->kv_heads * (double)(p->dim + p->value_dim) + r->input.has_bias),
+                     4 * queries * p->heads *
+                         (p->dim + p->value_dim + (precis_outputs_want_lse(&r->outputs) != 0))};
+}
+
+static int64_t limit_for_library(const run *r)
+{
+  int64_t limit = r->cli->settings.memory_limit;
+  return limit > 0 ? limit - (int64_t)own_bytes_of(r).attending : 0;
+}
+
+/* The limit must leave room for what no plan can do without. */
+static int check_limit(run *r)
+{
+  double limit = (double)r->cli->settings.memory_limit, handing = 2 * own_bytes_of(r).handing_over,
+         attending = own_bytes_of(r).attending + own_bytes_of(r).handing_over,
+         least = handing > attending ? handing : attending;
+  if (limit == 0 || least < limit)
+    return PRECIS_SUCCESS;
+  return precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                            "--memory-limit is %.0f bytes a rank, but its rows alone take %.0f: "
+                            "%.0f bytes are missing",
+                            limit, least, least - limit);
+}
+
+/* The library knows what is left of the limit only. */
+static void explain_limit(run *r)
+{
+  precis_message why = r->cli->why;
+  precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                     "%.300s (of --memory-limit %" PRId64 ", queries and results take %.0f)",
+                     why.text, r->cli->settings.memory_limit, own_bytes_of(r).attending);
+}
+
 static int create(run *r)
 {
   const precis_settings *s = &r->cli->settings;
@@ -75,6 +121,8 @@ static int create(run *r)
                             .degree = (int)s->degree,
                             .threads = (int)s->threads,
                             .fast_memory_bytes = s->fast_memory,
+                            .machine = s->machine,
+                            .memory_limit_bytes = limit_for_library(r),
                             .message = keep_message,
                             .progress = show_progress,
                             .context = r};
@@ -148,6 +196,8 @@ static int attend(run *r)
   else
     status = precis_attend(r->attention, r->rows, r->q, r->out, r->lse, &r->report.attend);
   precis_progress_end(&r->progress);
+  if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
+    explain_limit(r);
   int destroyed = destroy(r);
   return status != PRECIS_SUCCESS ? status : destroyed;
 }
@@ -268,7 +318,9 @@ static int print_report(run *r)
 
 static int compute(run *r)
 {
-  int status = create(r);
+  int status = check_limit(r);
+  if (status == PRECIS_SUCCESS)
+    status = create(r);
   if (status == PRECIS_SUCCESS)
     status = append(r);
   if (status == PRECIS_SUCCESS)

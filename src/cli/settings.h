@@ -20,7 +20,8 @@ typedef enum precis_verb {
   PRECIS_VERB_RUN = 8,
   PRECIS_VERB_CHECK = 16,
   PRECIS_VERB_TOPO = 32,
-  PRECIS_VERB_BENCH = 64
+  PRECIS_VERB_BENCH = 64,
+  PRECIS_VERB_PLAN = 128
 } precis_verb;
 
 enum { PRECIS_OPERANDS = 2 };
@@ -43,7 +44,9 @@ typedef struct precis_settings {
   int move;               /* precis_move */
   int64_t degree;
   int64_t verify, rows; /* rows to sample */
-  int64_t threads, fast_memory;
+  int64_t threads, fast_memory, memory_limit;
+  const char *machine;
+  int calibrate;
   double timeout; /* seconds, 0: none */
 
   int64_t tokens, queries, heads, kv_heads, dim, value_dim;
@@ -53,6 +56,10 @@ typedef struct precis_settings {
   double decay, key_decay;
 
   int64_t repeats;
+
+  int64_t ranks, ranks_per_node;
+  double bound; /* 0: not given */
+  int sweep;
 } precis_settings;
 
 /* Errors: ARGUMENT, with the option and its value in words. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/cli/calibrate.h"
 #include "src/cli/json.h"
 #include "src/memory.h"
 
@@ -140,36 +141,50 @@ static void append_warning(void *context, const char *text)
 }
 
 /* NULL if memory is short. */
-static json_t *object_of(const precis_topo_rank *all, int ranks, int nodes)
+static json_t *object_of(const precis_topo_rank *all, int ranks, int nodes,
+                         const precis_calibration *measured)
 {
   json_t *list = json_array(), *words = json_array();
   for (int r = 0; r < ranks; r++)
     json_array_append_new(list, rank_object(&all[r], r));
   precis_topo_warn(all, ranks, append_warning, words);
-  return json_pack("{s:s, s:i, s:i, s:o, s:o}", "precis", precis_version(), "ranks", ranks, "nodes",
-                   nodes, "machines", list, "warnings", words);
+  json_t *object = json_pack("{s:s, s:i, s:i, s:o, s:o}", "precis", precis_version(), "ranks",
+                             ranks, "nodes", nodes, "machines", list, "warnings", words);
+  if (object != NULL && measured->ranks_per_node > 0)
+    json_object_set_new(object, "rates", precis_rates_object(&measured->rates));
+  return object;
 }
 
 /* On rank 0. */
-static int print(precis_cli *cli, const precis_topo_rank *all)
+static int print(precis_cli *cli, const precis_topo_rank *all, const precis_calibration *measured)
 {
   int ranks = cli->world.ranks, nodes = cli->world.nodes;
   precis_draft json = {0};
   int status = precis_json_open(cli, &json);
   if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
-    status = precis_json_save(cli, object_of(all, ranks, nodes), &json);
+    status = precis_json_save(cli, object_of(all, ranks, nodes, measured), &json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
     status = print_text(all, ranks, nodes);
+  if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli) && measured->ranks_per_node > 0)
+    precis_calibration_print(measured, cli->settings.out);
   return status;
 }
 
 int precis_command_topo(precis_cli *cli)
 {
-  precis_topo_rank *all;
+  precis_topo_rank *all = NULL;
+  precis_calibration measured = {.ranks_per_node = 0};
+  int status = precis_calibrate_check(cli);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (cli->settings.threads > 0)
+    omp_set_num_threads((int)cli->settings.threads);
   precis_cli_phase(cli, "looking at the machine");
-  int status = precis_topo_gather(cli, &all);
+  status = precis_topo_gather(cli, &all);
+  if (status == PRECIS_SUCCESS && cli->settings.calibrate)
+    status = precis_calibrate_command(cli, &measured);
   if (status == PRECIS_SUCCESS && cli->world.rank == 0)
-    status = print(cli, all);
+    status = print(cli, all, &measured);
   free(all);
   return precis_cli_agree(cli, status);
 }

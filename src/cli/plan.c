@@ -1,0 +1,141 @@
+/* plan.c - precis plan: a plan without data */
+#include "src/cli/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/cli/input.h"
+#include "src/cli/json.h"
+#include "src/machine_file.h"
+#include "src/problem.h"
+
+static int missing(precis_cli *cli, const char *option)
+{
+  return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s is missing", option);
+}
+
+/* Shapes from options as those of gen, or from the heads of files. */
+static int take_options(precis_cli *cli, precis_paper *paper)
+{
+  const precis_settings *s = &cli->settings;
+  if (s->tokens == 0)
+    return missing(cli, "--tokens (or --input)");
+  if (s->heads == 0)
+    return missing(cli, "--heads");
+  if (s->dim == 0)
+    return missing(cli, "--dim");
+  paper->keys = s->tokens;
+  paper->queries = s->queries > 0 ? s->queries : s->tokens;
+  paper->problem = (precis_problem){.heads = (int)s->heads,
+                                    .kv_heads = (int)s->kv_heads,
+                                    .dim = (int)s->dim,
+                                    .value_dim = (int)s->value_dim,
+                                    .causal = s->causal};
+  return precis_problem_settle(&paper->problem, &cli->why);
+}
+
+static int take_files(precis_cli *cli, precis_paper *paper)
+{
+  const precis_settings *s = &cli->settings;
+  precis_input input = {0};
+  const char *shape = s->tokens      ? "--tokens"
+                      : s->queries   ? "--queries"
+                      : s->heads     ? "--heads"
+                      : s->kv_heads  ? "--kv-heads"
+                      : s->dim       ? "--dim"
+                      : s->value_dim ? "--value-dim"
+                                     : NULL;
+  if (shape != NULL)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "%s and an input file exclude each other: the file has its shape",
+                              shape);
+  int status = precis_input_open(cli, &input);
+  if (status == PRECIS_SUCCESS) {
+    paper->problem = input.problem;
+    paper->queries = input.queries;
+    paper->keys = input.keys;
+  }
+  precis_input_close(&input);
+  return status;
+}
+
+static int take_machine(precis_cli *cli, precis_paper *paper)
+{
+  const precis_settings *s = &cli->settings;
+  precis_rates rates = precis_rates_nominal(1);
+  int status =
+      s->machine ? precis_machine_file_read(s->machine, &rates, &cli->why) : PRECIS_SUCCESS;
+  status = precis_cli_agree(cli, status);
+  paper->rates = s->threads > 0 ? precis_rates_with_threads(&rates, (int)s->threads) : rates;
+  return status;
+}
+
+static int take(precis_cli *cli, precis_paper *paper)
+{
+  const precis_settings *s = &cli->settings;
+  int files = s->input || s->q || s->k || s->v;
+  if (s->ranks == 0 && !s->sweep)
+    return missing(cli, "--ranks");
+  *paper = (precis_paper){.ranks = s->ranks > 0 ? (int)s->ranks : 64,
+                          .ranks_per_node = s->ranks_per_node > 0 ? (int)s->ranks_per_node : 1,
+                          .spread = s->spread,
+                          .bound = s->bound,
+                          .unit = s->kind == 1,
+                          .tol = fmax(s->tol, 0),
+                          .degree = (int)s->degree,
+                          .memory_limit = s->memory_limit};
+  if (s->sweep)
+    return take_machine(cli, paper);
+  int status = files ? take_files(cli, paper) : take_options(cli, paper);
+  if (status == PRECIS_SUCCESS && paper->tol > 0 && !(paper->spread > 0))
+    status = precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--spread is 0, must not be");
+  if (status == PRECIS_SUCCESS)
+    status = precis_paper_check(paper, &cli->why);
+  return status == PRECIS_SUCCESS ? take_machine(cli, paper) : status;
+}
+
+static int make(precis_cli *cli, precis_plan_answer *a)
+{
+  const precis_paper *paper = &a->paper;
+  int status = precis_paper_fit_all(paper, &a->fits);
+  if (status == PRECIS_SUCCESS)
+    status = precis_paper_make(paper, &a->fits, &a->plan, &cli->why);
+  if (status == PRECIS_SUCCESS && paper->tol > 0)
+    status = precis_paper_cross_keys(paper, &a->fits, &a->keys);
+  if (status == PRECIS_SUCCESS && paper->tol > 0)
+    status = precis_paper_cross_ranks(paper, &a->fits, &a->ranks);
+  return status;
+}
+
+/* On rank 0. */
+static int answer(precis_cli *cli, const precis_paper *paper)
+{
+  precis_plan_answer a = {.paper = *paper, .machine = cli->settings.machine};
+  precis_draft json = {0};
+  int status = precis_json_open(cli, &json);
+  if (status == PRECIS_SUCCESS && cli->settings.sweep)
+    return precis_plan_sweep(cli, paper, &json);
+  if (status == PRECIS_SUCCESS)
+    status = make(cli, &a);
+  if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
+    status = precis_json_save(cli, precis_plan_object(&a), &json);
+  if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
+    precis_plan_print(&a, stdout);
+  precis_draft_discard(&json);
+  return status;
+}
+
+int precis_command_plan(precis_cli *cli)
+{
+  precis_paper paper;
+  precis_cli_phase(cli, "planning");
+  int status = take(cli, &paper);
+  if (status == PRECIS_SUCCESS && cli->world.rank == 0)
+    status = answer(cli, &paper);
+  return precis_cli_agree(cli, status);
+}
+
+const precis_candidate *precis_plan_summary(const precis_plan_answer *a)
+{
+  return a->plan.fit < 0 ? NULL : &a->fits.fit[a->plan.fit].candidate;
+}

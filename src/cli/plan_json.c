@@ -1,0 +1,97 @@
+/* plan_json.c - a plan on paper, for programs: keys as in the report of a run, where they apply */
+#include <math.h>
+
+#include "src/cli/json.h"
+#include "src/cli/plan.h"
+
+json_t *precis_forecast_object(const precis_forecast *f)
+{
+  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "seconds", precis_json_number(f->seconds),
+                   "network_bytes", precis_json_integer(f->network_bytes), "node_bytes",
+                   precis_json_integer(f->node_bytes), "fast_memory_words",
+                   precis_json_number(f->fast_memory_words), "peak_bytes",
+                   precis_json_integer(f->peak_bytes));
+}
+
+static json_t *prediction_object(const precis_prediction *p)
+{
+  precis_forecast f = {p->seconds, p->bytes.network, p->bytes.node, p->fast_memory_words,
+                       p->peak_bytes};
+  json_t *object = precis_forecast_object(&f);
+  if (object != NULL)
+    json_object_set_new(
+        object, "parts",
+        json_pack("{s:o, s:o, s:o, s:o, s:o}", "survey", precis_json_number(p->survey), "plan",
+                  precis_json_number(p->plan), "compute", precis_json_number(p->compute), "passes",
+                  precis_json_number(p->passes), "wait", precis_json_number(p->wire)));
+  return object;
+}
+
+static json_t *move_object(const precis_plan_answer *a, precis_move move)
+{
+  json_t *object =
+      json_pack("{s:s, s:i}", "move", precis_move_name(move), "heads", a->paper.problem.heads);
+  const precis_candidate *c = precis_plan_summary(a);
+  if (object == NULL || move != PRECIS_MOVE_SUMMARIES || c == NULL)
+    return object;
+  json_object_set_new(object, "degree", json_integer(c->degree));
+  json_object_set_new(object, "envelope_degree", json_integer(c->envelope_degree));
+  json_object_set_new(object, "features", precis_json_integer(c->features));
+  json_object_set_new(object, "count_features", precis_json_integer(c->count_features));
+  json_object_set_new(object, "bound_b", precis_json_number(a->plan.bound));
+  json_object_set_new(object, "repaired_share", precis_json_number(a->plan.failing));
+  return object;
+}
+
+static json_t *plan_object(const precis_plan_answer *a)
+{
+  json_t *others = json_array();
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
+    const precis_prediction *p = &a->plan.predicted[move];
+    if (move == a->plan.move || !(p->seconds > 0))
+      continue;
+    json_t *other = move_object(a, move), *predicted = prediction_object(p);
+    json_object_update(other, predicted);
+    json_decref(predicted);
+    json_array_append_new(others, other);
+  }
+  return json_pack("{s:[o], s:s, s:o, s:o, s:o}", "moves", move_object(a, a->plan.move), "why",
+                   a->plan.why, "alternatives", others, "predicted",
+                   prediction_object(&a->plan.predicted[a->plan.move]), "tile_rows",
+                   precis_json_integer(a->plan.tile_rows));
+}
+
+static json_t *limit(int64_t value)
+{
+  return value > 0 ? precis_json_integer(value) : json_null();
+}
+
+static json_t *crossing_object(const precis_paper_crossing *c)
+{
+  return json_pack("{s:o, s:o}", "summaries_from", limit(c->from), "summaries_until",
+                   limit(c->until));
+}
+
+json_t *precis_plan_object(const precis_plan_answer *a)
+{
+  const precis_paper *p = &a->paper;
+  const precis_problem *problem = &p->problem;
+  json_t *all = json_pack(
+      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}, s:{s:i, s:i, s:i, s:o}, s:o}",
+      "precis", precis_version(), "problem", "queries", precis_json_integer(p->queries), "keys",
+      precis_json_integer(p->keys), "heads", problem->heads, "kv_heads", problem->kv_heads, "dim",
+      problem->dim, "value_dim", problem->value_dim, "causal", problem->causal, "scale",
+      precis_json_number(problem->scale), "tol", precis_json_number(p->tol), "guarantee", "bound",
+      "machine", "ranks", p->ranks, "nodes", (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node,
+      "threads", (int)p->rates.threads, "fast_memory_bytes",
+      precis_json_integer((int64_t)p->rates.fast_memory), "plan", plan_object(a));
+  if (all == NULL || !(p->tol > 0))
+    return all;
+  json_object_set_new(all, "assumed",
+                      json_pack("{s:o, s:o}", "spread", precis_json_number(p->spread), "bound_b",
+                                precis_json_number(a->plan.bound)));
+  json_object_set_new(all, "crossings",
+                      json_pack("{s:o, s:o}", "keys", crossing_object(&a->keys), "ranks",
+                                crossing_object(&a->ranks)));
+  return all;
+}

@@ -1,0 +1,256 @@
+#include "src/footprint.h"
+
+#include <math.h>
+
+#include "src/apply.h"
+#include "src/cost.h"
+#include "src/jobs.h"
+#include "src/parcel.h"
+#include "src/partial.h"
+#include "src/summarise.h"
+
+static const double WORD = sizeof(float), LONG = sizeof(double);
+
+/* Of a message in flight in mpi/world.h: requests in pieces, and their number. */
+static const double TRANSFER = 64 * sizeof(void *) + 8;
+
+/* Bytes as doubles: shapes on paper may be larger than any memory. */
+static int64_t whole(double bytes)
+{
+  return bytes < 0x1p62 ? (int64_t)bytes : (int64_t)1 << 62;
+}
+
+static double key_row(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  return WORD * (p->kv_heads * (double)(p->dim + p->value_dim) + (s->with_bias != 0)) + LONG;
+}
+
+static double keys_of(const precis_scene *s)
+{
+  return (double)precis_scene_keys(s);
+}
+
+static double rows_of(const precis_scene *s)
+{
+  return (double)precis_scene_queries(s);
+}
+
+static double held(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  double sums = (double)p->kv_heads * (p->dim + p->value_dim) + 1,
+         extremes = (double)p->kv_heads * (1 + 2. * p->value_dim) + 1;
+  precis_engine engine = {.threads = (int)s->rates.threads};
+  engine.shape = precis_tile_plan(p->dim, p->value_dim, s->thread_memory);
+  return keys_of(s) * key_row(s) +
+         LONG * (2 * sums + extremes + (sums > extremes ? sums : extremes)) +
+         WORD * (double)precis_engine_scratch(&engine);
+}
+
+int64_t precis_footprint_held(const precis_scene *scene)
+{
+  return whole(held(scene));
+}
+
+/* A call's own results, and a few numbers for each rank. */
+static double call(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  return WORD * rows_of(s) * p->heads * (p->value_dim + 1) + 48. * (s->ranks + 1);
+}
+
+static double parcel(const precis_scene *s, int heads)
+{
+  const precis_problem *p = s->problem;
+  precis_parcel_kind kind = {.heads = heads,
+                             .dim = p->dim,
+                             .value_dim = p->value_dim,
+                             .with_bias = s->with_bias,
+                             .with_positions = p->causal};
+  int64_t keys = precis_scene_keys(s);
+  return (double)precis_parcel_bytes(&kind, keys < s->tile_rows ? keys : s->tile_rows);
+}
+
+static double partials(const precis_scene *s, double rows)
+{
+  return LONG * rows * (s->problem->value_dim + 2);
+}
+
+static double dealt_queries(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  return rows_of(s) * (WORD * p->heads * (p->dim + p->value_dim + 1.) + 2 * LONG);
+}
+
+/* The buffers of the largest message each way when rows are dealt out and results come back: a
+ * share falls into two blocks for each pair of rounds, see precis_plan_pairs_of_rounds(). */
+static double exchanged(const precis_scene *s, double row_bytes, double rows)
+{
+  double pairs = (double)(s->keys / s->ranks / s->tile_rows + 1);
+  pairs = s->queries != s->keys && pairs < 8 ? 8 : pairs;
+  double part = fmax(1. / s->ranks, 1 / (2 * pairs));
+  /* Where an odd number of ranks turns round, both blocks of a share go to one rank. */
+  return (s->ranks % 2 ? 3 : 2) * part * rows * row_bytes;
+}
+
+static double tiles(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  double row = fmax((double)precis_cost_query_row(p), (double)precis_cost_output_row(p));
+  return (s->ranks > 1 ? 2 : 1) * parcel(s, p->kv_heads) + partials(s, rows_of(s) * p->heads) +
+         LONG * rows_of(s) + (double)p->heads * sizeof(precis_job) +
+         (s->deal_queries ? dealt_queries(s) + exchanged(s, row, rows_of(s)) : 0) +
+         (s->deal_keys ? keys_of(s) * key_row(s) : 0);
+}
+
+static double heads(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  double rows = (double)s->piece_rows, message = rows_of(s) * s->pieces;
+  int width = p->dim > p->value_dim + 1 ? p->dim : p->value_dim + 1;
+  message = message < rows ? message : rows;
+  return WORD * rows * p->dim + (p->causal ? LONG * (double)s->queries : 0) + partials(s, rows) +
+         2 * parcel(s, s->needed_heads[0]) + (s->ranks > 1 ? parcel(s, s->needed_heads[1]) : 0) +
+         2 * WORD * message * width + s->pieces * (double)sizeof(precis_job);
+}
+
+int64_t precis_footprint_batch_rows(const precis_problem *p, int64_t share)
+{
+  enum { BATCH_MOST = 4096 };
+  int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64;
+  rows = rows < BATCH_MOST ? rows : BATCH_MOST;
+  return rows < share ? rows : share;
+}
+
+static double queries(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  double batch = (double)precis_footprint_batch_rows(p, precis_scene_queries(s)),
+         rows = batch * p->heads;
+  return WORD * rows * (p->dim + 2. * (p->value_dim + 2)) + LONG * batch + partials(s, rows) +
+         parcel(s, p->kv_heads) + (double)p->heads * sizeof(precis_job) +
+         (s->deal_keys_for_queries ? keys_of(s) * key_row(s) + exchanged(s, key_row(s), keys_of(s))
+                                   : 0);
+}
+
+int64_t precis_footprint_exact(const precis_scene *s, precis_move move)
+{
+  double bytes = move == PRECIS_MOVE_TILES     ? tiles(s)
+                 : move == PRECIS_MOVE_HEADS   ? heads(s)
+                 : move == PRECIS_MOVE_QUERIES ? queries(s)
+                                               : 0;
+  return whole(held(s) + call(s) + bytes);
+}
+
+typedef struct shapes {
+  precis_summarise_shape summarise, summarise_counts;
+  precis_apply_shape apply, apply_counts;
+  double scratch; /* bytes of a thread */
+} shapes;
+
+static int64_t larger(int64_t a, int64_t b)
+{
+  return a > b ? a : b;
+}
+
+/* Tiles as mpi/summary_work.c makes them. Sizes that no kernel takes leave zeros. */
+static shapes shapes_of(const precis_scene *s, const precis_summary_size *size)
+{
+  const precis_problem *p = s->problem;
+  precis_feature_set set =
+      size->set ? *size->set : precis_feature_set_full(p->dim, size->degree, size->envelope_degree);
+  int64_t fast = s->thread_memory;
+  shapes made = {0};
+  if (precis_summarise_plan(&set, p->value_dim, fast, &made.summarise) ||
+      precis_summarise_plan(&set, 0, fast, &made.summarise_counts) ||
+      precis_apply_plan(&set, p->value_dim, fast, &made.apply) ||
+      precis_apply_plan(&set, 0, fast, &made.apply_counts))
+    return (shapes){0};
+  if (made.summarise.tile_features < made.apply.tile_features)
+    made.apply.tile_features = made.summarise.tile_features;
+  if (made.summarise_counts.tile_features < made.apply_counts.tile_features)
+    made.apply_counts.tile_features = made.summarise_counts.tile_features;
+  int64_t scratch =
+      larger(larger(precis_summarise_scratch(&made.summarise),
+                    precis_summarise_scratch(&made.summarise_counts)),
+             larger(precis_apply_scratch(&made.apply), precis_apply_scratch(&made.apply_counts)));
+  made.scratch = (double)((scratch + 63) / 64 * 64);
+  return made;
+}
+
+static double tile_numbers(const precis_scene *s, const precis_summary_size *size, const shapes *k)
+{
+  int64_t values = k->apply.tile_features, counts = k->apply_counts.tile_features;
+  values = values < size->features ? values : size->features;
+  counts = counts < size->count_features ? counts : size->count_features;
+  return (double)larger(values * (s->problem->value_dim + 1), counts);
+}
+
+double precis_footprint_tile_numbers(const precis_scene *s, const precis_summary_size *size)
+{
+  shapes k = shapes_of(s, size);
+  return tile_numbers(s, size, &k);
+}
+
+double precis_footprint_summary_words(const precis_scene *s, const precis_summary_size *size)
+{
+  shapes k = shapes_of(s, size);
+  const precis_problem *p = s->problem;
+  int64_t keys = precis_scene_keys(s), rows = precis_scene_queries(s) * (p->heads / p->kv_heads);
+  if (k.scratch == 0)
+    return 0;
+  double head = precis_summarise_words(&k.summarise, keys, size->features) +
+                precis_apply_tile_words(&k.apply, rows, size->features);
+  if (size->count_features > 0)
+    head += precis_summarise_words(&k.summarise_counts, keys, size->count_features) +
+            precis_apply_tile_words(&k.apply_counts, rows, size->count_features);
+  return head * p->kv_heads * s->ranks;
+}
+
+/* Where it takes no more than the keys, or 64 MiB, a summary is kept for later calls. */
+static double kept(const precis_scene *s, const precis_summary_size *size)
+{
+  const precis_problem *p = s->problem;
+  double numbers = (double)size->features * (p->value_dim + 1) + (double)size->count_features,
+         bytes = p->kv_heads * numbers * (LONG + WORD);
+  double keys = (double)s->keys / s->ranks * p->kv_heads * (p->dim + p->value_dim) * WORD;
+  return s->prefixes || (bytes > keys && bytes > 0x1p26) ? 0 : bytes;
+}
+
+/* Three reductions under way, or the buffers of the chain and the exact parts of blocks. */
+static double under_way(const precis_scene *s, double numbers, double rows)
+{
+  const precis_problem *p = s->problem;
+  if (!s->prefixes)
+    return 3 * (WORD * numbers * (2 - 1. / s->ranks) + 2 * TRANSFER * s->ranks);
+  precis_scene blocks = *s;
+  blocks.tile_rows = 32 * PRECIS_KEY_BLOCK;
+  return WORD * rows * (p->value_dim + 2) + 3 * WORD * numbers + LONG * rows_of(s) +
+         partials(s, rows_of(s) * p->heads) + 32. * p->heads * sizeof(precis_job) +
+         parcel(&blocks, p->kv_heads);
+}
+
+/* Without one that is kept. */
+static double summaries(const precis_scene *s, const precis_summary_size *size)
+{
+  const precis_problem *p = s->problem;
+  shapes k = shapes_of(s, size);
+  double numbers = tile_numbers(s, size, &k), rows = rows_of(s) * (p->heads / p->kv_heads);
+  double work = 2 * LONG * numbers + k.scratch * s->rates.threads +
+                keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
+                rows * (WORD * (p->dim + p->value_dim + 2) + LONG) + 16 * rows_of(s) * p->heads;
+  return held(s) + call(s) + work + under_way(s, numbers, rows);
+}
+
+int precis_footprint_keeps(const precis_scene *s, const precis_summary_size *size)
+{
+  double bytes = kept(s, size);
+  return bytes > 0 &&
+         (s->memory_limit == 0 || summaries(s, size) + bytes <= (double)s->memory_limit);
+}
+
+int64_t precis_footprint_summaries(const precis_scene *s, const precis_summary_size *size)
+{
+  return whole(summaries(s, size) + (precis_footprint_keeps(s, size) ? kept(s, size) : 0));
+}

@@ -1,0 +1,29 @@
+/* footprint.h - the memory and the fast-memory traffic of a move, foretold from shapes
+ *
+ * Bytes that the library holds on the rank with the largest share at the worst moment of a call:
+ * keys and values, and what the call allocates. The caller's own arrays and what MPI holds are not
+ * among them. */
+#ifndef PRECIS_SRC_FOOTPRINT_H
+#define PRECIS_SRC_FOOTPRINT_H
+
+#include "src/model.h"
+
+int64_t precis_footprint_exact(const precis_scene *scene, precis_move move);
+int64_t precis_footprint_summaries(const precis_scene *scene, const precis_summary_size *size);
+
+/* Whether a summary is kept for later calls: where it takes no more memory than the keys
+ * themselves, or little, and the limit allows it. */
+int precis_footprint_keeps(const precis_scene *scene, const precis_summary_size *size);
+
+/* What is held between calls: keys, values, survey. */
+int64_t precis_footprint_held(const precis_scene *scene);
+
+/* Numbers in a tile of a summary, and words through fast memory of all ranks (design: formulas of
+ * summarise.h and apply.h). */
+double precis_footprint_tile_numbers(const precis_scene *scene, const precis_summary_size *size);
+double precis_footprint_summary_words(const precis_scene *scene, const precis_summary_size *size);
+
+/* Queries that the queries move sends at a time, of the largest share. */
+int64_t precis_footprint_batch_rows(const precis_problem *problem, int64_t share);
+
+#endif

@@ -1,0 +1,74 @@
+#include "src/limit.h"
+
+#include <inttypes.h>
+
+#include "src/cost.h"
+
+/* Parcels are not made smaller than this: a block of the kernels. */
+enum { TILE_ROWS_LEAST = 64 };
+
+/* Parcels of about 16 MB: large enough to compute on, small beside the data. */
+int64_t precis_limit_tile_rows(const precis_problem *problem, int64_t wish)
+{
+  int64_t row = precis_cost_key_row(problem, 0), rows = ((int64_t)1 << 24) / row;
+  if (wish > 0)
+    return wish;
+  return rows < 512 ? 512 : rows > 8192 ? 8192 : rows;
+}
+
+static int keeps(const precis_scene *s, const precis_prediction *p)
+{
+  return s->memory_limit == 0 || p->peak_bytes <= s->memory_limit;
+}
+
+/* With the largest tiles that keep the limit, or the smallest there are. */
+static precis_prediction predict(const precis_scene *s, precis_move move, const precis_wire *wire,
+                                 int64_t *tile_rows)
+{
+  precis_scene smaller = *s;
+  precis_prediction made = precis_model_exact(&smaller, move, wire);
+  while (!keeps(s, &made) && smaller.tile_rows > TILE_ROWS_LEAST) {
+    int64_t half = smaller.tile_rows / 2;
+    smaller.tile_rows = half > TILE_ROWS_LEAST ? half : TILE_ROWS_LEAST;
+    made = precis_model_exact(&smaller, move, wire);
+  }
+  *tile_rows = smaller.tile_rows;
+  return made;
+}
+
+precis_move precis_limit_choose(precis_scene *s, precis_move wish,
+                                const precis_wire wire[PRECIS_MOVES],
+                                precis_prediction predicted[PRECIS_MOVES])
+{
+  precis_prediction within[PRECIS_MOVES] = {{0}};
+  int64_t tile_rows[PRECIS_MOVES];
+  precis_move best = PRECIS_MOVE_TILES;
+  int found = 0;
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
+    within[move] = predicted[move] = predict(s, move, &wire[move], &tile_rows[move]);
+    best = predicted[move].peak_bytes < predicted[best].peak_bytes ? move : best;
+    found += keeps(s, &predicted[move]);
+    if (!keeps(s, &predicted[move]))
+      within[move].seconds = 1e300;
+  }
+  if (wish != PRECIS_MOVE_AUTO)
+    best = wish;
+  else if (s->ranks == 1 && keeps(s, &predicted[PRECIS_MOVE_TILES]))
+    best = PRECIS_MOVE_TILES; /* nothing travels: they differ in what the model leaves out */
+  else if (found > 0)
+    best = precis_model_choose(within);
+  s->tile_rows = tile_rows[best];
+  return best;
+}
+
+int precis_limit_check(const precis_scene *s, precis_move move, const precis_prediction *p,
+                       precis_message *why)
+{
+  if (keeps(s, p))
+    return PRECIS_SUCCESS;
+  return precis_message_set(
+      why, PRECIS_ERR_MEMORY,
+      "the memory limit is %" PRId64 " bytes a rank, but %s takes %" PRId64
+      " and no other move that is allowed keeps it: %" PRId64 " bytes are missing",
+      s->memory_limit, precis_move_name(move), p->peak_bytes, p->peak_bytes - s->memory_limit);
+}

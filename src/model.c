@@ -1,0 +1,325 @@
+#include "src/model.h"
+
+#include <math.h>
+
+#include "src/footprint.h"
+#include "src/partial.h"
+#include "src/tile.h"
+
+/* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */
+enum { COLLECTIVES = 14 };
+
+static int64_t share(const precis_scene *s, int64_t rows)
+{
+  return rows / s->ranks + (rows % s->ranks > 0);
+}
+
+int64_t precis_scene_keys(const precis_scene *s)
+{
+  return s->most_keys > 0 ? s->most_keys : share(s, s->keys);
+}
+
+int64_t precis_scene_queries(const precis_scene *s)
+{
+  return s->most_queries > 0 ? s->most_queries : share(s, s->queries);
+}
+
+/* What the prediction of an exact move is made from. */
+typedef struct sketch {
+  const precis_scene *scene;
+  const precis_problem *p;
+  const precis_rates *r;
+  double keys, rows;  /* of the largest share */
+  double key_numbers; /* in a key and its value, all heads */
+  double parcels;     /* of a share */
+  precis_tile_shape shape;
+} sketch;
+
+static sketch sketch_of(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  sketch k = {.scene = s, .p = p, .r = &s->rates};
+  k.keys = (double)precis_scene_keys(s);
+  k.rows = (double)precis_scene_queries(s);
+  k.key_numbers = (double)p->kv_heads * (p->dim + p->value_dim);
+  k.parcels = ceil(k.keys / (double)s->tile_rows);
+  k.shape = precis_tile_plan(p->dim, p->value_dim, s->thread_memory);
+  return k;
+}
+
+static double doublings(double n)
+{
+  return n > 1 ? ceil(log2(n)) : 0;
+}
+
+static double latency(const precis_scene *s)
+{
+  return s->nodes > 1 ? s->rates.network_latency : s->rates.node_latency;
+}
+
+/* The survey of new keys and of the queries, and the small collective calls. */
+static double survey_seconds(const sketch *k)
+{
+  const precis_scene *s = k->scene;
+  double numbers =
+      (double)share(s, s->new_keys) * k->key_numbers + k->rows * k->p->heads * k->p->dim / 2;
+  return numbers / k->r->survey_numbers + k->r->call_time +
+         COLLECTIVES * 2 * doublings(s->ranks) * latency(s);
+}
+
+/* Seconds on the network for bytes that all ranks send at once, evenly; or, if one link of each
+ * node carries all that the node sends, through that. */
+static double network_seconds(const precis_scene *s, double bytes, int one_link)
+{
+  double node = bytes / s->nodes;
+  double rate = fmin(s->rates.network_bandwidth,
+                     s->rates.network_stream * (one_link ? 1 : (double)s->ranks / s->nodes));
+  return s->nodes > 1 ? node / rate : 0;
+}
+
+static double node_seconds(const precis_scene *s, double bytes)
+{
+  return bytes / s->ranks / s->rates.node_bandwidth;
+}
+
+/* Pairs, and keys and values that pass by blocks of `rows` queries of `heads` heads. */
+static double tile_seconds(const sketch *k, double pairs, double rows, double heads, double keys)
+{
+  double each = 2. * (k->p->dim + k->p->value_dim) / k->r->tile_flops + 1 / k->r->tile_exponentials;
+  double passing = ceil(rows / k->shape.query_block) * heads * keys;
+  return pairs * each + passing * (k->p->dim + k->p->value_dim) / k->r->tile_stream;
+}
+
+/* Rows of one head that load their queries and merge their sums so many times, then finish. */
+static double row_seconds(const sketch *k, double rows, double merges)
+{
+  return rows * (merges * (k->p->value_dim + k->p->dim / 2.) / k->r->merge_numbers +
+                 (k->p->dim + k->p->value_dim) / k->r->finish_numbers);
+}
+
+/* A share of the pairs is seen; blocks that are not visible are skipped. */
+static double seen(const precis_scene *s)
+{
+  double all = (double)s->queries * (double)s->keys * s->problem->heads;
+  return all > 0 ? s->pairs / all : 0;
+}
+
+/* Results are copied to the caller at the end; dealt rows are copied on either side. */
+static double copy_seconds(const sketch *k)
+{
+  return 8 * k->rows * k->p->heads * (k->p->value_dim + 1) / k->r->memory_bandwidth;
+}
+
+static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *made)
+{
+  const precis_scene *s = k->scene;
+  double steps = k->parcels * s->ranks, rows = k->rows * k->p->heads;
+  made->compute =
+      tile_seconds(k, s->pairs / s->ranks, k->rows, k->p->heads, (double)s->keys * seen(s));
+  made->passes = k->keys * k->key_numbers / k->r->pack_numbers +
+                 row_seconds(k, rows, steps * seen(s)) + steps * k->r->step_time;
+  double network = network_seconds(s, (double)bytes->network, 1);
+  made->wire = node_seconds(s, (double)bytes->node) + steps * latency(s) +
+               fmax(0, network - made->compute * (s->ranks - 1) / s->ranks);
+  made->fast_memory_words =
+      s->ranks * k->p->heads * seen(s) * precis_tile_words(&k->shape, (int64_t)k->rows, s->keys);
+}
+
+static void heads(const sketch *k, const precis_wire *bytes, precis_prediction *made)
+{
+  const precis_scene *s = k->scene;
+  const precis_problem *p = k->p;
+  double steps = k->parcels * s->ranks, rows = k->rows * p->heads;
+  double pieces = fmax(1, ceil((double)p->heads / s->ranks));
+  double piece_rows = fmin((double)s->queries, rows / pieces);
+  /* Keys are packed once for every rank that needs them: all its heads' or those it shares. */
+  double needed = fmin(p->kv_heads, ceil(pieces * p->kv_heads / p->heads)) * s->ranks;
+  made->compute =
+      tile_seconds(k, s->pairs / s->ranks, piece_rows, pieces, (double)s->keys * seen(s));
+  made->passes = needed * k->keys * (p->dim + p->value_dim) / k->r->pack_numbers +
+                 row_seconds(k, rows, steps * seen(s)) + steps * k->r->step_time +
+                 16 * rows * (p->dim + p->value_dim) / k->r->memory_bandwidth;
+  /* Queries and results are waited for, keys and values travel beside the computation. */
+  double moved = (double)(s->ranks - 1) * rows * 4 * (p->dim + p->value_dim + 1);
+  double all = fmax(1, (double)precis_wire_sum(bytes)), share = fmin(1, moved / all);
+  double network = network_seconds(s, (double)bytes->network, 0);
+  made->wire = node_seconds(s, (double)bytes->node) + (steps + 2. * s->ranks) * latency(s) +
+               network * share + fmax(0, network * (1 - share) - made->compute);
+  made->fast_memory_words =
+      s->ranks * pieces * seen(s) * precis_tile_words(&k->shape, (int64_t)piece_rows, s->keys);
+}
+
+static void queries(const sketch *k, const precis_wire *bytes, precis_prediction *made)
+{
+  const precis_scene *s = k->scene;
+  const precis_problem *p = k->p;
+  double batch = fmax(1, (double)precis_footprint_batch_rows(p, (int64_t)k->rows));
+  double batches = ceil(k->rows / batch) * fmin(s->ranks, (double)s->queries);
+  double rows = (double)s->queries * p->heads, levels = doublings(s->ranks),
+         outer = doublings(s->nodes), inner = levels - outer;
+  made->compute = tile_seconds(k, s->pairs / s->ranks, fmin(batch, k->rows), batches * p->heads,
+                               k->keys * seen(s));
+  made->passes =
+      batches * (k->keys * k->key_numbers / k->r->pack_numbers + k->parcels * k->r->step_time) +
+      row_seconds(k, rows, k->parcels) +
+      levels * rows * 2 * (p->value_dim + 2) / k->r->merge_numbers;
+  /* Down and up a tree, one level after the other. */
+  double each = 4 * (p->dim + (double)precis_partial_words(1, p->value_dim)) * rows;
+  made->wire = inner * (each / k->r->node_bandwidth + 2 * batches * k->r->node_latency) +
+               outer * (each / k->r->network_stream + 2 * batches * k->r->network_latency);
+  made->fast_memory_words =
+      s->ranks * batches * p->heads * seen(s) *
+      precis_tile_words(&k->shape, (int64_t)fmin(batch, k->rows), (int64_t)k->keys);
+  (void)bytes;
+}
+
+precis_prediction precis_model_exact(const precis_scene *s, precis_move move,
+                                     const precis_wire *bytes)
+{
+  sketch k = sketch_of(s);
+  precis_prediction made = {.bytes = *bytes, .survey = survey_seconds(&k)};
+  if (move == PRECIS_MOVE_TILES)
+    tiles(&k, bytes, &made);
+  if (move == PRECIS_MOVE_HEADS)
+    heads(&k, bytes, &made);
+  if (move == PRECIS_MOVE_QUERIES)
+    queries(&k, bytes, &made);
+  made.passes += copy_seconds(&k);
+  made.seconds = made.survey + made.compute + made.passes + made.wire;
+  made.peak_bytes = precis_footprint_exact(s, move);
+  return made;
+}
+
+precis_move precis_model_choose(const precis_prediction predicted[PRECIS_MOVES])
+{
+  precis_move best = PRECIS_MOVE_TILES;
+  for (precis_move move = PRECIS_MOVE_HEADS; move <= PRECIS_MOVE_QUERIES; move++) {
+    const precis_prediction *a = &predicted[move], *b = &predicted[best];
+    if (a->seconds < b->seconds ||
+        (a->seconds == b->seconds && precis_wire_sum(&a->bytes) < precis_wire_sum(&b->bytes)))
+      best = move;
+  }
+  return best;
+}
+
+/* Of one head: features made and multiplied with values, and features that are only counted. */
+static double feature_seconds(const precis_summary_size *size, int value_dim, double flops,
+                              double features, double counts)
+{
+  return (double)size->features * (2. * (value_dim + 1) / flops + 1 / features) +
+         (double)size->count_features / counts;
+}
+
+/* Keys once, queries once or, where prefixes are summed, twice: against lower ranks and against
+ * blocks of their own. */
+static double summary_compute(const sketch *k, const precis_summary_size *size)
+{
+  const precis_rates *r = k->r;
+  int dv = k->p->value_dim;
+  double add = feature_seconds(size, dv, r->summarise_flops, r->summarise_features,
+                               r->summarise_counts),
+         apply = feature_seconds(size, dv, r->apply_flops, r->apply_features, r->apply_counts);
+  double exact = k->scene->prefixes ? k->rows * k->p->heads * 128 : 0;
+  return k->keys * k->p->kv_heads * add +
+         (k->scene->prefixes ? 2 : 1) * k->rows * k->p->heads * apply +
+         tile_seconds(k, exact, 0, 0, 0);
+}
+
+static double numbers_of(const precis_problem *p, const precis_summary_size *size)
+{
+  return (double)size->features * (p->value_dim + 1) + (double)size->count_features;
+}
+
+/* Tiles through the reduction, or down the chain of ranks. */
+static double summary_wire(const sketch *k, const precis_summary_size *size,
+                           const precis_wire *bytes, double compute)
+{
+  const precis_scene *s = k->scene;
+  double tile = precis_footprint_tile_numbers(s, size);
+  double tiles = fmax(1, ceil(numbers_of(k->p, size) / fmax(1, tile))) * k->p->kv_heads;
+  double network = network_seconds(s, (double)bytes->network, s->prefixes);
+  double messages = s->prefixes ? tiles + s->ranks : 2 * tiles * (s->ranks - 1);
+  double filling = s->prefixes ? 0 : network / fmax(1, tiles); /* the last tile */
+  return node_seconds(s, (double)bytes->node) + fmax(network - compute, filling) +
+         messages * latency(s) + tiles * 3 * k->r->step_time;
+}
+
+static precis_wire reduced_bytes(const precis_scene *s, const precis_summary_size *size)
+{
+  double all = (s->prefixes ? 4. : 8.) * (s->ranks - 1) * numbers_of(s->problem, size) *
+               s->problem->kv_heads;
+  double inside = s->ranks > 1 ? ((double)s->ranks / s->nodes - 1) / (s->ranks - 1) : 0;
+  if (s->prefixes && s->ranks > 1)
+    inside = (double)(s->ranks - s->nodes) / (s->ranks - 1);
+  all = fmin(all, 0x1p62);
+  return (precis_wire){(int64_t)(all * (1 - inside)), (int64_t)(all * inside)};
+}
+
+/* Queries surveyed, keys weighed, pairs sampled, polynomials tried: a few, which ranks share. */
+static double study_seconds(const sketch *k)
+{
+  enum { SAMPLED_QUERIES = 128, SAMPLED_KEYS = 512, TRIED = 6 };
+  const precis_scene *s = k->scene;
+  double keys = fmin(SAMPLED_KEYS, (double)s->keys),
+         pairs = keys * SAMPLED_QUERIES / s->ranks * k->p->kv_heads;
+  double tried = ceil((double)TRIED / s->ranks) + ceil((double)k->p->kv_heads / s->ranks);
+  return 2 * k->rows * k->p->heads * k->p->dim / k->r->survey_numbers +
+         k->keys * k->p->kv_heads * k->p->dim / k->r->bulk_numbers +
+         pairs * (k->p->dim + 40.) / k->r->survey_numbers + tried * k->r->fit_time;
+}
+
+/* Queries made ready, rows proved and finished. */
+static double summary_row_seconds(const sketch *k)
+{
+  double rows = k->rows * k->p->heads;
+  return rows * k->p->dim / k->r->bulk_numbers +
+         rows * (k->r->row_time + (k->p->dim + k->p->value_dim) / k->r->finish_numbers) +
+         copy_seconds(k);
+}
+
+precis_prediction precis_model_summaries(const precis_scene *s, const precis_summary_size *size,
+                                         const precis_wire *bytes)
+{
+  sketch k = sketch_of(s);
+  precis_prediction made = {.bytes = *bytes, .survey = survey_seconds(&k)};
+  made.plan = study_seconds(&k);
+  made.compute = summary_compute(&k, size);
+  made.passes = k.keys * k.key_numbers / k.r->bulk_numbers + summary_row_seconds(&k);
+  made.wire = summary_wire(&k, size, bytes, made.compute);
+  made.seconds = made.survey + made.plan + made.compute + made.passes + made.wire;
+  made.fast_memory_words = precis_footprint_summary_words(s, size);
+  made.peak_bytes = precis_footprint_summaries(s, size);
+  return made;
+}
+
+double precis_model_summary_seconds(const precis_scene *s, const precis_summary_size *size)
+{
+  precis_wire bytes = reduced_bytes(s, size);
+  return precis_model_summaries(s, size, &bytes).seconds;
+}
+
+precis_prediction precis_model_kept(const precis_scene *s, const precis_summary_size *size,
+                                    const precis_wire *bytes, int64_t added)
+{
+  sketch k = sketch_of(s);
+  int dv = k.p->value_dim;
+  const precis_rates *r = k.r;
+  double add = feature_seconds(size, dv, r->summarise_flops, r->summarise_features,
+                               r->summarise_counts),
+         apply = feature_seconds(size, dv, r->apply_flops, r->apply_features, r->apply_counts);
+  precis_prediction made = {.bytes = *bytes, .survey = survey_seconds(&k)};
+  made.compute = (double)added * k.p->kv_heads * add + k.rows * k.p->heads * apply;
+  made.passes = (double)added * k.key_numbers / r->bulk_numbers + summary_row_seconds(&k);
+  made.wire = node_seconds(s, (double)bytes->node) + network_seconds(s, (double)bytes->network, 0);
+  made.seconds = made.survey + made.compute + made.passes + made.wire;
+  made.fast_memory_words = precis_footprint_summary_words(s, size);
+  made.peak_bytes = precis_footprint_summaries(s, size);
+  return made;
+}
+
+double precis_model_outlier_seconds(const precis_scene *s, double pairs, double bytes)
+{
+  sketch k = sketch_of(s);
+  return tile_seconds(&k, pairs / s->ranks, 0, 0, 0) + network_seconds(s, bytes, 0) +
+         (s->nodes > 1 ? 0 : node_seconds(s, bytes));
+}

@@ -1,0 +1,80 @@
+/* model.h - what a move takes, foretold from shapes and rates
+ *
+ * Seconds are those of a whole precis_attend() on the rank that takes longest, rows lying in even
+ * shares: survey, plan, passes over memory, computation and messages. What travels over the network
+ * travels while a rank computes; inside a node the rank itself copies, so that this adds up. Bytes
+ * on the wire come from cost.h, words through fast memory from the formulas of the kernels. */
+#ifndef PRECIS_SRC_MODEL_H
+#define PRECIS_SRC_MODEL_H
+
+#include <stdint.h>
+
+#include "src/feature_set.h"
+#include "src/precis.h"
+#include "src/rates.h"
+#include "src/wire.h"
+
+/* What is to be attended to, where. */
+typedef struct precis_scene {
+  const precis_problem *problem; /* settled */
+  precis_rates rates;            /* of the threads that ranks have */
+  int ranks, nodes;
+  int64_t queries, keys;           /* of all ranks */
+  int64_t new_keys;                /* of the keys, those that no call has surveyed */
+  double pairs;                    /* (query, visible key), over heads */
+  int64_t most_keys, most_queries; /* of the rank that has most; 0: even shares */
+  int with_bias;
+  int prefixes;                /* some query does not see every key */
+  int deal_queries, deal_keys; /* rows move to balance the tiles move first, ... */
+  int deal_keys_for_queries;   /* ... or the queries move */
+  int pieces;                  /* heads move: pieces of heads of the rank that has most, */
+  int64_t piece_rows;          /* its rows over all pieces, */
+  int needed_heads[2];   /* and key/value heads that they need, and that another rank's need */
+  int64_t tile_rows;     /* keys in a parcel */
+  int64_t thread_memory; /* bytes of fast memory that a thread owns */
+  int64_t memory_limit;  /* bytes of a rank; 0: none */
+} precis_scene;
+
+typedef struct precis_prediction {
+  double seconds;           /* of all this: */
+  double survey, plan;      /* looking at keys and queries; sampling and fitting */
+  double compute, passes;   /* kernels; packing, merging, finishing */
+  double wire;              /* waiting for messages */
+  precis_wire bytes;        /* of all ranks, repair apart */
+  double fast_memory_words; /* of all ranks */
+  int64_t peak_bytes;       /* of a rank, see footprint.h */
+} precis_prediction;
+
+/* Features of a head's summary. */
+typedef struct precis_summary_size {
+  int degree, envelope_degree;
+  int64_t features, count_features; /* with values; beyond them, with counts alone */
+  const precis_feature_set *set;    /* NULL: the full one of these degrees */
+} precis_summary_size;
+
+/* An exact move that puts `bytes` on the wire. */
+precis_prediction precis_model_exact(const precis_scene *scene, precis_move move,
+                                     const precis_wire *bytes);
+
+/* The exact move with the fewest seconds, among equals with the fewest bytes. */
+precis_move precis_model_choose(const precis_prediction predicted[PRECIS_MOVES]);
+
+/* Summaries. Repair and outliers are apart. */
+precis_prediction precis_model_summaries(const precis_scene *scene, const precis_summary_size *size,
+                                         const precis_wire *bytes);
+
+/* Its seconds, with bytes as they are on nodes of equal size. */
+double precis_model_summary_seconds(const precis_scene *scene, const precis_summary_size *size);
+
+/* Outliers: so many pairs computed exactly, so many bytes of all ranks for it. */
+double precis_model_outlier_seconds(const precis_scene *scene, double pairs, double bytes);
+
+/* Through a summary kept from an earlier call, to which `added` keys come. */
+precis_prediction precis_model_kept(const precis_scene *scene, const precis_summary_size *size,
+                                    const precis_wire *bytes, int64_t added);
+
+/* Keys and queries of the rank that has most. */
+int64_t precis_scene_keys(const precis_scene *scene);
+int64_t precis_scene_queries(const precis_scene *scene);
+
+#endif

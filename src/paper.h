@@ -1,0 +1,74 @@
+/* paper.h - a plan without data: what precis_attend() would choose, and why
+ *
+ * The same costs, candidates, fits and rule as at run time, with rows in even shares, ranks node by
+ * node, and scores as src/paper_sample.h assumes them. */
+#ifndef PRECIS_SRC_PAPER_H
+#define PRECIS_SRC_PAPER_H
+
+#include <stdint.h>
+
+#include "src/choose.h"
+#include "src/message.h"
+#include "src/model.h"
+#include "src/precis.h"
+
+enum { PRECIS_PAPER_FITS = 32 };
+
+typedef struct precis_paper {
+  precis_problem problem; /* settled */
+  int64_t queries, keys;
+  int ranks, ranks_per_node;
+  double spread, bound; /* of the scores, see precis_paper_scores; bound 0: expected */
+  int unit;
+  double tol; /* 0: exact */
+  int degree; /* 0: any */
+  precis_rates rates;
+  int64_t memory_limit; /* bytes of a rank; 0: none */
+} precis_paper;
+
+/* A pair of degrees with a polynomial that was fitted. */
+typedef struct precis_paper_fit {
+  precis_candidate candidate; /* its seconds are not set */
+  double failing;             /* share of rows to repair; 1 where there is no fit */
+} precis_paper_fit;
+
+typedef struct precis_paper_fits {
+  double bound; /* B */
+  int count;
+  precis_paper_fit fit[PRECIS_PAPER_FITS];
+} precis_paper_fits;
+
+typedef struct precis_paper_plan {
+  precis_move move;                          /* chosen */
+  precis_prediction predicted[PRECIS_MOVES]; /* seconds 0: not possible */
+  int64_t tile_rows;
+  double bound;
+  int fit;        /* the best summary in fits; -1: there is none */
+  double failing; /* rows that it leaves to repair */
+  char why[200];
+} precis_paper_plan;
+
+/* Where summaries begin to win and where they stop, as something grows while all else stays. 0: not
+ * within what was looked at. */
+typedef struct precis_paper_crossing {
+  int64_t from, until;
+} precis_paper_crossing;
+
+/* Whether shapes are in range and bytes can be counted. Errors: ARGUMENT. */
+int precis_paper_check(const precis_paper *paper, precis_message *why);
+
+/* Fits all degrees for the scores of a paper: some 50 ms. Errors: MEMORY. */
+int precis_paper_fit_all(const precis_paper *paper, precis_paper_fits *fits);
+
+/* Errors: MEMORY; also if nothing keeps the memory limit, with what is missing in *why. */
+int precis_paper_make(const precis_paper *paper, const precis_paper_fits *fits,
+                      precis_paper_plan *plan, precis_message *why);
+
+/* With the fits as they are: by the number of keys (queries in proportion), and by the number of
+ * ranks. Errors: MEMORY. */
+int precis_paper_cross_keys(const precis_paper *paper, const precis_paper_fits *fits,
+                            precis_paper_crossing *crossing);
+int precis_paper_cross_ranks(const precis_paper *paper, const precis_paper_fits *fits,
+                             precis_paper_crossing *crossing);
+
+#endif

@@ -1,0 +1,206 @@
+/* The memory that is predicted is the memory that is taken: every allocation of the library is
+ * counted on its way. */
+#include "tests/mpi_assert.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/generate.h"
+#include "src/memory.h"
+#include "src/precis.h"
+#include "src/problem.h"
+#include "src/share.h"
+
+static int rank, ranks;
+static int64_t held, most; /* bytes, since the last reset */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *memory);
+
+static void *taken(void *memory)
+{
+  held += memory ? (int64_t)malloc_usable_size(memory) : 0;
+  most = held > most ? held : most;
+  return memory;
+}
+
+void *__wrap_malloc(size_t size)
+{
+  return taken(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+  return taken(__real_calloc(count, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+  return taken(__real_aligned_alloc(alignment, size));
+}
+
+void __wrap_free(void *memory)
+{
+  held -= memory ? (int64_t)malloc_usable_size(memory) : 0;
+  __real_free(memory);
+}
+
+typedef struct shape {
+  precis_problem problem;
+  int64_t queries, keys;
+} shape;
+
+static const shape shapes[] = {
+    {{.heads = 4, .kv_heads = 2, .dim = 32, .value_dim = 48}, 9000, 12000},
+    {{.heads = 6, .dim = 16}, 40000, 3000},
+    {{.heads = 2, .dim = 64}, 300, 40000},
+    {{.heads = 4, .kv_heads = 1, .dim = 16, .causal = 1}, 9000, 9000},
+};
+
+typedef struct arrays {
+  int64_t rows, keys;
+  float *q, *k, *v, *out;
+} arrays;
+
+static arrays make(const shape *s, precis_problem *p)
+{
+  *p = s->problem;
+  precis_problem_settle(p, NULL);
+  const precis_recipe recipe = {.kind = PRECIS_KIND_GAUSS, .problem = *p, .spread = .1, .seed = 5};
+  arrays a = {.rows = precis_share_rows(s->queries, ranks, rank),
+              .keys = precis_share_rows(s->keys, ranks, rank)};
+  a.q = precis_memory_array(a.rows * p->heads * p->dim, sizeof(float));
+  a.k = precis_memory_array(a.keys * p->kv_heads * p->dim, sizeof(float));
+  a.v = precis_memory_array(a.keys * p->kv_heads * p->value_dim, sizeof(float));
+  a.out = precis_memory_array(a.rows * p->heads * p->value_dim, sizeof(float));
+  precis_generate_rows(&recipe, PRECIS_ROLE_Q, precis_share_first(s->queries, ranks, rank), a.rows,
+                       a.q);
+  precis_generate_rows(&recipe, PRECIS_ROLE_K, precis_share_first(s->keys, ranks, rank), a.keys,
+                       a.k);
+  precis_generate_rows(&recipe, PRECIS_ROLE_V, precis_share_first(s->keys, ranks, rank), a.keys,
+                       a.v);
+  return a;
+}
+
+static void release(arrays *a)
+{
+  free(a->q);
+  free(a->k);
+  free(a->v);
+  free(a->out);
+}
+
+static char said[500];
+
+static void keep(void *context, const char *text)
+{
+  (void)context;
+  snprintf(said, sizeof said, "%s", text);
+}
+
+/* Returns the status of the attend; *peak is the most that any rank's library took. */
+static int attend(const precis_problem *p, const arrays *a, precis_move move, int64_t limit,
+                  precis_report *report, int64_t *peak)
+{
+  precis_options options = {.move = move,
+                            .degree = move == PRECIS_MOVE_SUMMARIES ? 2 : 0,
+                            .threads = 1,
+                            .fast_memory_bytes = 1 << 20,
+                            .memory_limit_bytes = limit,
+                            .message = keep};
+  precis_attention *attention = NULL;
+  held = most = 0;
+  int status = precis_create(MPI_COMM_WORLD, p, &options, &attention);
+  if (status == PRECIS_SUCCESS)
+    status = precis_append(attention, a->keys, a->k, a->v, NULL);
+  if (status == PRECIS_SUCCESS)
+    status = precis_attend(attention, a->rows, a->q, a->out, NULL, report);
+  MPI_Allreduce(&most, peak, 1, MPI_INT64_T, MPI_MAX, MPI_COMM_WORLD);
+  precis_destroy(&attention);
+  return status;
+}
+
+static void predicted(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    precis_problem p;
+    arrays a = make(&shapes[i], &p);
+    for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
+      precis_report report;
+      int64_t peak;
+      int status = attend(&p, &a, move, 0, &report, &peak);
+      int64_t foretold = status == PRECIS_SUCCESS ? report.forecast[move].peak_bytes : 0;
+      double ratio = (double)foretold / (double)peak;
+      int good = status == PRECIS_SUCCESS && ratio > .95 && ratio < 1.1;
+      if (rank == 0 && (!good || getenv("PRECIS_SHOW")))
+        fprintf(stderr, "shape %zu, %s: status %d, predicted %lld bytes, taken %lld: %.3f\n", i,
+                precis_move_name(move), status, (long long)foretold, (long long)peak, ratio);
+      assert_all(MPI_COMM_WORLD, good);
+    }
+    release(&a);
+  }
+}
+
+/* Whatever the limit: it is kept, or refused with what is missing. */
+static void limited(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    precis_problem p;
+    arrays a = make(&shapes[i], &p);
+    int64_t free_peak, peak, kept = 0, refused = 0;
+    precis_report report;
+    assert_all(MPI_COMM_WORLD, attend(&p, &a, PRECIS_MOVE_AUTO, 0, &report, &free_peak) == 0);
+    for (int part = 20; part > 0; part--) {
+      int64_t limit = free_peak / 16 * part;
+      said[0] = '\0';
+      int status = attend(&p, &a, PRECIS_MOVE_AUTO, limit, &report, &peak);
+      int good = status == PRECIS_SUCCESS
+                     ? (double)peak <= 1.05 * (double)limit
+                     : status == PRECIS_ERR_MEMORY && strstr(said, "are missing");
+      kept += status == PRECIS_SUCCESS;
+      refused += status != PRECIS_SUCCESS;
+      if (rank == 0 && !good)
+        fprintf(stderr, "shape %zu, limit %lld: status %d, %s, taken %lld, %s\n", i,
+                (long long)limit, status, precis_move_name(report.move), (long long)peak, said);
+      assert_all(MPI_COMM_WORLD, good);
+    }
+    assert_all(MPI_COMM_WORLD, kept >= 4 && refused >= 4);
+    release(&a);
+  }
+}
+
+/* A forced move is refused likewise. */
+static void forced(void **state)
+{
+  (void)state;
+  precis_problem p;
+  arrays a = make(&shapes[0], &p);
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
+    precis_report report;
+    int64_t peak;
+    int status = attend(&p, &a, move, 1 << 20, &report, &peak);
+    assert_all(MPI_COMM_WORLD, status == PRECIS_ERR_MEMORY && strstr(said, "limit") != NULL);
+  }
+  release(&a);
+}
+
+int main(int argc, char **argv)
+{
+  MPI_Init(&argc, &argv);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(predicted), cmocka_unit_test(limited),
+                                     cmocka_unit_test(forced)};
+  int failures = cmocka_run_group_tests_name("footprint", tests, NULL, NULL);
+  MPI_Finalize();
+  return failures;
+}

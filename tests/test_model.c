@@ -1,0 +1,191 @@
+/* The cost model: what takes longer, and what chooses. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "src/cost.h"
+#include "src/footprint.h"
+#include "src/model.h"
+#include "src/share.h"
+
+static const precis_problem problem = {
+    .heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32, .scale = .25};
+
+static precis_scene scene_of(int ranks, int nodes, int64_t tokens)
+{
+  return (precis_scene){.problem = &problem,
+                        .rates = precis_rates_nominal(1),
+                        .ranks = ranks,
+                        .nodes = nodes,
+                        .queries = tokens,
+                        .keys = tokens,
+                        .new_keys = tokens,
+                        .pairs = (double)tokens * (double)tokens * problem.heads,
+                        .tile_rows = 1024,
+                        .thread_memory = 1 << 20,
+                        .pieces = 2,
+                        .piece_rows = tokens * problem.heads / ranks,
+                        .needed_heads = {1, 1}};
+}
+
+static const precis_summary_size quadratic = {2, 4, 153, 4845 - 153, NULL};
+
+/* More work or more bytes never take less time; a faster machine never more. */
+static void monotone(void **state)
+{
+  (void)state;
+  const precis_wire bytes = {1000000, 0}, more = {2000000, 0};
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
+    precis_scene s = scene_of(4, 2, 8000), longer = scene_of(4, 2, 16000),
+                 wide = scene_of(8, 2, 8000), fast = s;
+    fast.rates = precis_rates_with_threads(&s.rates, 2);
+    precis_prediction base = precis_model_exact(&s, move, &bytes);
+    assert_true(base.seconds > 0 && base.fast_memory_words > 0 && base.peak_bytes > 0);
+    assert_true(fabs(base.seconds -
+                     (base.survey + base.plan + base.compute + base.passes + base.wire)) < 1e-12);
+    assert_true(precis_model_exact(&longer, move, &bytes).seconds > base.seconds);
+    assert_true(precis_model_exact(&longer, move, &bytes).peak_bytes > base.peak_bytes);
+    assert_true(precis_model_exact(&s, move, &more).wire >= base.wire);
+    assert_true(precis_model_exact(&wide, move, &bytes).compute < base.compute);
+    assert_true(precis_model_exact(&fast, move, &bytes).compute < base.compute);
+  }
+  precis_scene s = scene_of(4, 2, 8000), longer = scene_of(4, 2, 16000), causal = s;
+  causal.prefixes = 1;
+  precis_prediction base = precis_model_summaries(&s, &quadratic, &bytes);
+  precis_summary_size larger = quadratic;
+  larger.features *= 2;
+  assert_true(base.seconds > 0 && base.fast_memory_words > 0 && base.peak_bytes > 0);
+  assert_true(precis_model_summaries(&longer, &quadratic, &bytes).seconds > base.seconds);
+  assert_true(precis_model_summaries(&s, &larger, &bytes).seconds > base.seconds);
+  assert_true(precis_model_outlier_seconds(&s, 1e9, 0) > precis_model_outlier_seconds(&s, 1e8, 0));
+  assert_true(precis_model_summaries(&causal, &quadratic, &bytes).compute > base.compute);
+  assert_true(precis_model_kept(&s, &quadratic, &bytes, 0).seconds < base.seconds);
+}
+
+/* Exact attention is quadratic in n, summaries linear: somewhere they meet. */
+static void orders(void **state)
+{
+  (void)state;
+  const precis_wire none = {0, 0};
+  precis_scene s = scene_of(4, 2, 1 << 20), twice = scene_of(4, 2, 1 << 21);
+  double exact = precis_model_exact(&twice, PRECIS_MOVE_TILES, &none).seconds /
+                 precis_model_exact(&s, PRECIS_MOVE_TILES, &none).seconds;
+  double summaries = precis_model_summaries(&twice, &quadratic, &none).seconds /
+                     precis_model_summaries(&s, &quadratic, &none).seconds;
+  assert_true(exact > 3.8 && exact < 4.1);
+  assert_true(summaries > 1.9 && summaries < 2.1);
+}
+
+/* Fewest seconds win; among equals fewest bytes; among those the first. */
+static void choice(void **state)
+{
+  (void)state;
+  precis_prediction p[PRECIS_MOVES] = {{0}};
+  p[PRECIS_MOVE_TILES] = (precis_prediction){.seconds = 2, .bytes = {5, 0}};
+  p[PRECIS_MOVE_HEADS] = (precis_prediction){.seconds = 1, .bytes = {9, 0}};
+  p[PRECIS_MOVE_QUERIES] = (precis_prediction){.seconds = 1, .bytes = {4, 4}};
+  assert_int_equal(precis_model_choose(p), PRECIS_MOVE_QUERIES);
+  p[PRECIS_MOVE_HEADS].bytes.network = 8;
+  assert_int_equal(precis_model_choose(p), PRECIS_MOVE_HEADS);
+  p[PRECIS_MOVE_TILES].seconds = .5;
+  assert_int_equal(precis_model_choose(p), PRECIS_MOVE_TILES);
+}
+
+/* Bytes by the kind of link: sums are those of one node, everything is inside on one node, nothing
+ * is where each rank has its own; a slow way of counting agrees. */
+static void links(void **state)
+{
+  (void)state;
+  enum { RANKS = 6 };
+  const int nodes[][RANKS] = {{0, 0, 0, 0, 0, 0},
+                              {0, 0, 0, 1, 1, 1},
+                              {0, 1, 2, 0, 1, 2},
+                              {0, 0, 0, 0, 1, 1},
+                              {0, 1, 2, 3, 4, 5}};
+  const int counts[] = {1, 2, 3, 2, RANKS};
+  int64_t start[RANKS + 1], first[RANKS], rows[RANKS];
+  for (int r = 0; r <= RANKS; r++)
+    start[r] = precis_share_first(1003, RANKS, r);
+  for (int r = 0; r < RANKS; r++) {
+    first[r] = start[r];
+    rows[r] = precis_share_rows(1003, RANKS, r);
+  }
+  precis_query_map map = {
+      .ranks = RANKS, .causal = 1, .keys = 1003, .start = start, .first_position = first};
+  precis_cut cuts[RANKS + 1];
+  precis_split_heads(&map, problem.heads, cuts);
+  precis_cost_input in = {.problem = &problem,
+                          .map = &map,
+                          .key_rows = rows,
+                          .cuts = cuts,
+                          .kind = {.heads = 2, .dim = 16, .value_dim = 32, .with_positions = 1}};
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
+    in.node = NULL;
+    in.nodes = 1;
+    precis_wire alone = precis_cost_wire(&in, move);
+    assert_true(alone.network == 0 && alone.node > 0);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+      in.node = nodes[i];
+      in.nodes = counts[i];
+      precis_wire wire = precis_cost_wire(&in, move);
+      assert_int_equal(precis_wire_sum(&wire), alone.node);
+      assert_true((wire.network == 0) == (counts[i] == 1));
+      assert_true((wire.node == 0) == (counts[i] == RANKS) || i == 2); /* round robin: it depends */
+    }
+  }
+  /* Round the ring of 3 + 3 ranks, two links of six leave a node. */
+  in.node = nodes[1];
+  in.nodes = 2;
+  precis_wire ring = precis_cost_wire(&in, PRECIS_MOVE_TILES);
+  assert_true(labs(ring.network * 2 - ring.node) < ring.node / 50);
+  precis_wire reduced = precis_cost_summaries(RANKS, nodes[1], 600, 0),
+              chain = precis_cost_summaries(RANKS, nodes[1], 600, 1);
+  assert_int_equal(reduced.node, 2 * 600 * 4 * 2);
+  assert_int_equal(reduced.network, 2 * 600 * 4 * 3);
+  assert_int_equal(chain.node, 4 * 600 * 4);
+  assert_int_equal(chain.network, 600 * 4);
+}
+
+/* Thousands of ranks are counted by a formula, which is that of counting one by one. */
+static void many_ranks(void **state)
+{
+  (void)state;
+  enum { RANKS = 512, EACH = 8 };
+  static int64_t start[RANKS + 1], first[RANKS], rows[RANKS];
+  static int node[RANKS];
+  for (int r = 0; r < RANKS; r++) {
+    rows[r] = 3;
+    start[r + 1] = first[r] = start[r] + 3;
+    node[r] = r / EACH;
+  }
+  precis_query_map map = {
+      .ranks = RANKS, .keys = 3 * RANKS, .start = start, .first_position = first};
+  precis_cost_input in = {.problem = &problem,
+                          .map = &map,
+                          .key_rows = rows,
+                          .kind = {.heads = 2, .dim = 16, .value_dim = 32},
+                          .nodes = RANKS / EACH,
+                          .node = node};
+  precis_wire wire = precis_cost_wire(&in, PRECIS_MOVE_QUERIES);
+  int64_t inside = 0;
+  for (int root = 0; root < RANKS; root++)
+    for (int p = 1; p < RANKS; p++)
+      inside += node[(root + p) % RANKS] == node[(root + (p & (p - 1))) % RANKS];
+  int64_t row = problem.heads * 4 * (problem.dim + problem.value_dim + 2);
+  assert_int_equal(wire.node, inside * 3 * row);
+  assert_int_equal(wire.network, (RANKS * (RANKS - 1) - inside) * 3 * row);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(monotone), cmocka_unit_test(orders),     cmocka_unit_test(choice),
+      cmocka_unit_test(links),    cmocka_unit_test(many_ranks),
+  };
+  return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+}
