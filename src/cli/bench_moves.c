@@ -27,7 +27,10 @@ static const shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
+/* Summaries of one degree: who forces the move without it has more of them studied than a plan
+ * would. */
 static const double TOL = 2e-2;
+enum { DEGREE = 2 };
 
 typedef struct result {
   const shape *shape;
@@ -88,6 +91,7 @@ static int attend(precis_cli *cli, const precis_problem *p, precis_move move, co
 {
   const precis_options options = {.move = move,
                                   .tol = move == PRECIS_MOVE_SUMMARIES ? TOL : 0,
+                                  .degree = move == PRECIS_MOVE_SUMMARIES ? DEGREE : 0,
                                   .threads = (int)cli->settings.threads,
                                   .fast_memory_bytes = cli->settings.fast_memory,
                                   .machine = cli->settings.machine,
