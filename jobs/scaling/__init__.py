@@ -1,0 +1,1 @@
+"""Scaling studies: what jobs/study and jobs/report are made of."""

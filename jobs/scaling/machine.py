@@ -1,0 +1,92 @@
+"""What the machine and the program are: for the page, and for the roofs of the roofline."""
+import json
+import os
+import re
+import subprocess
+import time
+
+from scaling import runs
+
+
+def cores():
+    """Processing units that ranks of one node may use."""
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return int(given) if given.isdigit() else len(os.sched_getaffinity(0))
+
+
+def output(*command):
+    """What a command prints, or '' where there is no such command."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def commit():
+    top = os.path.dirname(runs.JOBS)
+    found = output("git", "-C", top, "rev-parse", "--short", "HEAD")
+    changed = found and output("git", "-C", top, "status", "--porcelain", "--untracked-files=no")
+    return found + (", changed" if changed else "") if found else "unknown"
+
+
+def copy_bandwidth(size=256 << 20, repeats=5):
+    """Bytes that one core reads and writes in a second when it copies much memory."""
+    source, target = bytearray(size), bytearray(size)
+    fastest = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        memoryview(target)[:] = source
+        fastest = min(fastest, time.perf_counter() - start)
+    return 2 * size / fastest
+
+
+def sgemm_gflops(runner):
+    """Of one core, as precis bench kernels measures it; None if it does not."""
+    path, errors = runner.path("bench.part"), runner.path("bench.txt")
+    status = runner.launch(1, ["bench", "kernels", "--repeats", "3", "--json", path], 300, errors)
+    found = None
+    if status == 0:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)["sgemm_gflops"]
+    for leftover in (path, errors):
+        if os.path.exists(leftover):
+            os.remove(leftover)
+    return found
+
+
+def regime_map(runner, options):
+    """precis plan --sweep, where the program has it: when summaries win, on paper."""
+    part, errors = runner.path("regime.part"), runner.path("regime.txt")
+    status = runner.launch(1, ["plan", "--sweep", *options.split(), "--json", part], 300, errors)
+    if status == 0 and os.path.exists(part):
+        os.replace(part, runner.path("regime.json"))
+    for leftover in (part, errors):
+        if os.path.exists(leftover):
+            os.remove(leftover)
+
+
+def describe(runner, study, command):
+    """FOLDER/machine.json, once."""
+    path = runner.path("machine.json")
+    if os.path.exists(path):
+        return
+    model = re.search(r"Model name:\s*(.*)", output("lscpu"))
+    mpi = output("mpirun", "--version").splitlines()
+    found = {"machine": study.machine or (model[1] if model else "unknown"), "cores": cores(),
+             "precis": output(runner.program, "--version").splitlines()[0:1],
+             "mpi": mpi[0:1], "slurm": output("srun", "--version") if "SLURM_JOB_ID" in os.environ
+             else "", "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}
+    if study.roofs:
+        found.update(sgemm_gflops=sgemm_gflops(runner), copy_bytes_per_second=copy_bandwidth())
+    regime_map(runner, study.regime)
+    runs.save(path, json.dumps(found, indent=1) + "\n")
+
+
+def read(folder):
+    try:
+        with open(os.path.join(folder, "machine.json"), encoding="utf-8") as file:
+            return json.load(file)
+    except OSError:
+        return {}
