@@ -74,7 +74,7 @@ def describe(runner, study, command):
         return
     model = re.search(r"Model name:\s*(.*)", output("lscpu"))
     mpi = output("mpirun", "--version").splitlines()
-    found = {"machine": study.machine or (model[1] if model else "unknown"), "cores": cores(),
+    found = {"title": study.title, "machine": study.machine or (model[1] if model else "unknown"), "cores": cores(),
              "precis": output(runner.program, "--version").splitlines()[0:1],
              "mpi": mpi[0:1], "slurm": output("srun", "--version") if "SLURM_JOB_ID" in os.environ
              else "", "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}

@@ -71,6 +71,11 @@ def report_path(point, repeat):
     return f"{point.key()}.{repeat}.json"
 
 
+def failure_path(point):
+    """Why the last run of a point failed, all repeats together: they would fail alike."""
+    return f"{point.key()}.failed"
+
+
 def last_line(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = [line.strip() for line in file if line.strip()]
@@ -88,8 +93,11 @@ def make_input(runner, study, point):
                  str(point.kv_heads), "--dim", str(point.dim), "--kind", point.kind, "--spread",
                  point.spread, "--seed", str(point.seed), "--quiet", "-o", part]
     errors = runner.path("inputs", "errors.txt")
-    if runner.launch(1, arguments, study.timeout, errors) != 0:
-        raise OSError(f"{point.input_key()}: {last_line(errors)}")
+    status = runner.launch(1, arguments, study.timeout, errors)
+    why = last_line(errors)
+    os.remove(errors)
+    if status != 0:
+        raise OSError(f"{point.input_key()}: {why}")
     os.rename(part, path)
     return path
 
@@ -133,7 +141,7 @@ def run_once(runner, study, point, repeat, bindings):
                                          if "bound to" in line or "cpu-bind" in line))
         if status == INTERRUPTED:
             raise Stopped
-        failure = report[:-len(".json")] + ".failed"
+        failure = runner.path("raw", failure_path(point))
         if status == 0 and repeat > 0:
             os.replace(part, report)
         if status != 0:

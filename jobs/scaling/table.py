@@ -81,13 +81,12 @@ def row_of(folder, point, repeat, cores):
             row.update(reported(json.load(file)), status="done", report=f"raw/{name}")
         row["flags"] = " ".join(point_flags(point, cores, int(row["nodes"])))
         return row
-    for number in (repeat, 0):  # 0: the warm-up failed, and so would all others
-        failure = os.path.join(folder, "raw", f"{point.key()}.{number}.failed")
-        if os.path.exists(failure):
-            with open(failure, encoding="utf-8") as file:
-                failed = json.load(file)
-            return {**row, "status": f"failed {failed['status']}", "why": failed["why"],
-                    "flags": " ".join(point_flags(point, cores, 1))}
+    failure = os.path.join(folder, "raw", runs.failure_path(point))
+    if os.path.exists(failure):
+        with open(failure, encoding="utf-8") as file:
+            failed = json.load(file)
+        return {**row, "status": f"failed {failed['status']}", "why": failed["why"],
+                "flags": " ".join(point_flags(point, cores, 1))}
     return None
 
 

@@ -1,0 +1,88 @@
+"""One HTML page that needs nothing else: figures and table are inside it."""
+import base64
+import html
+
+STYLE = """
+:root { color-scheme: light }
+body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #222; background: #fff; margin: 0 auto;
+       max-width: 1240px; padding: 24px }
+h1 { font-size: 28px; margin: 0 0 4px } h2 { font-size: 20px; margin: 36px 0 4px }
+p { margin: 6px 0; max-width: 90ch } .small { color: #666; font-size: 13px }
+.cards { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; margin: 20px 0 }
+.card { border: 1px solid #ddd; border-radius: 8px; padding: 12px 16px }
+.card b { display: block; font-size: 34px; line-height: 1.15; color: #0072B2 }
+.card.bad b { color: #D55E00 } .card span { font-size: 14px; color: #444 }
+.caveats { background: #FFF6E5; border-left: 4px solid #E69F00; padding: 8px 16px; margin: 16px 0 }
+.caveats ul { margin: 4px 0; padding-left: 20px } .caveats li { margin: 3px 0; font-size: 14px }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px }
+img { width: 100%; height: auto } .wide img { max-width: 1100px } .half img { max-width: 760px }
+table { border-collapse: collapse; font-size: 13px; margin: 8px 0; width: 100% }
+th { text-align: right; border-bottom: 2px solid #999; padding: 3px 7px; font-weight: 600 }
+td { text-align: right; border-bottom: 1px solid #eee; padding: 2px 7px }
+td.text, th.text { text-align: left } tr.over td { color: #999 }
+pre { background: #f5f5f5; padding: 8px 12px; overflow-x: auto; font-size: 13px }
+@media (max-width: 900px) { .row, .cards { grid-template-columns: 1fr } }
+"""
+
+
+def picture(path, alt):
+    with open(path, "rb") as file:
+        data = base64.b64encode(file.read()).decode()
+    kind = "svg+xml" if path.endswith(".svg") else "png"
+    return f'<img alt="{html.escape(alt)}" src="data:image/{kind};base64,{data}">'
+
+
+def cards(items):
+    """(figure, words, good) each: what is to be understood in five seconds."""
+    inside = "".join(f'<div class="card{"" if good else " bad"}"><b>{number}</b>'
+                     f"<span>{words}</span></div>" for number, words, good in items)
+    return f'<div class="cards">{inside}</div>'
+
+
+def caveats(items):
+    if not items:
+        return ""
+    inside = "".join(f"<li>{item}</li>" for item in items)
+    return f'<div class="caveats"><b>Do not be misled</b><ul>{inside}</ul></div>'
+
+
+def spread(band, digits=3):
+    return (f"{band.median:.{digits}g} <span class=small>[{band.low:.{digits}g}, "
+            f"{band.high:.{digits}g}]</span>")
+
+
+def tags(tag, cells, texts):
+    return "".join(f"<{tag}{' class=text' if i in texts else ''}>{cell}</{tag}>"
+                   for i, cell in enumerate(cells))
+
+
+def table(curves):
+    heads = ("scaling", "curve", "ranks", "tokens", "move", "seconds", "speed-up", "efficiency",
+             "MB moved", "promised", "measured", "flags")
+    texts = {0, 1, 4, 11}  # columns to the left
+    rows = [tags("th", heads, texts)]
+    for curve in curves:
+        for p in curve.points:
+            moved = (p.value("network_bytes") or 0) + (p.value("node_bytes") or 0)
+            error = p.largest("max_error")
+            cells = (curve.scaling, html.escape(curve.label), p.ranks,
+                     f"{int(p.first['tokens']):,}", p.first["move"], spread(p.seconds),
+                     spread(p.speedup), spread(p.efficiency), f"{moved / 1e6:.3g}",
+                     f"{p.largest('promise_error') or 0:.2g}",
+                     "" if error is None else f"{error:.2g}", " ".join(p.flags))
+            rows.append(("<tr class=over>" if p.oversubscribed else "<tr>")
+                        + tags("td", cells, texts))
+    return f"<table>{''.join(rows)}</table>"
+
+
+def document(title, parts):
+    return ("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
+            '<meta name=viewport content="width=device-width">'
+            f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+            + "\n".join(parts) + "\n</body></html>\n")
+
+
+def attachment(name, path):
+    with open(path, "rb") as file:
+        data = base64.b64encode(file.read()).decode()
+    return f'<a download="{name}" href="data:text/csv;base64,{data}">{name}</a>'
