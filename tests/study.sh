@@ -153,6 +153,17 @@ says '^precis.seconds.total=[0-9.e-]* s$'
 says '^precis.promise.error=[0-9.e-]* of range$'
 says '^precis.moved.node_bytes=[0-9]* B$'
 
+echo "study.sh: files for other tools"
+for file in reframe/precis.py reframe/settings.py spack/packages/precis/package.py; do
+  ends 0 python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$top/jobs/$file"
+done
+for luac in luac5.4 luac5.3 luac; do
+  if command -v $luac >/dev/null; then
+    ends 0 $luac -p "$top/jobs/lmod/precis/0.1.0.lua"
+    break
+  fi
+done
+
 if command -v gnuplot >/dev/null; then
   echo "study.sh: the page"
   ends 0 $report small/table.csv --pictures pictures

@@ -67,10 +67,13 @@ def regime_map(runner, options):
             os.remove(leftover)
 
 
-def describe(runner, study, command):
+def describe(runner, study, command, say):
     """FOLDER/machine.json, once."""
     path = runner.path("machine.json")
-    if os.path.exists(path):
+    kept = read(runner.folder).get("commit")
+    if kept is not None:
+        if kept != commit():
+            say(f"kept runs are of commit {kept}, this is {commit()}; without the folder, all are run")
         return
     model = re.search(r"Model name:\s*(.*)", output("lscpu"))
     mpi = output("mpirun", "--version").splitlines()
