@@ -83,7 +83,7 @@ ended()
 # completes NAME ID: waits for a job, which must be done with status 0; shows its output otherwise.
 completes()
 {
-  until_ 60 "$1: job $2 does not end: $(state "$2")" ended "$2"
+  until_ 120 "$1: job $2 does not end: $(state "$2")" ended "$2"
   if [ "$(state "$2")" != "COMPLETED " ]; then
     complain "$1: job $2 is $(state "$2")"
     cat ./*-"$2".out >&2
@@ -141,6 +141,38 @@ rows precis-weak-tokens-results 4
 grep -q '^weak-tokens,weak-tokens,2,2,1,[0-9]*,1024,512,.*several-nodes' precis-weak-tokens-results/table.csv ||
   complain "weak-tokens: no point of 1024 tokens on two nodes"
 
+echo "slurm.sh: a program that can resume"
+cat >resumes <<'END'
+#!/bin/bash
+# Stands for precis: interrupted by USR1, done when started again.
+[ "$1" = run ] || exec echo "resumes 1"
+[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || exec echo "resumed"
+trap 'exit 75' USR1
+echo "works"
+while true; do sleep 0.1; done
+END
+chmod +x resumes
+resuming=''
+for launcher in srun mpirun; do
+  LAUNCHER=$launcher PRECIS=$PWD/resumes submit "$top/jobs/slurm/attention.sbatch"
+  resuming="$resuming $job"
+done
+# ready ID: both ranks are at work.
+ready()
+{
+  [ "$(grep -cx works "precis-$1.out" 2>/dev/null)" = 2 ]
+}
+for job in $resuming; do
+  until_ 60 "job $job does not start" ready "$job"
+  scancel --batch --signal=USR1 "$job"
+done
+for job in $resuming; do
+  completes "resuming" "$job"
+  says "$job" "exit status 75"
+  says "$job" "start number 2"
+  [ "$(grep -cx resumed "precis-$job.out")" = 2 ] || complain "job $job does not resume: $(cat "precis-$job.out")"
+done
+
 echo "slurm.sh: a signal before the time limit, and a node that dies"
 REPEATS=3 submit --nodes=2 --exclude=n1,n2 "$top/jobs/slurm/weak-work.sbatch"
 signalled=$job
@@ -151,9 +183,9 @@ kept()
 {
   [ -n "$(find "$1/raw" -name '*.json' 2>/dev/null)" ]
 }
-until_ 30 "no point of weak-work is done" kept precis-weak-work-results
+until_ 60 "no point of weak-work is done" kept precis-weak-work-results
 scancel --batch --signal=USR1 "$signalled"
-until_ 30 "no point of the dying job is done" kept dying
+until_ 60 "no point of the dying job is done" kept dying
 for process in /proc/[0-9]*; do
   if [ "$(readlink "$process/ns/mnt" 2>/dev/null)" = "$(cat ../n2.space)" ]; then
     kill -9 "${process#/proc/}"

@@ -125,9 +125,17 @@ def agreement(rows):
         yield f"{plural(len(over), 'run')} broke the promised error: a bug, please report it."
 
 
-def find(rows, curves):
+def busy(facts):
+    load, cores = facts.get("load_before"), facts.get("cores")
+    if load and cores and load > .25 * cores and not facts.get("slurm"):
+        yield (f"<b>The machine was busy with other work</b>: {load:.1f} processes wanted its "
+               f"{cores} cores when the study began. Times, speed-ups and efficiencies here are not "
+               "those of the program; bytes and errors are.")
+
+
+def find(rows, curves, facts):
     points = [point for curve in curves for point in curve.points]
-    found = [*agreement(rows), *broken(rows)]
+    found = [*agreement(rows), *broken(rows), *busy(facts)]
     for check in (oversubscribed, uneven, nodes, superlinear, moves, baseline, noise, repeats):
         found += check(points, curves)
     return found

@@ -73,14 +73,17 @@ def describe(runner, study, command, say):
     kept = read(runner.folder).get("commit")
     if kept is not None:
         if kept != commit():
-            say(f"kept runs are of commit {kept}, this is {commit()}; without the folder, all are run")
+            say(f"kept runs are of commit {kept}, this is {commit()}; without the folder, all "
+                "are run")
         return
     model = re.search(r"Model name:\s*(.*)", output("lscpu"))
     mpi = output("mpirun", "--version").splitlines()
-    found = {"title": study.title, "machine": study.machine or (model[1] if model else "unknown"), "cores": cores(),
-             "precis": output(runner.program, "--version").splitlines()[0:1],
-             "mpi": mpi[0:1], "slurm": output("srun", "--version") if "SLURM_JOB_ID" in os.environ
-             else "", "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}
+    found = {"title": study.title,
+             "machine": study.machine or (model[1] if model else "unknown"),
+             "cores": cores(), "load_before": round(os.getloadavg()[0], 2),
+             "precis": output(runner.program, "--version").splitlines()[0:1], "mpi": mpi[0:1],
+             "slurm": output("srun", "--version") if "SLURM_JOB_ID" in os.environ else "",
+             "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}
     if study.roofs:
         found.update(sgemm_gflops=sgemm_gflops(runner), copy_bytes_per_second=copy_bandwidth())
     regime_map(runner, study.regime)

@@ -7,7 +7,7 @@ STYLE = """
 body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #222; background: #fff; margin: 0 auto;
        max-width: 1240px; padding: 24px }
 h1 { font-size: 28px; margin: 0 0 4px } h2 { font-size: 20px; margin: 36px 0 4px }
-p { margin: 6px 0; max-width: 90ch } .small { color: #666; font-size: 13px }
+p { margin: 6px 0; max-width: 90ch } .small { color: #666; font-size: 13px } p.small { max-width: none }
 .cards { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; margin: 20px 0 }
 .card { border: 1px solid #ddd; border-radius: 8px; padding: 12px 16px }
 .card b { display: block; font-size: 34px; line-height: 1.15; color: #0072B2 }
@@ -18,7 +18,8 @@ p { margin: 6px 0; max-width: 90ch } .small { color: #666; font-size: 13px }
 img { width: 100%; height: auto } .wide img { max-width: 1100px } .half img { max-width: 760px }
 table { border-collapse: collapse; font-size: 13px; margin: 8px 0; width: 100% }
 th { text-align: right; border-bottom: 2px solid #999; padding: 3px 7px; font-weight: 600 }
-td { text-align: right; border-bottom: 1px solid #eee; padding: 2px 7px }
+td { text-align: right; border-bottom: 1px solid #eee; padding: 2px 7px; white-space: nowrap }
+td:last-child { white-space: normal }
 td.text, th.text { text-align: left } tr.over td { color: #999 }
 pre { background: #f5f5f5; padding: 8px 12px; overflow-x: auto; font-size: 13px }
 @media (max-width: 900px) { .row, .cards { grid-template-columns: 1fr } }
