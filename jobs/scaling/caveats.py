@@ -1,4 +1,5 @@
 """What readers of a study are misled by: found in the table, said in words."""
+import html
 
 NOISE = .15   # half a band, as a share of the median, that is worth a word
 SUPER = 1.05  # efficiency above which caches, not ranks, do the work
@@ -110,7 +111,8 @@ def broken(rows):
     bad = [row for row in rows if row["status"] != "done"]
     if bad:
         yield (f"{plural(len(bad), 'run')} failed and {'is' if len(bad) == 1 else 'are'} missing "
-               f"here; the first: {bad[0]['series']} at {bad[0]['ranks']} ranks: {bad[0]['why']}")
+               f"here; the first: {bad[0]['series']} at {bad[0]['ranks']} ranks: "
+               + html.escape(bad[0]['why']))
 
 
 def agreement(rows):
