@@ -11,7 +11,7 @@
 
 /* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to
  * avoid it. Rows that were not sampled may be worse than those that were. */
-static const double FAILURE_SECONDS = 1e9, MARGIN = 0.5, MARGIN_SECONDS = 1e6;
+static const double FAILURE_SECONDS = 1e9, MARGIN = 0.25, MARGIN_SECONDS = 1e6;
 
 /* More failing rows than this are a failure. */
 static const double FAILING_MOST = 0.05;
@@ -237,6 +237,8 @@ static entry *next(search *x)
 static double price_of(const search *x, const entry *e, const precis_polynomial *fit)
 {
   const precis_study *s = x->study;
+  if (!s->wish->force && e->failing > FAILING_MOST)
+    return INFINITY;
   if (!s->wish->force || s->wish->sampled)
     return e->known + e->failing * s->wish->exact_seconds;
   int g = precis_study_widest(s, e->limits);
