@@ -14,8 +14,7 @@
  * Rows that were not sampled may be longer, and errors grow with a high power of the length. */
 static const double FAILURE_SECONDS = 1e9, MARGIN = 0.25, MARGIN_SECONDS = 1e6;
 
-/* What the study itself costs, fits, and tables of the sampled
- * rows. Rows are turned twice, to see
+/* What the study itself costs: fits, and tables of the sampled rows. Rows are turned twice, to see
  * how far they reach and to be packed, at a fraction of the speed of other work. */
 static const double STUDY_SECONDS = 0.1, TURNING_SPEED = 0.3;
 
