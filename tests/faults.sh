@@ -167,8 +167,8 @@ case $? in
       begin 3 "$cluster" run "$name" 1
       sleep "$(awk -v r="$RANDOM" 'BEGIN { printf "%.3f", r / 32768 * 0.3 }')"
       "$cluster" link "$name" $host down
-      # While connections are made, MPI itself says which hosts.
-      judge 'precis: .*rank [0-9]|from [^ ]+ to: [^ ]+ Unable to connect'
+      # While it starts and connections are made, MPI itself says which hosts.
+      judge 'precis: .*rank [0-9]|from [^ ]+ to: [^ ]+ Unable to connect|Local host: +[^ ]'
       "$cluster" link "$name" $host up
     done
     ;;
