@@ -44,7 +44,7 @@ def copy_bandwidth(size=256 << 20, repeats=5):
 
 def sgemm_gflops(runner):
     """Of one core, as precis bench kernels measures it; None if it does not."""
-    path, errors = runner.path("bench.part"), runner.path("bench.txt")
+    path, errors = runner.aside("bench"), runner.aside("bench.txt")
     status = runner.launch(1, ["bench", "kernels", "--repeats", "3", "--json", path], 300, errors)
     found = None
     if status == 0:
@@ -58,7 +58,7 @@ def sgemm_gflops(runner):
 
 def regime_map(runner, options):
     """precis plan --sweep, where the program has it: when summaries win, on paper."""
-    part, errors = runner.path("regime.part"), runner.path("regime.txt")
+    part, errors = runner.aside("regime"), runner.aside("regime.txt")
     status = runner.launch(1, ["plan", "--sweep", *options.split(), "--json", part], 300, errors)
     if status == 0 and os.path.exists(part):
         os.replace(part, runner.path("regime.json"))

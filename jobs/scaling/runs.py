@@ -2,12 +2,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 JOBS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INTERRUPTED = 75  # exit status of what can be resumed
+MINE = f"{socket.gethostname()}-{os.getpid()}.part"
 
 
 class Stopped(Exception):
@@ -34,6 +36,11 @@ class Runner:
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
+
+    def aside(self, *names):
+        """A path of this process alone: on a node that only seems dead, a job that was started
+        again elsewhere may still be at work."""
+        return self.path(*names) + "." + MINE
 
     def call(self, command, limit, errors, environment=None):
         """Exit status of a command; what it prints goes to the file errors."""
@@ -88,11 +95,11 @@ def make_input(runner, study, point):
     path = runner.path("inputs", point.input_key() + ".safetensors")
     if os.path.exists(path):
         return path
-    part = runner.path("inputs", f"part-{os.getpid()}.safetensors")
+    part = runner.aside("inputs", "x") + ".safetensors"
     arguments = ["gen", "--tokens", str(point.tokens), "--heads", str(point.heads), "--kv-heads",
                  str(point.kv_heads), "--dim", str(point.dim), "--kind", point.kind, "--spread",
                  point.spread, "--seed", str(point.seed), "--quiet", "-o", part]
-    errors = runner.path("inputs", "errors.txt")
+    errors = runner.aside("inputs", "errors")
     status = runner.launch(1, arguments, study.timeout, errors)
     why = last_line(errors)
     os.remove(errors)
@@ -117,7 +124,7 @@ def run_arguments(study, point, path, report):
 
 def save(path, text):
     """A file that is there whole or not at all."""
-    part = f"{path}.part"
+    part = f"{path}.{MINE}"
     with open(part, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(part, path)
@@ -126,8 +133,8 @@ def save(path, text):
 def run_once(runner, study, point, repeat, bindings):
     """One run. Repeat 0 is a warm-up: its report is dropped. True if it worked."""
     name = report_path(point, repeat)
-    report, part = runner.path("raw", name), runner.path("raw", name + ".part")
-    errors = runner.path("raw", name + ".txt")
+    report, part = runner.path("raw", name), runner.aside("raw", name)
+    errors = runner.aside("raw", name + ".txt")
     path = make_input(runner, study, point)
     extra = {"THREADS": str(point.threads), "BINDINGS": "yes" if bindings else "no"}
     if study.ranks_per_node and "SLURM_JOB_ID" in os.environ:
