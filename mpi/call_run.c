@@ -158,7 +158,7 @@ static void settle_kept(precis_call *c, int status)
     a->exact_spent = 0;
   }
   if ((c->keeping || c->use_kept) &&
-      (status != PRECIS_SUCCESS || (double)c->repaired > 0.05 * rows + 1)) {
+      (status != PRECIS_SUCCESS || (double)c->repaired > PRECIS_REPAIRED_MOST * rows + 1)) {
     precis_kept_free(&a->kept);
   }
 }

@@ -7,9 +7,6 @@
 
 #include "mpi/turned_study.h"
 
-/* More rows than this to repair, and another plan is better. */
-static const double FAILING_MOST = 0.05;
-
 enum { CANDIDATES_MOST = 24 };
 
 static void decline(precis_study *s, const char *why)
@@ -117,7 +114,7 @@ static int plan_plain(precis_study *s, const precis_candidate *c, const precis_f
 /* Something cheaper in common axes, where that may be. */
 static int plan_turned(precis_study *s, const precis_found *plain, int *found)
 {
-  int good = plain->candidate >= 0 && s->out->failing <= FAILING_MOST;
+  int good = plain->candidate >= 0 && s->out->failing <= PRECIS_REPAIRED_MOST;
   precis_limits limits = plain->candidate >= 0 ? plain->limits : precis_study_tightest(s);
   const precis_turned_question question = {.study = s,
                                            .limits = limits,
@@ -148,8 +145,8 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
     explain_nothing(s);
     return PRECIS_SUCCESS;
   }
-  out->use = wish->force ||
-             (out->seconds < wish->exact_seconds + wish->credit && out->failing <= FAILING_MOST);
+  out->use = wish->force || (out->seconds < wish->exact_seconds + wish->credit &&
+                             out->failing <= PRECIS_REPAIRED_MOST);
   if (!out->use)
     snprintf(out->why, sizeof out->why,
              "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",

@@ -9,13 +9,6 @@
 #include "src/feature_kernel.h"
 #include "src/memory.h"
 
-/* Where exact moves are forbidden, one row over the tolerance is the end: no price is too high to
- * avoid it. Rows that were not sampled may be worse than those that were. */
-static const double FAILURE_SECONDS = 1e9, MARGIN = 0.25, MARGIN_SECONDS = 1e6;
-
-/* More failing rows than this are a failure. */
-static const double FAILING_MOST = 0.05;
-
 /* Seconds of a fit, and the part of exact attention that may be spent on fits. */
 static const double FIT_SECONDS = 3e-3, FITS_SHARE = 0.02;
 enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32 };
@@ -185,7 +178,7 @@ static int beaten(const search *x, const entry *e)
   for (int i = 0; i < x->candidate_count * x->each; i++) {
     const entry *f = &x->entries[i];
     const precis_candidate *d = &x->candidates[f->candidate];
-    if (f->state == KNOWN && f->bound <= PRECIS_BOUND_MOST && f->failing > FAILING_MOST &&
+    if (f->state == KNOWN && f->bound <= PRECIS_BOUND_MOST && f->failing > PRECIS_REPAIRED_MOST &&
         d->degree >= c->degree && d->envelope_degree >= c->envelope_degree &&
         f->limits.keys >= e->limits.keys && f->limits.queries >= e->limits.queries)
       return 1;
@@ -237,14 +230,15 @@ static entry *next(search *x)
 static double price_of(const search *x, const entry *e, const precis_polynomial *fit)
 {
   const precis_study *s = x->study;
-  if (!s->wish->force && e->failing > FAILING_MOST)
-    return INFINITY;
-  if (!s->wish->force || s->wish->sampled)
-    return e->known + e->failing * s->wish->exact_seconds;
+  const precis_wish *wish = s->wish;
+  if (wish->force && wish->sampled)
+    return e->known + e->failing * wish->exact_seconds;
   int g = precis_study_widest(s, e->limits);
-  double nearly =
-      failing_of(s, g, e->limits, &x->candidates[e->candidate], fit, MARGIN * s->wish->tol);
-  return e->known + e->failing * FAILURE_SECONDS + nearly * MARGIN_SECONDS;
+  double nearly = wish->force ? failing_of(s, g, e->limits, &x->candidates[e->candidate], fit,
+                                           PRECIS_FORCED_MARGIN * wish->tol)
+                              : 0;
+  return e->known +
+         precis_choose_price_of_failing(wish->force, wish->exact_seconds, e->failing, nearly);
 }
 
 /* Each rank tries another entry, and all are told. Returns how many were tried, or an error. */

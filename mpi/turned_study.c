@@ -10,10 +10,6 @@
 #include "src/feature_kernel.h"
 #include "src/memory.h"
 
-/* As in mpi/search.c: where exact moves are forbidden, one row over the tolerance is the end.
- * Rows that were not sampled may be longer, and errors grow with a high power of the length. */
-static const double FAILURE_SECONDS = 1e9, MARGIN = 0.25, MARGIN_SECONDS = 1e6;
-
 /* What the study itself costs: fits, and tables of the sampled rows. Rows are turned twice, to see
  * how far they reach and to be packed, at a fraction of the speed of other work. */
 static const double STUDY_SECONDS = 0.1, TURNING_SPEED = 0.3;
@@ -143,11 +139,10 @@ static double failing_of(const study *s, const choice *c, const precis_block_row
   return precis_block_failing(s->known->sampled, table, fit, &rounding, tol);
 }
 
-static double price_of_failing(const study *s, double failing, double failing_by_half)
+static double price_of_failing(const study *s, double failing, double nearly)
 {
   const precis_wish *wish = s->known->wish;
-  return wish->force ? failing * FAILURE_SECONDS + failing_by_half * MARGIN_SECONDS
-                     : failing * wish->exact_seconds;
+  return precis_choose_price_of_failing(wish->force, wish->exact_seconds, failing, nearly);
 }
 
 static double estimate(study *s, int g, const choice *c, int luck)
@@ -155,7 +150,7 @@ static double estimate(study *s, int g, const choice *c, int luck)
   const precis_block_row *table = table_of(s, g, c->set.lead);
   int rows = s->known->sampled;
   double tol = s->known->wish->tol, over = precis_block_estimate(rows, table, &c->set, luck, tol),
-         nearly = precis_block_estimate(rows, table, &c->set, luck, MARGIN * tol);
+         nearly = precis_block_estimate(rows, table, &c->set, luck, PRECIS_FORCED_MARGIN * tol);
   return c->price.seconds + price_of_failing(s, over, nearly);
 }
 
@@ -180,8 +175,9 @@ static double try_one(study *s, int g, const choice *c)
   precis_block_moments(s->known->sampled, table, &c->set, &moments);
   if (!(domain.bound > 0) || precis_bivariate_fit(&c->set, &domain, &moments, &fit))
     return INFINITY;
-  return c->price.seconds + price_of_failing(s, failing_of(s, c, table, &fit, tol),
-                                             failing_of(s, c, table, &fit, MARGIN * tol));
+  return c->price.seconds +
+         price_of_failing(s, failing_of(s, c, table, &fit, tol),
+                          failing_of(s, c, table, &fit, PRECIS_FORCED_MARGIN * tol));
 }
 
 /* How many each rank may try: as long as that is little beside what may be saved. */
@@ -292,7 +288,8 @@ static int study_axes(study *s, int *found)
     return status;
   double failing;
   status = fit_heads(s, &s->choice[best], &failing);
-  if (status == PRECIS_SUCCESS) {
+  /* The head it was tried on is the widest, not always the worst. */
+  if (status == PRECIS_SUCCESS && (s->known->wish->force || failing <= PRECIS_REPAIRED_MOST)) {
     adopt(s, &s->choice[best], failing);
     *found = 1;
   }

@@ -14,9 +14,6 @@
 #include "src/paper_sample.h"
 #include "src/share.h"
 
-/* As in mpi/prospect.c: more rows than this are not repaired. */
-static const double REPAIRED_MOST = 0.05;
-
 /* Arrays that say where everything lies, one entry a rank. */
 typedef struct layout {
   int64_t *start, *first_position, *key_rows;
@@ -158,7 +155,7 @@ static void consider_summaries(const precis_paper *p, const precis_scene *s, con
                                const precis_paper_fits *fits, precis_paper_plan *plan)
 {
   double exact = plan->predicted[plan->move].seconds;
-  plan->fit = cheapest(s, fits, exact, REPAIRED_MOST);
+  plan->fit = cheapest(s, fits, exact, PRECIS_REPAIRED_MOST);
   if (plan->fit < 0)
     plan->fit = cheapest(s, fits, exact, 0.999);
   if (plan->fit < 0)
@@ -172,7 +169,7 @@ static void consider_summaries(const precis_paper *p, const precis_scene *s, con
   made.seconds += f->failing * exact;
   plan->predicted[PRECIS_MOVE_SUMMARIES] = made;
   plan->failing = f->failing;
-  if (made.seconds < exact && f->failing <= REPAIRED_MOST)
+  if (made.seconds < exact && f->failing <= PRECIS_REPAIRED_MOST)
     plan->move = PRECIS_MOVE_SUMMARIES;
 }
 
@@ -192,7 +189,7 @@ static void explain(const precis_paper *p, const precis_paper_fits *fits, precis
   else if (plan->fit < 0)
     snprintf(plan->why, sizeof plan->why, "%s: exact, as no summary keeps the tolerance%s", name,
              p->memory_limit > 0 ? " within the memory limit" : "");
-  else if (plan->failing > REPAIRED_MOST)
+  else if (plan->failing > PRECIS_REPAIRED_MOST)
     snprintf(plan->why, sizeof plan->why,
              "%s: exact, as the best summary would leave %.2g of the rows to repair", name,
              plan->failing);

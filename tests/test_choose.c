@@ -255,6 +255,23 @@ static void candidates(void **state)
     assert_true(c[i].features > 0 && c[i].count_features >= 0 && isfinite(c[i].seconds));
 }
 
+/* Repair costs its share of exact attention up to a point, and is out of the question beyond. Where
+ * exact moves are forbidden it is never out of the question, as something has to be taken. */
+static void price_of_failing(void **state)
+{
+  (void)state;
+  assert_true(precis_choose_price_of_failing(0, 10, 0, 1) == 0);
+  assert_true(precis_choose_price_of_failing(0, 10, .04, 1) == .4);
+  assert_true(precis_choose_price_of_failing(0, 10, PRECIS_REPAIRED_MOST * 1.01, 0) == INFINITY);
+  double before = 0;
+  for (double failing = 1e-4; failing < 1; failing *= 2) {
+    double price = precis_choose_price_of_failing(1, 10, failing, failing);
+    assert_true(isfinite(price) && price > before && price > 1e3);
+    assert_true(price > precis_choose_price_of_failing(1, 10, 0, 1) * failing);
+    before = price;
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -264,6 +281,7 @@ int main(void)
       cmocka_unit_test(failing),
       cmocka_unit_test(least_squares),
       cmocka_unit_test(candidates),
+      cmocka_unit_test(price_of_failing),
   };
   return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
 }
