@@ -14,18 +14,6 @@ enum { TOKENS_PART = 16, TOKENS_ALWAYS = 64 };
 
 static const double HEADROOM = 1.25, OUTLIER_SHARE_MOST = 1.0 / 32;
 
-static precis_bulk bulk_of(const precis_problem *p, const precis_survey *survey,
-                           const precis_summaries *plan, int g)
-{
-  return (precis_bulk){.kv_head = g,
-                       .k_center = precis_survey_k_center(survey) + (int64_t)g * p->dim,
-                       .q_center = plan->q_center + (int64_t)g * p->dim,
-                       .scale = p->scale,
-                       .lead = plan->set.lead,
-                       .to_queries = precis_turning_map(plan->turning.to_queries, p->dim, g),
-                       .to_keys = precis_turning_map(plan->turning.to_keys, p->dim, g)};
-}
-
 typedef struct squares {
   double lead[PRECIS_FEATURES_DIM_MAX + 1], trail[PRECIS_FEATURES_DIM_MAX + 1];
 } squares;
@@ -77,7 +65,7 @@ void precis_kept_measure(const precis_problem *p, const precis_survey *survey,
   const precis_summaries *plan = &kept->plan;
   int64_t beyond = 0, pairs = rows * p->heads;
   for (int g = 0; g < p->kv_heads; g++) {
-    precis_bulk bulk = bulk_of(p, survey, plan, g);
+    precis_bulk bulk = precis_summaries_bulk(p, plan, precis_survey_k_center(survey), NULL, g);
     reach[g] = (precis_kept_reach){0};
     beyond += measure_queries(p, &bulk, plan, rows, q, &reach[g]);
     if (bulk.to_keys)
@@ -184,10 +172,9 @@ static int refit(precis_world *world, const precis_problem *p, const precis_kept
       status = precis_bivariate_fit(&plan->set, &domain, &moments, &plan->fit[g]);
   }
   status = precis_world_agree(world, status, NULL);
-  for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++)
-    if (MPI_Bcast(&plan->fit[g], sizeof *plan->fit, MPI_BYTE, g % world->ranks, world->comm))
-      status = PRECIS_ERR_MPI;
-  return status;
+  return status == PRECIS_SUCCESS
+             ? precis_world_share(world, plan->fit, sizeof *plan->fit, p->kv_heads)
+             : status;
 }
 
 /* The power of two is still about the one that these radii ask for, lest monomials leave the range

@@ -80,9 +80,8 @@ static int fit_heads(precis_study *s, const precis_candidate *c, precis_limits l
     failing += some / heads;
   }
   status = precis_world_agree(world, status, NULL);
-  for (int g = 0; g < heads && status == PRECIS_SUCCESS; g++)
-    if (MPI_Bcast(&fit[g], sizeof *fit, MPI_BYTE, g % world->ranks, world->comm))
-      status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS)
+    status = precis_world_share(world, fit, sizeof *fit, heads);
   if (status == PRECIS_SUCCESS &&
       MPI_Allreduce(MPI_IN_PLACE, &failing, 1, MPI_DOUBLE, MPI_SUM, world->comm))
     status = PRECIS_ERR_MPI;

@@ -1,7 +1,7 @@
 /* study.h - what is found out about queries and keys before summaries are decided on
  *
- * Survey of the queries, norms, samples: mpi/study.c. The search over degrees and limits that
- * follows: mpi/search.c. */
+ * Survey of the queries, norms, samples: mpi/study.c. The bulk within limits: mpi/study_bulk.c. The
+ * search over degrees and limits that follows: mpi/search.c. */
 #ifndef PRECIS_MPI_STUDY_H
 #define PRECIS_MPI_STUDY_H
 

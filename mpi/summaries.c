@@ -140,6 +140,20 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
   return status;
 }
 
+precis_bulk precis_summaries_bulk(const precis_problem *p, const precis_summaries *plan,
+                                  const double *k_center, const double *v_center, int g)
+{
+  return (precis_bulk){.kv_head = g,
+                       .k_center = k_center + (int64_t)g * p->dim,
+                       .v_center = v_center ? v_center + (int64_t)g * p->value_dim : NULL,
+                       .q_center = plan->q_center + (int64_t)g * p->dim,
+                       .scale = p->scale,
+                       .exponent = plan->exponent[g],
+                       .lead = plan->set.lead,
+                       .to_queries = precis_turning_map(plan->turning.to_queries, p->dim, g),
+                       .to_keys = precis_turning_map(plan->turning.to_keys, p->dim, g)};
+}
+
 void precis_summaries_release(precis_summaries *plan)
 {
   free(plan->q_center);

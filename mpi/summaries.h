@@ -35,6 +35,11 @@ typedef struct precis_summaries {
   double exact_rounding; /* what an exact part promises, see src/rounding.h */
 } precis_summaries;
 
+/* How a head's keys and queries are made ready. Centres: kv_heads x dim of keys, kv_heads x
+ * value_dim of values, or NULL where no values are wanted. */
+precis_bulk precis_summaries_bulk(const precis_problem *problem, const precis_summaries *plan,
+                                  const double *k_center, const double *v_center, int kv_head);
+
 /* Frees what is not borrowed. */
 void precis_summaries_release(precis_summaries *plan);
 

@@ -56,18 +56,10 @@ precis_summaries_shape precis_summary_shape(const precis_summary_work *x)
                                   .kind = x->task->kind};
 }
 
-precis_bulk precis_summary_bulk(const precis_summary_work *x, int g)
+static precis_bulk bulk_of(const precis_summary_work *x, int g)
 {
-  const precis_problem *p = x->task->problem;
-  return (precis_bulk){.kv_head = g,
-                       .k_center = x->task->k_center + (int64_t)g * p->dim,
-                       .v_center = x->task->v_center + (int64_t)g * p->value_dim,
-                       .q_center = x->plan->q_center + (int64_t)g * p->dim,
-                       .scale = p->scale,
-                       .exponent = x->plan->exponent[g],
-                       .lead = x->plan->set.lead,
-                       .to_queries = precis_turning_map(x->plan->turning.to_queries, p->dim, g),
-                       .to_keys = precis_turning_map(x->plan->turning.to_keys, p->dim, g)};
+  const precis_task *task = x->task;
+  return precis_summaries_bulk(task->problem, x->plan, task->k_center, task->v_center, g);
 }
 
 /* This thread's part of n things: [first, end). */
@@ -81,7 +73,7 @@ int precis_summary_load_keys(precis_summary_work *x, int g)
 {
   if (x->keys_of == g)
     return 0;
-  precis_bulk bulk = precis_summary_bulk(x, g);
+  precis_bulk bulk = bulk_of(x, g);
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int i = 0; i < threads; i++) {
@@ -108,7 +100,7 @@ int precis_summary_load_queries(precis_summary_work *x, int g)
   if (x->queries_of == g)
     return 0;
   const precis_problem *p = x->task->problem;
-  precis_bulk bulk = precis_summary_bulk(x, g);
+  precis_bulk bulk = bulk_of(x, g);
   int64_t stride = (int64_t)p->heads * p->dim;
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)

@@ -67,8 +67,6 @@ precis_summary_part precis_summary_part_of(const precis_summary_work *work,
                                            const precis_block *block);
 precis_summaries_shape precis_summary_shape(const precis_summary_work *work);
 
-precis_bulk precis_summary_bulk(const precis_summary_work *work, int kv_head);
-
 /* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are
  * filled, w is left to the caller. Queries come with cleared sums. Both return whether there was
  * something to do. */

@@ -238,11 +238,10 @@ static int fit_heads(study *s, const choice *c, double *failing)
   for (int g = s->world->rank; g < heads && status == PRECIS_SUCCESS; g += s->world->ranks)
     status = fit_head(s, g, c, failing);
   status = precis_world_agree(s->world, status, NULL);
-  for (int g = 0; g < heads && status == PRECIS_SUCCESS; g++)
-    if (MPI_Bcast(&s->fit[g], sizeof *s->fit, MPI_BYTE, g % s->world->ranks, s->world->comm) ||
-        MPI_Bcast(&s->turning.moments[g], sizeof *s->turning.moments, MPI_BYTE, g % s->world->ranks,
-                  s->world->comm))
-      status = PRECIS_ERR_MPI;
+  if (status == PRECIS_SUCCESS)
+    status = precis_world_share(s->world, s->fit, sizeof *s->fit, heads);
+  if (status == PRECIS_SUCCESS)
+    status = precis_world_share(s->world, s->turning.moments, sizeof *s->turning.moments, heads);
   if (status == PRECIS_SUCCESS &&
       MPI_Allreduce(MPI_IN_PLACE, failing, 1, MPI_DOUBLE, MPI_SUM, s->world->comm))
     status = PRECIS_ERR_MPI;

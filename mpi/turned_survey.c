@@ -41,17 +41,14 @@ int precis_turned_survey_create(const precis_study *study, precis_limits limits,
   s->squares = precis_memory_array(4 * heads * (dim + 1), sizeof *s->squares);
   s->keys = precis_memory_array(sampled * dim, sizeof *s->keys);
   s->weights = precis_memory_array(sampled, sizeof *s->weights);
-  s->log_weight = precis_memory_array(study->a->keys.rows, sizeof *s->log_weight);
   s->turned = precis_memory_array(s->keys_sampled * dim, sizeof *s->turned);
-  int made = s->covariance && s->scratch && s->squares && s->keys && s->weights && s->log_weight &&
-             s->turned;
+  int made = s->covariance && s->scratch && s->squares && s->keys && s->weights && s->turned;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_turned_survey_free(precis_turned_survey *s)
 {
-  void *arrays[] = {s->covariance, s->scratch,    s->squares, s->keys,
-                    s->weights,    s->log_weight, s->turned};
+  void *arrays[] = {s->covariance, s->scratch, s->squares, s->keys, s->weights, s->turned};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   *s = (precis_turned_survey){0};
@@ -136,13 +133,11 @@ static int find_axes(precis_turned_survey *s, precis_turning *turning, int *usab
       good = 0;
     turning->error[g] = good ? precis_axes_error(p->dim, to_queries, to_keys) : INFINITY;
   }
-  for (int g = 0; g < p->kv_heads; g++) {
-    int root = g % world->ranks;
-    if (MPI_Bcast(turning->to_queries + g * size, (int)size, MPI_DOUBLE, root, world->comm) ||
-        MPI_Bcast(turning->to_keys + g * size, (int)size, MPI_DOUBLE, root, world->comm) ||
-        MPI_Bcast(&turning->error[g], 1, MPI_DOUBLE, root, world->comm))
-      return PRECIS_ERR_MPI;
-  }
+  size_t map = (size_t)size * sizeof *turning->to_keys;
+  if (precis_world_share(world, turning->to_queries, map, p->kv_heads) ||
+      precis_world_share(world, turning->to_keys, map, p->kv_heads) ||
+      precis_world_share(world, turning->error, sizeof *turning->error, p->kv_heads))
+    return PRECIS_ERR_MPI;
   *usable = 1;
   for (int g = 0; g < p->kv_heads; g++)
     *usable = *usable && turning->error[g] < 1e-6;
@@ -172,12 +167,13 @@ static void sample_keys(precis_turned_survey *s, int g)
   const precis_problem *p = problem_of(s);
   const precis_keys *keys = &s->study->a->keys;
   precis_bulk bulk = bulk_of(s, g);
-  precis_bulk_weights(&bulk, keys, 0, keys->rows, s->log_weight);
   for (int64_t j = 0; j < keys->rows; j++) {
     if (keys->position[j] % s->step != 0 || !key_in_bulk(s, j))
       continue;
     int64_t at = (int64_t)g * s->keys_sampled + keys->position[j] / s->step;
-    s->weights[at] = exp(s->log_weight[j] - s->study->out->plan.log_scale[g]);
+    double log_weight;
+    precis_bulk_weights(&bulk, keys, j, 1, &log_weight);
+    s->weights[at] = exp(log_weight - s->study->out->plan.log_scale[g]);
     memcpy(s->keys + at * p->dim, keys->k + (j * p->kv_heads + g) * p->dim,
            (size_t)p->dim * sizeof *s->keys);
   }

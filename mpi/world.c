@@ -85,6 +85,15 @@ int precis_world_same(precis_world *world, const void *bytes, size_t size)
   return precis_world_agree(world, status, NULL);
 }
 
+int precis_world_share(precis_world *world, void *items, size_t size, int count)
+{
+  for (int i = 0; i < count; i++)
+    if (MPI_Bcast((char *)items + (size_t)i * size, (int)size, MPI_BYTE, i % world->ranks,
+                  world->comm))
+      return PRECIS_ERR_MPI;
+  return PRECIS_SUCCESS;
+}
+
 /* Pieces of one message arrive in order, as they share source, tag and communicator. */
 static int start(precis_world *world, char *data, int64_t bytes, int peer, int tag, int sending,
                  precis_transfer *transfer)

@@ -48,6 +48,9 @@ int precis_world_agree(precis_world *world, int status, precis_message *message)
 /* Collective. MISMATCH unless the bytes are equal on all ranks. */
 int precis_world_same(precis_world *world, const void *bytes, size_t size);
 
+/* Collective. Of an array, item i is what rank i modulo ranks has; all get it. Errors: MPI. */
+int precis_world_share(precis_world *world, void *items, size_t size, int count);
+
 /* A message in flight, possibly in several pieces. Zero-initialise; done when count is 0. No
  * allocation: a rank that failed here alone would leave its peer waiting. */
 enum { PRECIS_TRANSFER_PIECES = 64 };

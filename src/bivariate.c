@@ -9,7 +9,6 @@
 #include "src/bivariate_lp.h"
 #include "src/precis.h"
 
-static const double bound_max = 8;
 static const double bound_min = 1e-20; /* its twelfth power is far from underflow */
 
 static double power(double x, int n)
@@ -127,7 +126,7 @@ static bool valid(const precis_feature_set *set, const precis_bivariate_domain *
                   const precis_bivariate_moments *m)
 {
   if (!set || !d || !m || !precis_feature_set_valid(set) ||
-      !(d->bound > 0 && d->bound <= bound_max) || !(m->size[0] > 0))
+      !(d->bound > 0 && d->bound <= PRECIS_BOUND_MOST) || !(m->size[0] > 0))
     return false;
   if (set->lead == set->dim)
     return is_full(set);

@@ -11,14 +11,11 @@
  * set up anew around what was found, with the constraints that had been found to matter. */
 #include "src/bivariate_lp.h"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wstrict-prototypes" /* Clp says () for (void) */
-#include <Clp_C_Interface.h>
-#pragma GCC diagnostic pop
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/linear_program.h"
 #include "src/precis.h"
 
 enum {
@@ -229,20 +226,9 @@ static int set_up(search *s)
     upper[k] = k < set->value_blocks ? box : envelope_box;
     lower[k] = -upper[k];
   }
-  if (s->model)
-    Clp_deleteModel(s->model);
-  s->model = Clp_newModel();
+  s->model = precis_linear_program_make(s->model, s->columns, cost, lower, upper, feasible);
   if (!s->model)
     return PRECIS_ERR_MEMORY;
-  Clp_setLogLevel(s->model, 0);
-  Clp_scaling(s->model, 0);
-  Clp_setPerturbation(s->model, 102); /* never */
-  Clp_setPrimalTolerance(s->model, feasible);
-  Clp_setDualTolerance(s->model, feasible);
-  Clp_resize(s->model, 0, s->columns);
-  Clp_chgObjCoefficients(s->model, cost);
-  Clp_chgColumnLower(s->model, lower);
-  Clp_chgColumnUpper(s->model, upper);
   add_rows(s, s->points);
   return PRECIS_SUCCESS;
 }

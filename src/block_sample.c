@@ -5,9 +5,6 @@
 
 enum { LEADS = PRECIS_BLOCK_LEAD_MOST + 1, TRAILS = PRECIS_BLOCK_TRAIL_MOST + 1, LONGEST = 8 };
 
-/* An output in the middle of the values is half the range from either end; most are near it. */
-static const double REACH = 0.6;
-
 void precis_block_row_add(precis_block_row *row, double w, double y1, double y2)
 {
   double y = y1 + y2, power1 = w, size1 = w;
@@ -117,9 +114,8 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
   for (int i = 0; i < rows; i++) {
     if (!counts(&row[i]))
       continue;
-    double t = left_out(&row[i], set, luck);
     judged++;
-    over += !(t < 1 && t / (1 - t) * REACH <= tol);
+    over += !precis_certificate_likely(left_out(&row[i], set, luck), tol);
   }
   return judged > 0 ? (double)over / judged : 0;
 }
@@ -141,9 +137,8 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
       mass += fit->e[b] * mean;
       total += fit->a[b] * mean;
     }
-    double t = mass / total;
     judged += r->weights > 0;
-    failing += r->weights > 0 && !(total > 0 && t < 1 && t / (1 - t) * REACH <= tol);
+    failing += r->weights > 0 && !(total > 0 && precis_certificate_likely(mass / total, tol));
   }
   return judged > 0 ? (double)failing / judged : 0;
 }

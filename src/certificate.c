@@ -44,3 +44,9 @@ double precis_certificate_rounding(const precis_summary_rounding *r, double magn
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
   return gamma * (4 * magnitude + envelope_magnitude);
 }
+
+int precis_certificate_likely(double t, double tol)
+{
+  const double reach = 0.6;
+  return t < 1 && t / (1 - t) * reach <= tol;
+}

@@ -23,6 +23,10 @@ typedef struct precis_certificate {
 precis_certificate precis_certificate_make(double t, int value_dim, const float *out,
                                            const double *most, const double *least);
 
+/* Whether a row of error mass t over Z is likely to keep tol, when its output is not known yet: one
+ * in the middle of the values is half their range from either end, and most are near it. */
+int precis_certificate_likely(double t, double tol);
+
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */

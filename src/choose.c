@@ -201,8 +201,6 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, double tol)
 {
-  /* An output in the middle of the values is half the range from either end; most are near it. */
-  const double reach = 0.6;
   int failing = 0, rows = 0;
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
@@ -216,9 +214,8 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
       mass += fit->e[m] * row[m];
       total += fit->a[m] * row[m];
     }
-    double t = mass / total;
     rows += row[0] > 0;
-    failing += row[0] > 0 && !(total > 0 && t < 1 && t / (1 - t) * reach <= tol);
+    failing += row[0] > 0 && !(total > 0 && precis_certificate_likely(mass / total, tol));
   }
   return rows > 0 ? (double)failing / rows : 0;
 }

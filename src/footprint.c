@@ -48,11 +48,6 @@ static double held(const precis_scene *s)
          WORD * (double)precis_engine_scratch(&engine);
 }
 
-int64_t precis_footprint_held(const precis_scene *scene)
-{
-  return whole(held(scene));
-}
-
 /* A call's own results, and a few numbers for each rank. */
 static double call(const precis_scene *s)
 {

@@ -15,9 +15,6 @@ int64_t precis_footprint_summaries(const precis_scene *scene, const precis_summa
  * themselves, or little, and the limit allows it. */
 int precis_footprint_keeps(const precis_scene *scene, const precis_summary_size *size);
 
-/* What is held between calls: keys, values, survey. */
-int64_t precis_footprint_held(const precis_scene *scene);
-
 /* Numbers in a tile of a summary, and words through fast memory of all ranks (design: formulas of
  * summarise.h and apply.h). */
 double precis_footprint_tile_numbers(const precis_scene *scene, const precis_summary_size *size);

@@ -14,14 +14,11 @@
  * not. */
 #include "src/minimax_lp.h"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wstrict-prototypes" /* Clp says () for (void) */
-#include <Clp_C_Interface.h>
-#pragma GCC diagnostic pop
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/linear_program.h"
 #include "src/precis.h"
 
 enum {
@@ -176,20 +173,9 @@ static int set_up(search *s)
     lower[k] = -box;
     upper[k] = box;
   }
-  if (s->model)
-    Clp_deleteModel(s->model);
-  s->model = Clp_newModel();
+  s->model = precis_linear_program_make(s->model, s->columns, cost, lower, upper, feasible);
   if (!s->model)
     return PRECIS_ERR_MEMORY;
-  Clp_setLogLevel(s->model, 0);
-  Clp_scaling(s->model, 0);
-  Clp_setPerturbation(s->model, 102); /* never */
-  Clp_setPrimalTolerance(s->model, feasible);
-  Clp_setDualTolerance(s->model, feasible);
-  Clp_resize(s->model, 0, s->columns);
-  Clp_chgObjCoefficients(s->model, cost);
-  Clp_chgColumnLower(s->model, lower);
-  Clp_chgColumnUpper(s->model, upper);
   s->fresh = 0;
   for (int j = 0; j <= GRID; j += STRIDE) {
     constrain(s, s->u[j], -1);

@@ -21,7 +21,6 @@ enum {
   WORK_MAX = 1 << 13 /* halvings, after which the rest is taken as it is */
 };
 
-static const double bound_max = 8;
 static const double bound_min = 1e-20; /* its twelfth power is far from underflow */
 /* Weight of the arcsine law on [-bound, bound] that is mixed into the moments. */
 static const double spread = 1e-9;
@@ -207,7 +206,7 @@ static void scale_moments(precis_minimax *fit, const double *moments)
 static bool valid(int degree, int envelope_degree, double bound, const double *moments)
 {
   if (degree < 0 || degree > PRECIS_DEGREE_MAX || envelope_degree < 0 ||
-      envelope_degree > PRECIS_DEGREE_MAX || !(bound > 0 && bound <= bound_max) || !moments)
+      envelope_degree > PRECIS_DEGREE_MAX || !(bound > 0 && bound <= PRECIS_BOUND_MOST) || !moments)
     return false;
   for (int m = 0; m <= envelope_degree; m++)
     if (!isfinite(moments[m]) || (m % 2 == 0 && moments[m] < 0))

@@ -13,22 +13,9 @@
 #include "src/axes.h"
 #include "src/memory.h"
 #include "src/precis.h"
+#include "tests/uniform.h"
 
 enum { ROWS = 1000, DIM_MOST = 40 };
-
-static double uniform(uint64_t *state) /* in (0, 1), splitmix64 */
-{
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return ((double)((z ^ (z >> 31)) >> 11) + .5) / 9007199254740992.;
-}
-
-static double normal(uint64_t *state)
-{
-  double radius = sqrt(-2 * log(uniform(state)));
-  return radius * cos(6.283185307179586 * uniform(state));
-}
 
 /* Rows of variances (1 + c)^-decay, turned by the same reflections for every call of a seed. */
 static float *make_rows(int dim, double decay, uint64_t seed, const double *center)

@@ -11,19 +11,7 @@
 
 #include "src/block_sample.h"
 #include "src/block_sets.h"
-
-static double uniform(uint64_t *state) /* in (0, 1), splitmix64 */
-{
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return ((double)((z ^ (z >> 31)) >> 11) + .5) / 9007199254740992.;
-}
-
-static double normal(uint64_t *state)
-{
-  return sqrt(-2 * log(uniform(state))) * cos(6.283185307179586 * uniform(state));
-}
+#include "tests/uniform.h"
 
 static void sets_are_valid(void **state)
 {

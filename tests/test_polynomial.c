@@ -12,22 +12,9 @@
 
 #include "src/polynomial.h"
 #include "src/precis.h"
+#include "tests/uniform.h"
 
 enum { SIZE = PRECIS_DEGREE_MAX + 1 };
-
-static double uniform(uint64_t *state) /* in (0, 1), splitmix64 */
-{
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return ((double)((z ^ (z >> 31)) >> 11) + .5) / 9007199254740992.;
-}
-
-static double normal(uint64_t *state)
-{
-  double radius = sqrt(-2 * log(uniform(state)));
-  return radius * cos(6.283185307179586 * uniform(state));
-}
 
 /* Moments of the uniform distribution on [low, high]. */
 static void box_moments(double low, double high, double *moments)

@@ -101,8 +101,8 @@ const precis_flag precis_flags[] = {
     {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries|summaries", 0,
      "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
-     "and values; status 3 if they miss --tol), or auto (default): summaries where --tol allows "
-     "them and they are cheaper, else what moves the fewest bytes"},
+     "and values; status 3 if they miss --tol), or auto (default): the fewest predicted seconds, "
+     "summaries only where --tol allows them"},
     {"--degree", "G", RUN | PLAN, SIZE, AT(degree), 1, 8, 0, 0,
      "of the polynomials of summaries (default: the cheapest that keeps --tol). Without --tol, "
      "summaries are used, and promise what the report says"},

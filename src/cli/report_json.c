@@ -30,13 +30,12 @@ static json_t *move_object(const precis_run_report *r)
   const precis_report *a = &r->attend;
   if (a->move != PRECIS_MOVE_SUMMARIES)
     return json_pack("{s:s, s:i}", "move", precis_move_name(a->move), "heads", r->problem.heads);
-  return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "move", precis_move_name(a->move),
-                   "heads", r->problem.heads, "degree", a->degree, "envelope_degree",
-                   a->envelope_degree, "features", precis_json_integer(a->features),
-                   "count_features", precis_json_integer(a->count_features), "bound_b",
-                   precis_json_number(a->bound), "outlier_keys",
-                   precis_json_integer(a->outlier_keys), "outlier_queries",
-                   precis_json_integer(a->outlier_queries));
+  return json_pack(
+      "{s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "move", precis_move_name(a->move), "heads",
+      r->problem.heads, "degree", a->degree, "envelope_degree", a->envelope_degree, "features",
+      precis_json_integer(a->features), "count_features", precis_json_integer(a->count_features),
+      "bound_b", precis_json_number(a->bound), "outlier_keys", precis_json_integer(a->outlier_keys),
+      "outlier_queries", precis_json_integer(a->outlier_queries));
 }
 
 static json_t *alternatives_array(const precis_report *attend)

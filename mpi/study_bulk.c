@@ -1,0 +1,64 @@
+/* The bulk within limits, and what lies beyond: see study.h. */
+#include <math.h>
+
+#include "mpi/study.h"
+#include "src/cost.h"
+
+double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)
+{
+  double rho = s->keys.rho[limits.keys] * (1 + 1e-12);
+  return isinf(rho) ? s->key_radius[g] : fmin(s->key_radius[g], rho * s->out->plan.key_unit[g]);
+}
+
+double precis_study_query_radius(const precis_study *s, int g, precis_limits limits)
+{
+  double rho = s->queries.rho[limits.queries] * (1 + 1e-12);
+  return isinf(rho) ? s->query_radius[g]
+                    : fmin(s->query_radius[g], rho * s->out->plan.query_unit[g]);
+}
+
+double precis_study_bound(const precis_study *s, int g, precis_limits limits)
+{
+  return fabs(s->a->problem.scale) * precis_study_query_radius(s, g, limits) *
+         precis_study_key_radius(s, g, limits) * (1 + 1e-9);
+}
+
+int precis_study_widest(const precis_study *s, precis_limits limits)
+{
+  int widest = 0;
+  for (int g = 1; g < s->a->problem.kv_heads; g++)
+    if (precis_study_bound(s, g, limits) > precis_study_bound(s, widest, limits))
+      widest = g;
+  return widest;
+}
+
+precis_limits precis_study_tightest(const precis_study *s)
+{
+  return (precis_limits){s->keys.count - 1, s->queries.count - 1};
+}
+
+precis_head_sample precis_study_sample(const precis_study *s, int g, precis_limits limits)
+{
+  int64_t at = ((int64_t)limits.keys * s->a->problem.kv_heads + g) * s->sampled;
+  return (precis_head_sample){.rows = s->sampled,
+                              .moments = s->moments + at * PRECIS_SAMPLE_MOMENTS,
+                              .lengths = s->lengths + (int64_t)g * s->sampled,
+                              .unit =
+                                  fabs(s->a->problem.scale) * precis_study_key_radius(s, g, limits),
+                              .bound = precis_study_bound(s, g, limits)};
+}
+
+/* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */
+double precis_study_outlier_seconds(const precis_study *s, precis_limits limits)
+{
+  const precis_attention *a = s->a;
+  double queries = (double)precis_visible_queries(s->map), keys = (double)s->map->keys;
+  double all = precis_visible_pairs(s->map, 0, precis_visible_queries(s->map));
+  double seen = queries > 0 && keys > 0 ? all / queries / keys : 1;
+  double outlier_keys = (double)s->keys.beyond[limits.keys];
+  double outlier_queries = (double)s->queries.beyond[limits.queries];
+  double pairs = seen * (outlier_keys * queries * a->problem.heads + outlier_queries * keys);
+  double bytes = outlier_keys * (double)precis_cost_outlier_key(&a->problem) +
+                 outlier_queries * (double)precis_cost_outlier_query(&a->problem);
+  return precis_model_outlier_seconds(s->wish->scene, pairs, bytes * (a->world.ranks - 1));
+}
