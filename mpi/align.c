@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "mpi/leaving.h"
 #include "src/layout.h"
 #include "src/memory.h"
 
@@ -74,16 +75,21 @@ static void place_queries(const precis_query_map *map, precis_align *align)
   }
 }
 
-static int64_t leaving_queries(const precis_query_map *map, const precis_align *align)
+/* Collective. */
+static int count_leaving(const precis_world *world, const precis_keys *keys,
+                         const precis_query_map *map, precis_align *align)
 {
-  int64_t staying = 0;
-  for (int r = 0; r < map->ranks; r++) {
-    int64_t low = align->query_start[r] > map->start[r] ? align->query_start[r] : map->start[r];
-    int64_t high = align->query_start[r + 1] < map->start[r + 1] ? align->query_start[r + 1]
-                                                                 : map->start[r + 1];
-    staying += high > low ? high - low : 0;
-  }
-  return precis_visible_queries(map) - staying;
+  precis_layout queries = precis_layout_consecutive(world->ranks, align->query_start);
+  precis_layout lined = precis_layout_consecutive(world->ranks, align->key_start);
+  precis_wire leaving = {0, 0};
+  align->queries_leaving = precis_leaving_rows(map->start, &queries, world);
+  if (align->moves_keys)
+    leaving = precis_leaving_keys(keys, &lined, world);
+  int64_t sum[2] = {leaving.network, leaving.node};
+  if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_INT64_T, MPI_SUM, world->comm))
+    return PRECIS_ERR_MPI;
+  align->keys_leaving = (precis_wire){sum[0], sum[1]};
+  return PRECIS_SUCCESS;
 }
 
 int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map,
@@ -98,13 +104,7 @@ int precis_align_plan(precis_world *world, const precis_keys *keys, const precis
     return status;
   }
   place_queries(map, align);
-  align->queries_leaving = leaving_queries(map, align);
-  for (int64_t j = 0; j < keys->rows && align->moves_keys; j++)
-    align->keys_leaving += keys->position[j] < align->key_start[world->rank] ||
-                           keys->position[j] >= align->key_start[world->rank + 1];
-  return MPI_Allreduce(MPI_IN_PLACE, &align->keys_leaving, 1, MPI_INT64_T, MPI_SUM, world->comm)
-             ? PRECIS_ERR_MPI
-             : PRECIS_SUCCESS;
+  return count_leaving(world, keys, map, align);
 }
 
 static int move_queries(const precis_task *home, precis_align *align)

@@ -4,6 +4,7 @@
 
 #include "mpi/call.h"
 #include "src/rounding.h"
+#include "src/tree.h"
 
 double precis_call_score_most(const precis_call *c)
 {
@@ -29,8 +30,8 @@ double precis_call_rounding(const precis_call *c)
                        .bias_most = *extremes.bias_most};
   /* One product of a block, then one addition for each block of a tile. */
   r.sum_terms = a->engine.shape.key_block + c->plan.tile_rows / a->engine.shape.key_block + 1;
-  for (int hop = 1; hop < a->world.ranks && c->plan.move != PRECIS_MOVE_TILES; hop *= 2)
-    r.roundings += 2;
+  if (c->plan.move != PRECIS_MOVE_TILES)
+    r.roundings = 2 * precis_tree_depth(&a->world.layout);
   return precis_rounding_bound(&r) + c->output_rounding;
 }
 

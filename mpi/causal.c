@@ -260,7 +260,7 @@ static void plan_schedule(chain *c)
   c->shape = precis_summary_shape(&c->work);
   c->shape.kind.with_bias |= c->work.keys != task->keys;
   c->shape.parcel_rows = BLOCK * PARCEL_BLOCKS;
-  c->schedule = precis_schedule_causal(&c->shape, task->world->ranks, task->world->node);
+  c->schedule = precis_schedule_causal(&c->shape, &task->world->layout);
 }
 
 static int create(chain *c, precis_task *task, const precis_summaries *plan, double tol,

@@ -27,20 +27,13 @@ static precis_summary_size size_of(const precis_summaries *plan)
                                plan->count_features, &plan->set};
 }
 
-/* Bytes of which only the sum is known, on the links that most of them take. */
-static precis_wire wire_of(const precis_world *world, int64_t bytes)
-{
-  return world->nodes > 1 ? (precis_wire){bytes, 0} : (precis_wire){0, bytes};
-}
-
 static void predict_kept(precis_call *c)
 {
   precis_attention *a = c->a;
-  int64_t added = a->appended - a->kept.rows,
-          bytes = precis_kept_update_bytes(&a->problem, a->world.ranks, added);
-  precis_wire wire = wire_of(&a->world, bytes);
+  int64_t added = a->appended - a->kept.rows;
+  precis_wire wire = precis_kept_update_wire(&a->problem, &a->world, added);
   precis_summary_size size = size_of(&a->kept.plan);
-  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = bytes;
+  c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_wire_sum(&wire);
   c->plan.predicted[PRECIS_MOVE_SUMMARIES] = precis_model_kept(&c->plan.scene, &size, &wire, added);
 }
 
@@ -49,12 +42,12 @@ static void predict_summaries(precis_call *c)
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
   precis_summary_size size = size_of(&c->prospect.plan);
-  int64_t numbers = p->kv_heads * (size.features * (p->value_dim + 1) + size.count_features);
-  precis_wire wire = precis_cost_summaries(a->world.ranks, a->world.node, numbers, c->prefixes);
-  int64_t all = precis_summaries_bytes(p, &c->prospect.plan, a->world.ranks, c->prefixes) +
-                c->align.queries_leaving * (precis_cost_query_row(p) + precis_cost_output_row(p)) +
-                c->align.keys_leaving * precis_cost_key_row(p, a->with_bias);
-  wire = precis_wire_plus(wire, wire_of(&a->world, all - precis_wire_sum(&wire)));
+  precis_wire wire = precis_summaries_wire(p, &c->prospect.plan, &a->world, c->prefixes);
+  wire = precis_wire_plus(wire,
+                          precis_wire_times(c->align.queries_leaving,
+                                            precis_cost_query_row(p) + precis_cost_output_row(p)));
+  wire = precis_wire_plus(
+      wire, precis_wire_times(c->align.keys_leaving, precis_cost_key_row(p, a->with_bias)));
   precis_prediction made = precis_model_summaries(&c->plan.scene, &size, &wire);
   made.seconds = fmax(made.seconds, c->prospect.seconds); /* which counts outliers and repair */
   c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_wire_sum(&wire);

@@ -158,7 +158,7 @@ int precis_heads_run(precis_task *task)
                .pieces = precis_split_pieces(task->cuts + task->world->rank)};
   precis_execution x = {0};
   r.kind = precis_heads_kind(&r.shape, task->world->rank);
-  r.schedule = precis_schedule_heads(&r.shape, task->world->ranks, task->world->node);
+  r.schedule = precis_schedule_heads(&r.shape, &task->world->layout);
   int status = precis_world_agree(task->world, create(&r, &x), NULL);
   if (status == PRECIS_SUCCESS)
     status = precis_execution_run(&x, r.schedule.rounds);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mpi/spread.h"
+#include "src/cost.h"
 #include "src/memory.h"
 
 enum { BATCH = 1024 };
@@ -193,8 +194,9 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
   return status;
 }
 
-int64_t precis_kept_update_bytes(const precis_problem *p, int ranks, int64_t rows)
+precis_wire precis_kept_update_wire(const precis_problem *p, const precis_world *world,
+                                    int64_t rows)
 {
-  return (ranks - 1) * rows * ((int64_t)p->kv_heads * (p->dim + p->value_dim) + 1) *
-         (int64_t)sizeof(float);
+  int64_t row = ((int64_t)p->kv_heads * (p->dim + p->value_dim) + 1) * (int64_t)sizeof(float);
+  return precis_cost_tree(world->ranks, world->nodes, rows * row);
 }

@@ -15,6 +15,7 @@
 #include "mpi/summaries.h"
 #include "mpi/summary_work.h"
 #include "mpi/survey.h"
+#include "src/wire.h"
 
 typedef struct precis_kept {
   int valid;
@@ -63,7 +64,8 @@ int precis_kept_check(precis_world *world, const precis_problem *problem,
 int precis_kept_update(precis_task *task, precis_kept *kept);
 
 /* Bytes that all ranks send to add so many keys. */
-int64_t precis_kept_update_bytes(const precis_problem *problem, int ranks, int64_t rows);
+precis_wire precis_kept_update_wire(const precis_problem *problem, const precis_world *world,
+                                    int64_t rows);
 
 /* Attends with this rank's queries to all keys; no communication. Errors: MEMORY, this rank's
  * alone. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mpi/leaving.h"
 #include "src/layout.h"
 #include "src/limit.h"
 #include "src/memory.h"
@@ -74,45 +75,6 @@ static double key_pairs(const precis_keys *keys, const precis_query_map *map)
   return count > 0 ? pairs / (double)count * (double)keys->rows : 0;
 }
 
-/* Rows that go from rank `from` to rank `to`. */
-static void add_leaving(const precis_world *world, int from, int to, int64_t rows, precis_wire *sum)
-{
-  if (from != to)
-    *(world->node[from] == world->node[to] ? &sum->node : &sum->network) += rows;
-}
-
-static precis_wire leaving(const precis_keys *keys, const precis_layout *layout,
-                           const precis_world *world)
-{
-  precis_wire rows = {0, 0};
-  int64_t local;
-  for (int64_t j = 0; j < keys->rows;) {
-    int rank;
-    int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local),
-            end = keys->position[j] + reach, first = j;
-    while (j < keys->rows && keys->position[j] < end)
-      j++;
-    add_leaving(world, world->rank, rank, j - first, &rows);
-  }
-  return rows;
-}
-
-static precis_wire queries_leaving(const precis_attend_plan *plan, const precis_layout *layout,
-                                   const precis_world *world)
-{
-  precis_wire rows = {0, 0};
-  int64_t local;
-  for (int r = 0; r < plan->map.ranks; r++)
-    for (int64_t i = plan->start[r]; i < plan->start[r + 1];) {
-      int rank;
-      int64_t reach = precis_layout_find(layout, i, &rank, &local), left = plan->start[r + 1] - i;
-      reach = reach < left ? reach : left;
-      add_leaving(world, r, rank, reach, &rows);
-      i += reach;
-    }
-  return rows;
-}
-
 int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows)
 {
   enum { FEWER_QUERIES = 8, MOST = 1 << 16 };
@@ -131,7 +93,8 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
   precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
   double mine = causal && queries >= QUERIES_WORTH_A_DEAL ? key_pairs(&a->keys, &plan->map) : 0;
-  precis_wire none = {0, 0}, keys = causal ? leaving(&a->keys, &dealt_keys, &a->world) : none;
+  precis_wire none = {0, 0},
+              keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
   double sum[3] = {mine, (double)keys.network, (double)keys.node}, most = mine;
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
@@ -141,7 +104,7 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   plan->deal_keys = plan->deal_queries && causal;
   plan->deal_keys_for_queries = uneven(most, sum[0], ranks);
   cost->queries_dealt =
-      plan->deal_queries ? queries_leaving(plan, &dealt_queries, &a->world) : none;
+      plan->deal_queries ? precis_leaving_rows(plan->start, &dealt_queries, &a->world) : none;
   cost->keys_dealt = plan->deal_keys ? keys : none;
   cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? keys : none;
   return PRECIS_SUCCESS;

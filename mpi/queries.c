@@ -64,7 +64,7 @@ static int plan_shape(spread *s)
         task->deal_keys ? precis_layout_share(&s->shape.keys.to, r) : task->key_rows[r];
   }
   s->shape.batch_rows = choose_batch(p, s->query_rows, ranks);
-  s->schedule = precis_schedule_queries(&s->shape, ranks, task->world->node);
+  s->schedule = precis_schedule_queries(&s->shape, &task->world->layout);
   return PRECIS_SUCCESS;
 }
 

@@ -161,7 +161,7 @@ static int create(repair *r, const int64_t *counts, int64_t batch)
       .key_rows = task->key_rows,
       .tile_rows = task->tile_rows,
       .kind = task->kind};
-  r->schedule = precis_schedule_queries(&r->shape, task->world->ranks, task->world->node);
+  r->schedule = precis_schedule_queries(&r->shape, &task->world->layout);
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
   int status = precis_execution_create(task, &r->schedule, work, r, &r->execution);

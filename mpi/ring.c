@@ -126,7 +126,7 @@ static int create(ring *r, precis_execution *x)
     return PRECIS_ERR_MEMORY;
   r->shape.query_rows = r->query_rows;
   r->shape.key_rows = r->key_rows;
-  r->schedule = precis_schedule_tiles(&r->shape, task->world->ranks, task->world->node);
+  r->schedule = precis_schedule_tiles(&r->shape, &task->world->layout);
   int64_t rows = r->query_rows[task->world->rank];
   if (task->deal_queries) {
     r->out = precis_memory_array(rows * p->heads, (size_t)p->value_dim * sizeof *r->out);

@@ -16,7 +16,7 @@ static int finish(precis_task *task, int status, precis_transfer *transfer)
 int precis_spread_broadcast(precis_task *task, int root, void *buffer, int64_t bytes)
 {
   precis_world *world = task->world;
-  precis_tree tree = precis_tree_at(world->ranks, root, world->rank);
+  precis_tree tree = precis_tree_at(&world->layout, root, world->rank);
   precis_transfer transfer = {.count = 0};
   int status = PRECIS_SUCCESS;
   if (world->rank != root)

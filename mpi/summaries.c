@@ -116,7 +116,7 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
   p->work.poll = poll;
   p->work.poll_context = p;
   p->shape = precis_summary_shape(&p->work);
-  p->schedule = precis_schedule_summaries(&p->shape, task->world->ranks, task->world->node);
+  p->schedule = precis_schedule_summaries(&p->shape, &task->world->layout);
   status = precis_execution_create(task, &p->schedule, work, p, &p->execution);
   if (status == PRECIS_SUCCESS && plan->outlier_keys > 0)
     status = precis_queries_create(task->problem, task->rows, task->q, NULL, &p->exact);
@@ -174,12 +174,13 @@ void precis_summary_result_free(precis_summary_result *result)
   *result = (precis_summary_result){0};
 }
 
-int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan,
-                               int ranks, int prefixes)
+precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
+                                  const precis_world *world, int prefixes)
 {
   int64_t numbers = plan->features * (problem->value_dim + 1) + plan->count_features;
-  int64_t times = prefixes ? 1 : 2; /* down the chain; slices to be summed, and their sums */
   int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
                      plan->outlier_queries * precis_cost_outlier_query(problem);
-  return (problem->kv_heads * times * numbers * (int64_t)sizeof(float) + outliers) * (ranks - 1);
+  return precis_wire_plus(
+      precis_cost_summaries(world->ranks, world->node, problem->kv_heads * numbers, prefixes),
+      precis_cost_tree(world->ranks, world->nodes, outliers));
 }

@@ -10,6 +10,7 @@
 #include "src/bivariate.h"
 #include "src/bulk.h"
 #include "src/choose.h"
+#include "src/wire.h"
 
 /* Equal on all ranks. */
 typedef struct precis_summaries {
@@ -72,7 +73,7 @@ int precis_causal_run(precis_task *task, const precis_summaries *plan, double to
                       precis_summary_result *result);
 
 /* Bytes that all ranks send for it, with or without causal prefixes. */
-int64_t precis_summaries_bytes(const precis_problem *problem, const precis_summaries *plan,
-                               int ranks, int prefixes);
+precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
+                                  const precis_world *world, int prefixes);
 
 #endif

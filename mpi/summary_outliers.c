@@ -112,7 +112,7 @@ static int plan_schedule(exchange *x)
                                    .batch_rows = BATCH_MOST,
                                    .row_bytes = precis_cost_outlier_key(p),
                                    .kv_heads = p->kv_heads};
-  x->schedule = precis_schedule_spread(&x->shape, x->task->world->ranks, x->task->world->node);
+  x->schedule = precis_schedule_spread(&x->shape, &x->task->world->layout);
   int status = precis_execution_create(x->task, &x->schedule, work, x, &x->execution);
   x->execution.tells = 0;
   return status;

@@ -5,37 +5,67 @@
 
 #include "src/precis.h"
 
-/* Numbers the nodes in the order of their lowest ranks. */
-static int find_nodes(precis_world *world)
+enum { NODES_MOST = 256 }; /* numbers that are read of PRECIS_NODES */
+
+/* Which node PRECIS_NODES puts a rank on; 0 where it says nothing. */
+static int wished_node(int rank)
+{
+  const char *text = getenv("PRECIS_NODES");
+  int numbers[NODES_MOST], count = 0;
+  for (char *end; text != NULL && count < NODES_MOST; text = end) {
+    numbers[count] = (int)strtol(text, &end, 10);
+    if (end == text)
+      break;
+    count++;
+    end += *end == ',';
+  }
+  return count > 0 ? abs(numbers[rank % count]) : 0;
+}
+
+/* The ranks that share this one's memory. */
+static int split(precis_world *world)
 {
   MPI_Comm local;
   if (MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &local))
     return PRECIS_ERR_MPI;
-  int leader = world->rank;
-  int failed = MPI_Bcast(&leader, 1, MPI_INT, 0, local);
+  int failed = MPI_Comm_split(local, wished_node(world->rank), world->rank, &world->node_comm);
   failed |= MPI_Comm_free(&local);
-  failed |= MPI_Allgather(&leader, 1, MPI_INT, world->node, 1, MPI_INT, world->comm);
   if (failed)
     return PRECIS_ERR_MPI;
-  world->nodes = 0;
-  for (int r = 0; r < world->ranks; r++)
-    world->node[r] = world->node[r] == r ? world->nodes++ : world->node[world->node[r]];
+  MPI_Comm_set_errhandler(world->node_comm, MPI_ERRORS_RETURN);
   return PRECIS_SUCCESS;
+}
+
+/* leaders: ranks. */
+static int find_nodes(precis_world *world, int *leaders)
+{
+  int leader = world->rank;
+  if (MPI_Bcast(&leader, 1, MPI_INT, 0, world->node_comm) ||
+      MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, world->comm))
+    return PRECIS_ERR_MPI;
+  int status = precis_nodes_create(world->ranks, leaders, &world->layout);
+  world->nodes = world->layout.count;
+  world->node = world->layout.node;
+  return precis_world_agree(world, status, NULL);
 }
 
 int precis_world_create(MPI_Comm comm, precis_world *world)
 {
-  precis_world made = {.comm = MPI_COMM_NULL, .piece_bytes = PRECIS_PIECE_BYTES};
+  precis_world made = {
+      .comm = MPI_COMM_NULL, .node_comm = MPI_COMM_NULL, .piece_bytes = PRECIS_PIECE_BYTES};
   if (MPI_Comm_dup(comm, &made.comm))
     return PRECIS_ERR_MPI;
   MPI_Comm_set_errhandler(made.comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(made.comm, &made.rank);
   MPI_Comm_size(made.comm, &made.ranks);
-  made.node = malloc((size_t)made.ranks * sizeof *made.node);
-  int short_of = precis_waiting_create(made.ranks, &made.waiting) != 0 || made.node == NULL;
+  int *leaders = malloc((size_t)made.ranks * sizeof *leaders);
+  int short_of = precis_waiting_create(made.ranks, &made.waiting) != 0 || leaders == NULL;
   int status = precis_world_agree(&made, short_of ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS, NULL);
   if (status == PRECIS_SUCCESS)
-    status = find_nodes(&made);
+    status = split(&made);
+  if (status == PRECIS_SUCCESS)
+    status = find_nodes(&made, leaders);
+  free(leaders);
   if (status != PRECIS_SUCCESS) {
     precis_world_free(&made);
     return status;
@@ -47,8 +77,10 @@ int precis_world_create(MPI_Comm comm, precis_world *world)
 void precis_world_free(precis_world *world)
 {
   precis_waiting_free(&world->waiting);
-  free(world->node);
+  precis_nodes_free(&world->layout);
   world->node = NULL;
+  if (world->node_comm != MPI_COMM_NULL)
+    MPI_Comm_free(&world->node_comm);
   if (world->comm != MPI_COMM_NULL)
     MPI_Comm_free(&world->comm);
 }

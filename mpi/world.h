@@ -11,6 +11,7 @@
 #include <mpi.h>
 
 #include "src/message.h"
+#include "src/nodes.h"
 #include "src/waiting.h"
 
 /* The largest piece of a message in bytes; longer ones are cut up. MPI counts are int. */
@@ -28,14 +29,19 @@ precis_traffic precis_traffic_minus(const precis_traffic *now, const precis_traf
 typedef struct precis_world {
   MPI_Comm comm; /* a duplicate with MPI_ERRORS_RETURN */
   int rank, ranks;
-  int nodes;
-  int *node;              /* node[r] numbers the node of rank r from 0 */
+  precis_nodes layout;    /* of the ranks over the nodes, see precis_world_create() ... */
+  int nodes;              /* ... how many, ... */
+  const int *node;        /* ... and the node of each rank */
+  MPI_Comm node_comm;     /* the ranks of this node, by their local numbers */
   int64_t piece_bytes;    /* PRECIS_PIECE_BYTES; smaller in tests */
   precis_traffic traffic; /* counted since creation, by this rank */
   precis_waiting waiting; /* kept by the functions below */
 } precis_world;
 
-/* Collective. On failure nothing is left to free. */
+/* Collective. On failure nothing is left to free. Ranks are of one node where MPI says that they
+ * can share memory and, if there is PRECIS_NODES in the environment, it says so, too: numbers, such
+ * as "0 0 1" or "0,0,1", of which rank r takes entry r, from the first again where they end. So
+ * tests make many nodes of one, and what nodes are good for is measured. */
 int precis_world_create(MPI_Comm comm, precis_world *world);
 /* Collective. */
 void precis_world_free(precis_world *world);

@@ -65,11 +65,6 @@ static void add(precis_wire *wire, int inside, int64_t bytes)
   *(inside ? &wire->node : &wire->network) += bytes;
 }
 
-static precis_wire times(precis_wire rows, int64_t bytes)
-{
-  return (precis_wire){rows.network * bytes, rows.node * bytes};
-}
-
 /* Every parcel makes ranks - 1 hops; rows that are dealt out travel once more. The link from rank r
  * to the next carries all shares but that of the rank it leads to. */
 static precis_wire tiles_bytes(const precis_cost_input *in)
@@ -84,9 +79,10 @@ static precis_wire tiles_bytes(const precis_cost_input *in)
     add(&wire, same_node(in, r, next), all - precis_parcel_bytes(&in->kind, in->key_rows[next]));
   }
   int64_t query = precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem);
-  wire = precis_wire_plus(wire, times(in->queries_dealt, query));
+  wire = precis_wire_plus(wire, precis_wire_times(in->queries_dealt, query));
   return precis_wire_plus(
-      wire, times(in->keys_dealt, precis_cost_key_row(in->problem, in->kind.with_bias)));
+      wire,
+      precis_wire_times(in->keys_dealt, precis_cost_key_row(in->problem, in->kind.with_bias)));
 }
 
 /* The ranks of r's node, where they are neighbours. */
@@ -147,59 +143,33 @@ static precis_wire heads_bytes(const precis_cost_input *in)
     precis_parcel_kind kind = in->kind;
     precis_cost_kv_heads(p, in->cuts + r, queries, &kind.first_head, &kind.heads);
     if (kind.heads > 0)
-      wire =
-          precis_wire_plus(wire, times(foreign_keys(in, r, near), precis_parcel_bytes(&kind, 1)));
+      wire = precis_wire_plus(
+          wire, precis_wire_times(foreign_keys(in, r, near), precis_parcel_bytes(&kind, 1)));
     int count = precis_split_pieces(in->cuts + r);
     for (int i = 0; i < count; i++) {
       precis_piece piece = precis_split_piece(in->cuts + r, queries, i);
-      wire = precis_wire_plus(wire, times(foreign_rows(in, r, piece.first, piece.end, near),
-                                          WORD * (p->dim + p->value_dim + 1)));
+      wire = precis_wire_plus(wire,
+                              precis_wire_times(foreign_rows(in, r, piece.first, piece.end, near),
+                                                WORD * (p->dim + p->value_dim + 1)));
     }
   }
   return wire;
 }
 
-/* The ranks of a binomial tree of which every rank is the root once, by the links of the tree:
- * place p is joined to p without its lowest bit. Roots are weighted with their rows. */
-static precis_wire tree_rows(const precis_cost_input *in)
+precis_wire precis_cost_tree(int ranks, int nodes, int64_t bytes)
 {
-  int ranks = in->map->ranks;
-  precis_wire rows = {0, 0};
-  for (int root = 0; root < ranks; root++) {
-    int64_t own = in->map->start[root + 1] - in->map->start[root];
-    for (int p = 1; p < ranks && own > 0; p++)
-      add(&rows, same_node(in, (root + p) % ranks, (root + (p & (p - 1))) % ranks), own);
-  }
-  return rows;
+  return (precis_wire){(nodes - 1) * bytes, (ranks - nodes) * bytes};
 }
 
-/* The same for thousands of ranks, where going through all pairs takes too long, in even shares on
- * nodes of equal size: over all roots, two places `apart` apart meet on a node as often as any. */
-static precis_wire even_tree_rows(const precis_cost_input *in)
-{
-  int ranks = in->map->ranks, each = ranks / in->nodes;
-  double inside = 0;
-  for (int apart = 1; apart < ranks; apart *= 2) {
-    double links = (ranks + apart - 1) / (2 * apart);
-    inside += apart < each ? links * (each - apart) / each : 0;
-  }
-  int64_t rows = precis_visible_queries(in->map), all = rows * (ranks - 1),
-          node = (int64_t)(inside * (double)rows);
-  return (precis_wire){all - node, node};
-}
-
-/* A query reaches ranks - 1 others, and as many partials come back. */
+/* A query reaches all others, and as many partials come back. */
 static precis_wire queries_bytes(const precis_cost_input *in)
 {
-  enum { PAIRS_BY_PAIR = 256 };
   const precis_problem *p = in->problem;
   int64_t row = p->heads * WORD * (p->dim + precis_partial_words(1, p->value_dim));
-  precis_wire rows = {0, precis_visible_queries(in->map) * (in->map->ranks - 1)};
-  if (in->nodes > 1 && in->node != NULL)
-    rows = in->map->ranks <= PAIRS_BY_PAIR ? tree_rows(in) : even_tree_rows(in);
-  precis_wire wire = times(rows, row);
-  return precis_wire_plus(
-      wire, times(in->keys_dealt_for_queries, precis_cost_key_row(p, in->kind.with_bias)));
+  precis_wire wire =
+      precis_cost_tree(in->map->ranks, in->nodes, precis_visible_queries(in->map) * row);
+  return precis_wire_plus(wire, precis_wire_times(in->keys_dealt_for_queries,
+                                                  precis_cost_key_row(p, in->kind.with_bias)));
 }
 
 precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move)

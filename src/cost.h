@@ -15,10 +15,10 @@
 typedef struct precis_cost_input {
   const precis_problem *problem;
   const precis_query_map *map;
-  const int64_t *key_rows; /* ranks */
-  const precis_cut *cuts;  /* ranks + 1 */
-  precis_parcel_kind kind; /* of all key/value heads */
-  int nodes;
+  const int64_t *key_rows;            /* ranks */
+  const precis_cut *cuts;             /* ranks + 1 */
+  precis_parcel_kind kind;            /* of all key/value heads */
+  int nodes;                          /* at least 1 */
   const int *node;                    /* of each rank; NULL: one node */
   precis_wire queries_dealt;          /* rows that change rank to balance queries first ... */
   precis_wire keys_dealt;             /* ... and keys, for the tiles move */
@@ -38,6 +38,9 @@ int64_t precis_cost_outlier_query(const precis_problem *problem);
 
 /* Of an exact move. */
 precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move);
+
+/* Of so many bytes from one rank to all along a tree, or the other way: to each node once. */
+precis_wire precis_cost_tree(int ranks, int nodes, int64_t bytes);
 
 /* Of summaries of `numbers` numbers, all tiles and heads: reduced, or handed from rank to rank
  * where they are summed to prefixes. By the kind of link only about, where nodes differ in size. */

@@ -155,8 +155,8 @@ static void queries(const sketch *k, const precis_wire *bytes, precis_prediction
   const precis_problem *p = k->p;
   double batch = fmax(1, (double)precis_footprint_batch_rows(p, (int64_t)k->rows));
   double batches = ceil(k->rows / batch) * fmin(s->ranks, (double)s->queries);
-  double rows = (double)s->queries * p->heads, levels = doublings(s->ranks),
-         outer = doublings(s->nodes), inner = levels - outer;
+  double rows = (double)s->queries * p->heads, outer = doublings(s->nodes),
+         inner = doublings(ceil((double)s->ranks / s->nodes)), levels = inner + outer;
   made->compute = tile_seconds(k, s->pairs / s->ranks, fmin(batch, k->rows), batches * p->heads,
                                k->keys * seen(s));
   made->passes =

@@ -21,6 +21,8 @@
 
 #include <stdint.h>
 
+#include "src/nodes.h"
+
 #define PRECIS_STEP_KINDS(X)                                                                       \
   X(EXCHANGE, "exchange") /* rows change ranks, see precis_exchange_shape and mpi/rows.h */        \
   X(PACK, "pack")         /* rows of this rank, or what is in `into`, to the slot */               \
@@ -98,7 +100,7 @@ typedef struct precis_schedule precis_schedule;
 struct precis_schedule {
   const char *move;
   int ranks;
-  const int *node; /* ranks: the node of each; NULL: each has its own; borrowed */
+  const precis_nodes *nodes; /* borrowed */
   int64_t rounds;
   int slots, requests; /* of every rank */
   int quiet;

@@ -52,7 +52,7 @@ typedef struct precis_tiles_shape {
 
 enum { PRECIS_TILES_SUMS, PRECIS_TILES_PARCEL, PRECIS_TILES_SLOTS = PRECIS_TILES_PARCEL + 2 };
 
-precis_schedule precis_schedule_tiles(const precis_tiles_shape *shape, int ranks, const int *node);
+precis_schedule precis_schedule_tiles(const precis_tiles_shape *shape, const precis_nodes *nodes);
 
 /* Whole heads, or the parts of heads between two cuts, are gathered on each rank; keys and values
  * of the heads that a rank needs come to it a parcel at a time, from ever farther to the left, the
@@ -78,7 +78,7 @@ enum {
   PRECIS_HEADS_SLOTS = PRECIS_HEADS_PARCEL + 2
 };
 
-precis_schedule precis_schedule_heads(const precis_heads_shape *shape, int ranks, const int *node);
+precis_schedule precis_schedule_heads(const precis_heads_shape *shape, const precis_nodes *nodes);
 
 /* The parcels that a rank needs. heads is 0 if it has nothing to attend. */
 precis_parcel_kind precis_heads_kind(const precis_heads_shape *shape, int rank);
@@ -112,8 +112,8 @@ enum {
   PRECIS_QUERIES_SLOTS
 };
 
-precis_schedule precis_schedule_queries(const precis_queries_shape *shape, int ranks,
-                                        const int *node);
+precis_schedule precis_schedule_queries(const precis_queries_shape *shape,
+                                        const precis_nodes *nodes);
 
 /* Some keys of every rank go to all along trees, batch after batch, rank after rank, and every rank
  * attends to them. What summaries leave out (outliers) travels so. A round is a batch. */
@@ -129,8 +129,7 @@ typedef struct precis_spread_shape {
 
 enum { PRECIS_SPREAD_SUMS, PRECIS_SPREAD_BATCH, PRECIS_SPREAD_SLOTS };
 
-precis_schedule precis_schedule_spread(const precis_spread_shape *shape, int ranks,
-                                       const int *node);
+precis_schedule precis_schedule_spread(const precis_spread_shape *shape, const precis_nodes *nodes);
 
 /* Sums of features over all keys. Tiles of features, head after head, first those with values, then
  * those with counts alone. */
@@ -169,8 +168,8 @@ enum {
   PRECIS_SUMMARIES_SLOTS = PRECIS_SUMMARIES_SLICES + PRECIS_SUMMARIES_STAGES
 };
 
-precis_schedule precis_schedule_summaries(const precis_summaries_shape *shape, int ranks,
-                                          const int *node);
+precis_schedule precis_schedule_summaries(const precis_summaries_shape *shape,
+                                          const precis_nodes *nodes);
 
 /* Under a causal mask: a rank's blocks of keys meet their queries exactly, those in the same block;
  * whole blocks before them through a running summary of this rank; keys of lower ranks through the
@@ -185,7 +184,7 @@ enum {
   PRECIS_CAUSAL_SLOTS
 };
 
-precis_schedule precis_schedule_causal(const precis_summaries_shape *shape, int ranks,
-                                       const int *node);
+precis_schedule precis_schedule_causal(const precis_summaries_shape *shape,
+                                       const precis_nodes *nodes);
 
 #endif

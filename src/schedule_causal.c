@@ -124,11 +124,11 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
   return 2 * numbers * (queries + (step->kind == PRECIS_STEP_SUMMARISE ? x->key_rows[rank] : 0));
 }
 
-precis_schedule precis_schedule_causal(const precis_summaries_shape *x, int ranks, const int *node)
+precis_schedule precis_schedule_causal(const precis_summaries_shape *x, const precis_nodes *nodes)
 {
   return (precis_schedule){.move = "summaries of prefixes",
-                           .ranks = ranks,
-                           .node = node,
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
                            .rounds = 1 + precis_summaries_tiles(x),
                            .slots = PRECIS_CAUSAL_SLOTS,
                            .requests = REQUESTS,

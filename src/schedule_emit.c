@@ -10,10 +10,9 @@ precis_step precis_step_new(precis_step_kind kind, precis_step_matter matter, pr
 
 void precis_emit(precis_emitter *e, precis_step step)
 {
-  const int *node = e->schedule->node;
+  const int *node = e->schedule->nodes->node;
   if (step.peer >= 0)
-    step.link =
-        node != NULL && node[step.peer] == node[e->rank] ? PRECIS_LINK_NODE : PRECIS_LINK_NETWORK;
+    step.link = node[step.peer] == node[e->rank] ? PRECIS_LINK_NODE : PRECIS_LINK_NETWORK;
   if (e->status == 0)
     e->status = e->visit(e->context, &step);
 }

@@ -235,13 +235,13 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
   return precis_compute_flops(&x->kind, (double)rows, step->block.rows, x->visible);
 }
 
-precis_schedule precis_schedule_heads(const precis_heads_shape *x, int ranks, const int *node)
+precis_schedule precis_schedule_heads(const precis_heads_shape *x, const precis_nodes *nodes)
 {
-  int64_t parcels = precis_parcels(precis_largest(x->key_rows, ranks), x->tile_rows);
+  int64_t parcels = precis_parcels(precis_largest(x->key_rows, nodes->ranks), x->tile_rows);
   return (precis_schedule){.move = "heads",
-                           .ranks = ranks,
-                           .node = node,
-                           .rounds = (parcels + 2) * ranks,
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
+                           .rounds = (parcels + 2) * nodes->ranks,
                            .slots = PRECIS_HEADS_SLOTS,
                            .requests = REQUESTS,
                            .quiet = 1,

@@ -89,7 +89,7 @@ static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_
   }
   precis_block batch = precis_batch_at(x->rows, s->ranks, x->batch_rows, round - 1);
   batch.heads = x->heads;
-  precis_tree tree = precis_tree_at(s->ranks, batch.owner, rank);
+  precis_tree tree = precis_tree_at(s->nodes, batch.owner, rank);
   spread(&e, &tree, batch);
   receive_partials(&e, &tree, 0, batch);
   attend_own_keys(&e, x);
@@ -132,14 +132,14 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
                               step->block.rows, x->visible);
 }
 
-precis_schedule precis_schedule_queries(const precis_queries_shape *x, int ranks, const int *node)
+precis_schedule precis_schedule_queries(const precis_queries_shape *x, const precis_nodes *nodes)
 {
   return (precis_schedule){.move = x->move,
-                           .ranks = ranks,
-                           .node = node,
-                           .rounds = 1 + precis_batches(x->rows, ranks, x->batch_rows),
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
+                           .rounds = 1 + precis_batches(x->rows, nodes->ranks, x->batch_rows),
                            .slots = PRECIS_QUERIES_SLOTS,
-                           .requests = SPREADING + precis_tree_at(ranks, 0, 0).children,
+                           .requests = SPREADING + precis_tree_depth(nodes),
                            .quiet = 1,
                            .shape = x,
                            .visit = visit,

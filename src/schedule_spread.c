@@ -44,7 +44,7 @@ static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_
   const precis_spread_shape *x = s->shape;
   precis_emitter e = {.schedule = s, .rank = rank, .visit = to, .context = context};
   precis_block batch = precis_batch_at(x->rows, s->ranks, x->batch_rows, round);
-  precis_tree tree = precis_tree_at(s->ranks, batch.owner, rank);
+  precis_tree tree = precis_tree_at(s->nodes, batch.owner, rank);
   precis_message_place place = {
       .slot = PRECIS_SPREAD_BATCH, .bytes = batch.rows * x->row_bytes, .request = TAKING};
   batch.heads = x->kv_heads;
@@ -74,14 +74,14 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
   return 2.0 * (x->dim + x->value_dim) * queries * (double)step->block.rows;
 }
 
-precis_schedule precis_schedule_spread(const precis_spread_shape *x, int ranks, const int *node)
+precis_schedule precis_schedule_spread(const precis_spread_shape *x, const precis_nodes *nodes)
 {
   return (precis_schedule){.move = x->move,
-                           .ranks = ranks,
-                           .node = node,
-                           .rounds = precis_batches(x->rows, ranks, x->batch_rows),
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
+                           .rounds = precis_batches(x->rows, nodes->ranks, x->batch_rows),
                            .slots = PRECIS_SPREAD_SLOTS,
-                           .requests = SPREADING + precis_tree_at(ranks, 0, 0).children,
+                           .requests = SPREADING + precis_tree_depth(nodes),
                            .quiet = 1,
                            .shape = x,
                            .visit = visit,

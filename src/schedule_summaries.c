@@ -196,15 +196,15 @@ double precis_summaries_flops(const precis_schedule *s, int rank, const precis_s
   return 2.0 * (double)precis_summaries_numbers(x, &step->block) * (double)rows;
 }
 
-precis_schedule precis_schedule_summaries(const precis_summaries_shape *x, int ranks,
-                                          const int *node)
+precis_schedule precis_schedule_summaries(const precis_summaries_shape *x,
+                                          const precis_nodes *nodes)
 {
   return (precis_schedule){.move = "summaries",
-                           .ranks = ranks,
-                           .node = node,
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
                            .rounds = precis_summaries_tiles(x) + STAGES - 1,
                            .slots = PRECIS_SUMMARIES_SLOTS,
-                           .requests = STAGES * 2 * (ranks - 1),
+                           .requests = STAGES * 2 * (nodes->ranks - 1),
                            .shape = x,
                            .visit = visit,
                            .slot = slot,

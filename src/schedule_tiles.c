@@ -99,13 +99,13 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
                               step->block.rows, x->visible);
 }
 
-precis_schedule precis_schedule_tiles(const precis_tiles_shape *x, int ranks, const int *node)
+precis_schedule precis_schedule_tiles(const precis_tiles_shape *x, const precis_nodes *nodes)
 {
-  int64_t parcels = precis_parcels(precis_largest(x->key_rows, ranks), x->tile_rows);
+  int64_t parcels = precis_parcels(precis_largest(x->key_rows, nodes->ranks), x->tile_rows);
   return (precis_schedule){.move = "tiles",
-                           .ranks = ranks,
-                           .node = node,
-                           .rounds = 1 + parcels * ranks + 1,
+                           .ranks = nodes->ranks,
+                           .nodes = nodes,
+                           .rounds = 1 + parcels * nodes->ranks + 1,
                            .slots = PRECIS_TILES_SLOTS,
                            .requests = REQUESTS,
                            .quiet = 1,

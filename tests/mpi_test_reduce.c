@@ -99,7 +99,7 @@ static void check(reduction *r, int64_t tile, int64_t rounds)
                                   .count_features = COUNTS, .tile_features = tile,
                                   .tile_counts = TILE_COUNTS, .query_start = start,
                                   .key_rows = start};
-  precis_schedule schedule = precis_schedule_summaries(&shape, world.ranks, world.node);
+  precis_schedule schedule = precis_schedule_summaries(&shape, &world.layout);
   precis_execution x;
   precis_traffic before = world.traffic;
   int status = precis_execution_create(&task, &schedule, work, r, &x);

@@ -66,22 +66,43 @@ static void transfers(void **state)
                              bytes);
 }
 
-/* Every rank but the root has a parent that has it as a child. */
+static void check_tree(const precis_nodes *nodes, int root)
+{
+  int children = 0, crossings = 0, depth = 0;
+  for (int r = 0; r < nodes->ranks; r++) {
+    precis_tree tree = precis_tree_at(nodes, root, r);
+    int height = 0;
+    children += tree.children;
+    assert_true(tree.children <= precis_tree_depth(nodes));
+    for (int i = 0; i < tree.children; i++) {
+      int child = precis_tree_child(&tree, i);
+      assert_int_equal(precis_tree_at(nodes, root, child).parent, r);
+      crossings += nodes->node[child] != nodes->node[r];
+    }
+    for (int up = r; up != root; up = precis_tree_at(nodes, root, up).parent)
+      height++;
+    depth = height > depth ? height : depth;
+  }
+  assert_int_equal(children, nodes->ranks - 1);
+  assert_int_equal(crossings, nodes->count - 1);
+  assert_true(depth <= precis_tree_depth(nodes));
+}
+
+/* Every rank but the root has a parent that has it as a child, and every node is crossed to once,
+ * however ranks are spread. */
 static void trees(void **state)
 {
   (void)state;
   for (int ranks = 1; ranks <= 70; ranks++)
-    for (int root = 0; root < ranks; root += 3) {
-      int children = 0;
-      for (int r = 0; r < ranks; r++) {
-        precis_tree tree = precis_tree_at(ranks, root, r);
-        children += tree.children;
-        for (int i = 0; i < tree.children; i++) {
-          precis_tree child = precis_tree_at(ranks, root, precis_tree_child(&tree, i));
-          assert_int_equal(child.parent, r);
-        }
-      }
-      assert_int_equal(children, ranks - 1);
+    for (int way = 0; way < 5; way++) {
+      int node[70];
+      precis_nodes nodes;
+      for (int r = 0; r < ranks; r++)
+        node[r] = way == 0 ? 7 : way == 1 ? r : way == 2 ? r / 4 : way == 3 ? r % 3 : r * r / 50;
+      assert_int_equal(precis_nodes_create(ranks, node, &nodes), 0);
+      for (int root = 0; root < ranks; root += 3)
+        check_tree(&nodes, root);
+      precis_nodes_free(&nodes);
     }
 }
 

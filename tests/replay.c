@@ -25,6 +25,7 @@ typedef struct shapes {
   int64_t *start, *first_position, *rows; /* of queries and of keys alike */
   precis_query_map map;
   precis_cut *cuts;
+  precis_nodes nodes; /* one for each rank */
   precis_parcel_kind kind;
   precis_tiles_shape tiles;
   precis_heads_shape heads;
@@ -40,7 +41,8 @@ static int spread(shapes *s, int64_t tokens)
   s->first_position = calloc(ranks, sizeof *s->first_position);
   s->rows = calloc(ranks, sizeof *s->rows);
   s->cuts = calloc(ranks + 1, sizeof *s->cuts);
-  if (!s->start || !s->first_position || !s->rows || !s->cuts)
+  if (!s->start || !s->first_position || !s->rows || !s->cuts ||
+      precis_nodes_create(s->ranks, NULL, &s->nodes))
     return -1;
   for (int r = 0; r < s->ranks; r++) {
     s->rows[r] = precis_share_rows(tokens, s->ranks, r);
@@ -110,14 +112,14 @@ static void fill(shapes *s)
 static precis_schedule schedule_of(const shapes *s, const char *move)
 {
   if (strcmp(move, "heads") == 0)
-    return precis_schedule_heads(&s->heads, s->ranks, NULL);
+    return precis_schedule_heads(&s->heads, &s->nodes);
   if (strcmp(move, "queries") == 0)
-    return precis_schedule_queries(&s->queries, s->ranks, NULL);
+    return precis_schedule_queries(&s->queries, &s->nodes);
   if (strcmp(move, "summaries") == 0)
-    return precis_schedule_summaries(&s->summaries, s->ranks, NULL);
+    return precis_schedule_summaries(&s->summaries, &s->nodes);
   if (strcmp(move, "prefixes") == 0)
-    return precis_schedule_causal(&s->summaries, s->ranks, NULL);
-  return precis_schedule_tiles(&s->tiles, s->ranks, NULL);
+    return precis_schedule_causal(&s->summaries, &s->nodes);
+  return precis_schedule_tiles(&s->tiles, &s->nodes);
 }
 
 typedef struct work {
@@ -194,5 +196,6 @@ int main(int argc, char **argv)
   free(s.first_position);
   free(s.rows);
   free(s.cuts);
+  precis_nodes_free(&s.nodes);
   return status != PRECIS_SUCCESS;
 }

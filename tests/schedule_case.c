@@ -36,11 +36,26 @@ static int64_t share(int how, int64_t rows, int ranks, int rank)
   }
 }
 
+static int node_of(int how, int ranks, int rank)
+{
+  switch (how) {
+  case 0:
+    return rank / 3;
+  case 1:
+    return rank % 2;
+  case 2:
+    return rank < ranks / 2 ? 0 : 1 + 2 * rank / 3;
+  default:
+    return rank;
+  }
+}
+
 void schedule_spread(const problem_case *c, int ranks, int how, spread_case *s)
 {
+  int node[WORLD_RANKS];
   *s = (spread_case){.c = c, .ranks = ranks};
   for (int r = 0; r < ranks; r++) {
-    s->node[r] = r / 3;
+    node[r] = node_of(how, ranks, r);
     s->query_rows[r] = share(how, c->queries, ranks, r);
     s->key_rows[r] = share((how + 1) % SPREADS, c->keys, ranks, r);
     s->start[r + 1] = s->start[r] + s->query_rows[r];
@@ -57,6 +72,14 @@ void schedule_spread(const problem_case *c, int ranks, int how, spread_case *s)
                            .key_rows = s->key_rows};
   s->cost = (precis_cost_input){.problem = &c->problem, .map = &s->map, .key_rows = s->key_rows,
                                 .cuts = s->cuts, .kind = s->kind};
+  assert_int_equal(precis_nodes_create(ranks, node, &s->nodes), 0);
+  s->cost.node = s->nodes.node;
+  s->cost.nodes = s->nodes.count;
+}
+
+void schedule_spread_free(spread_case *s)
+{
+  precis_nodes_free(&s->nodes);
 }
 
 precis_schedule_totals schedule_check(const precis_schedule *schedule, const world_facts *facts)
@@ -86,6 +109,7 @@ void schedule_for_all(void (*check)(const spread_case *s))
       for (int how = 0; how < SPREADS; how++) {
         schedule_spread(&schedule_cases[i], ranks[j], how, &s);
         check(&s);
+        schedule_spread_free(&s);
       }
 }
 

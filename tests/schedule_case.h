@@ -16,7 +16,8 @@ typedef struct problem_case {
 /* A problem spread over ranks, with all that builders take. */
 typedef struct spread_case {
   const problem_case *c;
-  int ranks, node[WORLD_RANKS];
+  int ranks;
+  precis_nodes nodes;
   int64_t start[WORLD_RANKS + 1], first_position[WORLD_RANKS], query_rows[WORLD_RANKS],
       key_rows[WORLD_RANKS];
   precis_query_map map;
@@ -30,8 +31,10 @@ typedef struct spread_case {
 enum { SCHEDULE_CASES = 7 };
 extern const problem_case schedule_cases[SCHEDULE_CASES];
 
-/* how: of the rows over the ranks, 0 .. SPREADS - 1. */
+/* how: of the rows over the ranks, and of these over nodes, 0 .. SPREADS - 1: threes, two nodes in
+ * turn, one large and others of one and two, and each its own. */
 void schedule_spread(const problem_case *c, int ranks, int how, spread_case *s);
+void schedule_spread_free(spread_case *s);
 
 /* Calls check for every case, many numbers of ranks, and every spread. */
 void schedule_for_all(void (*check)(const spread_case *s));

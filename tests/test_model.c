@@ -151,41 +151,11 @@ static void links(void **state)
   assert_int_equal(chain.network, 600 * 4);
 }
 
-/* Thousands of ranks are counted by a formula, which is that of counting one by one. */
-static void many_ranks(void **state)
-{
-  (void)state;
-  enum { RANKS = 512, EACH = 8 };
-  static int64_t start[RANKS + 1], first[RANKS], rows[RANKS];
-  static int node[RANKS];
-  for (int r = 0; r < RANKS; r++) {
-    rows[r] = 3;
-    start[r + 1] = first[r] = start[r] + 3;
-    node[r] = r / EACH;
-  }
-  precis_query_map map = {
-      .ranks = RANKS, .keys = 3 * RANKS, .start = start, .first_position = first};
-  precis_cost_input in = {.problem = &problem,
-                          .map = &map,
-                          .key_rows = rows,
-                          .kind = {.heads = 2, .dim = 16, .value_dim = 32},
-                          .nodes = RANKS / EACH,
-                          .node = node};
-  precis_wire wire = precis_cost_wire(&in, PRECIS_MOVE_QUERIES);
-  int64_t inside = 0;
-  for (int root = 0; root < RANKS; root++)
-    for (int p = 1; p < RANKS; p++)
-      inside += node[(root + p) % RANKS] == node[(root + (p & (p - 1))) % RANKS];
-  int64_t row = problem.heads * 4 * (problem.dim + problem.value_dim + 2);
-  assert_int_equal(wire.node, inside * 3 * row);
-  assert_int_equal(wire.network, (RANKS * (RANKS - 1) - inside) * 3 * row);
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(monotone), cmocka_unit_test(orders),     cmocka_unit_test(choice),
-      cmocka_unit_test(links),    cmocka_unit_test(many_ranks),
+      cmocka_unit_test(links),
   };
   return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

@@ -12,10 +12,7 @@
 /* What the schedule sends is what cost.h says, on either kind of link. */
 static void assert_wire(const spread_case *s, const precis_schedule_totals *t, precis_move move)
 {
-  precis_cost_input cost = s->cost;
-  cost.node = s->node;
-  cost.nodes = 2; /* some */
-  precis_wire wire = precis_cost_wire(&cost, move);
+  precis_wire wire = precis_cost_wire(&s->cost, move);
   assert_int_equal(t->node_bytes + t->network_bytes, precis_wire_sum(&wire));
   assert_int_equal(t->node_bytes, wire.node);
 }
@@ -30,7 +27,7 @@ static precis_tiles_shape tiles_shape(const spread_case *s)
 static void check_tiles(const spread_case *s)
 {
   precis_tiles_shape shape = tiles_shape(s);
-  precis_schedule schedule = precis_schedule_tiles(&shape, s->ranks, s->node);
+  precis_schedule schedule = precis_schedule_tiles(&shape, &s->nodes);
   precis_schedule_totals t = schedule_check(&schedule, &s->facts);
   assert_wire(s, &t, PRECIS_MOVE_TILES);
 }
@@ -74,7 +71,7 @@ static void check_dealt(const spread_case *s)
   world_facts facts = s->facts;
   facts.query_rows = query_rows;
   facts.key_rows = key_rows;
-  precis_schedule schedule = precis_schedule_tiles(&shape, s->ranks, s->node);
+  precis_schedule schedule = precis_schedule_tiles(&shape, &s->nodes);
   precis_schedule_totals t = schedule_check(&schedule, &facts);
   precis_wire wire = precis_cost_wire(&cost, PRECIS_MOVE_TILES);
   assert_int_equal(t.node_bytes + t.network_bytes + t.exchanged_bytes, precis_wire_sum(&wire));
@@ -95,7 +92,7 @@ static precis_heads_shape heads_shape(const spread_case *s)
 static void check_heads(const spread_case *s)
 {
   precis_heads_shape shape = heads_shape(s);
-  precis_schedule schedule = precis_schedule_heads(&shape, s->ranks, s->node);
+  precis_schedule schedule = precis_schedule_heads(&shape, &s->nodes);
   precis_schedule_totals t = schedule_check(&schedule, &s->facts);
   assert_wire(s, &t, PRECIS_MOVE_HEADS);
 }
@@ -119,7 +116,7 @@ static precis_queries_shape queries_shape(const spread_case *s)
 static void check_queries(const spread_case *s)
 {
   precis_queries_shape shape = queries_shape(s);
-  precis_schedule schedule = precis_schedule_queries(&shape, s->ranks, s->node);
+  precis_schedule schedule = precis_schedule_queries(&shape, &s->nodes);
   precis_schedule_totals t = schedule_check(&schedule, &s->facts);
   assert_wire(s, &t, PRECIS_MOVE_QUERIES);
 }
@@ -151,8 +148,9 @@ static void tiles_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_tiles_shape shape = tiles_shape(&s);
-  precis_schedule schedule = precis_schedule_tiles(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_tiles(&shape, &s.nodes);
   schedule_reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 static void heads_broken(void **state)
@@ -172,8 +170,9 @@ static void heads_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_heads_shape shape = heads_shape(&s);
-  precis_schedule schedule = precis_schedule_heads(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_heads(&shape, &s.nodes);
   schedule_reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 static void queries_broken(void **state)
@@ -193,8 +192,9 @@ static void queries_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_queries_shape shape = queries_shape(&s);
-  precis_schedule schedule = precis_schedule_queries(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_queries(&shape, &s.nodes);
   schedule_reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 int main(void)

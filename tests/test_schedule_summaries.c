@@ -37,7 +37,7 @@ static void check_summaries(const spread_case *s)
     if (s->ranks > 13 && (s->c != &schedule_cases[1] || i % 2 != 0)) /* enough, and quick */
       continue;
     precis_summaries_shape shape = summaries_shape(s, f);
-    precis_schedule schedule = precis_schedule_summaries(&shape, s->ranks, s->node);
+    precis_schedule schedule = precis_schedule_summaries(&shape, &s->nodes);
     world_facts facts = s->facts;
     facts.features = f->features + f->count_features;
     precis_schedule_totals t = schedule_check(&schedule, &facts);
@@ -58,7 +58,7 @@ static void check_causal(const spread_case *s)
   for (size_t i = 0; i < sizeof feature_cases / sizeof *feature_cases; i++) {
     const feature_case *f = &feature_cases[i];
     precis_summaries_shape shape = summaries_shape(s, f);
-    precis_schedule schedule = precis_schedule_causal(&shape, s->ranks, s->node);
+    precis_schedule schedule = precis_schedule_causal(&shape, &s->nodes);
     world_facts facts = s->facts;
     facts.features = f->features + f->count_features;
     facts.prefixes = 1;
@@ -84,7 +84,7 @@ static precis_spread_shape spread_shape(const spread_case *s)
 static void check_spread(const spread_case *s)
 {
   precis_spread_shape shape = spread_shape(s);
-  precis_schedule schedule = precis_schedule_spread(&shape, s->ranks, s->node);
+  precis_schedule schedule = precis_schedule_spread(&shape, &s->nodes);
   world_facts facts = s->facts;
   facts.spread = 1;
   precis_schedule_totals t = schedule_check(&schedule, &facts);
@@ -109,10 +109,11 @@ static void spread_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_spread_shape shape = spread_shape(&s);
-  precis_schedule schedule = precis_schedule_spread(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_spread(&shape, &s.nodes);
   world_facts facts = s.facts;
   facts.spread = 1;
   schedule_reject(&schedule, &facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 static void summaries_broken(void **state)
@@ -133,10 +134,11 @@ static void summaries_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_summaries_shape shape = summaries_shape(&s, &feature_cases[2]);
-  precis_schedule schedule = precis_schedule_summaries(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_summaries(&shape, &s.nodes);
   world_facts facts = s.facts;
   facts.features = feature_cases[2].features + feature_cases[2].count_features;
   schedule_reject(&schedule, &facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 static void causal_broken(void **state)
@@ -156,11 +158,12 @@ static void causal_broken(void **state)
   static spread_case s;
   schedule_spread(&schedule_cases[0], 4, 3, &s);
   precis_summaries_shape shape = summaries_shape(&s, &feature_cases[2]);
-  precis_schedule schedule = precis_schedule_causal(&shape, s.ranks, s.node);
+  precis_schedule schedule = precis_schedule_causal(&shape, &s.nodes);
   world_facts facts = s.facts;
   facts.features = feature_cases[2].features + feature_cases[2].count_features;
   facts.prefixes = 1;
   schedule_reject(&schedule, &facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
 }
 
 int main(void)

@@ -19,7 +19,7 @@ enum { RANKS = 4, LINE = 512 };
 
 static const int64_t rows[RANKS] = {10, 0, 7, 30};
 static const int64_t start[RANKS + 1] = {0, 10, 10, 17, 47};
-static const int node[RANKS] = {0, 0, 1, 1};
+static precis_nodes nodes; /* two of two ranks */
 static const precis_problem problem = {.heads = 2, .kv_heads = 2, .dim = 4, .value_dim = 4};
 static const precis_parcel_kind kind = {.heads = 2, .dim = 4, .value_dim = 4};
 static const precis_tiles_shape tiles = {
@@ -42,9 +42,9 @@ static precis_tiles_shape dealt_shape(void)
 
 static precis_schedule schedule_at(int i)
 {
-  return i == 0   ? precis_schedule_tiles(&tiles, RANKS, node)
-         : i == 1 ? precis_schedule_summaries(&summaries, RANKS, node)
-                  : precis_schedule_causal(&summaries, RANKS, node);
+  return i == 0   ? precis_schedule_tiles(&tiles, &nodes)
+         : i == 1 ? precis_schedule_summaries(&summaries, &nodes)
+                  : precis_schedule_causal(&summaries, &nodes);
 }
 
 /* Every step is an object with its rank, its kind, and the bytes of messages. */
@@ -187,7 +187,7 @@ static void exchanges(void **state)
 {
   (void)state;
   const precis_tiles_shape shape = dealt_shape();
-  precis_schedule schedule = precis_schedule_tiles(&shape, RANKS, node);
+  precis_schedule schedule = precis_schedule_tiles(&shape, &nodes);
   int64_t out = 0, in = 0, counted = 0, listed = 0;
   for (int r = 0; r < RANKS; r++) {
     tally t = {0};
@@ -240,6 +240,20 @@ static void flops(void **state)
   assert_true(sum == 4.0 * 47 * 47 * 4 * 2);
 }
 
+static int set_up(void **state)
+{
+  const int node[RANKS] = {0, 0, 1, 1};
+  (void)state;
+  return precis_nodes_create(RANKS, node, &nodes);
+}
+
+static int tear_down(void **state)
+{
+  (void)state;
+  precis_nodes_free(&nodes);
+  return 0;
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -249,5 +263,5 @@ int main(void)
       cmocka_unit_test(exchanges),
       cmocka_unit_test(flops),
   };
-  return cmocka_run_group_tests_name("schedule_text", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("schedule_text", tests, set_up, tear_down);
 }

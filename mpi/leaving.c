@@ -1,0 +1,40 @@
+#include "mpi/leaving.h"
+
+/* Rows that go from rank `from` to rank `to`. */
+static void add(const precis_world *world, int from, int to, int64_t rows, precis_wire *sum)
+{
+  if (from != to)
+    *(world->node[from] == world->node[to] ? &sum->node : &sum->network) += rows;
+}
+
+precis_wire precis_leaving_keys(const precis_keys *keys, const precis_layout *layout,
+                                const precis_world *world)
+{
+  precis_wire rows = {0, 0};
+  int64_t local;
+  for (int64_t j = 0; j < keys->rows;) {
+    int rank;
+    int64_t reach = precis_layout_find(layout, keys->position[j], &rank, &local),
+            end = keys->position[j] + reach, first = j;
+    while (j < keys->rows && keys->position[j] < end)
+      j++;
+    add(world, world->rank, rank, j - first, &rows);
+  }
+  return rows;
+}
+
+precis_wire precis_leaving_rows(const int64_t *start, const precis_layout *layout,
+                                const precis_world *world)
+{
+  precis_wire rows = {0, 0};
+  int64_t local;
+  for (int r = 0; r < world->ranks; r++)
+    for (int64_t i = start[r]; i < start[r + 1];) {
+      int rank;
+      int64_t reach = precis_layout_find(layout, i, &rank, &local), left = start[r + 1] - i;
+      reach = reach < left ? reach : left;
+      add(world, r, rank, reach, &rows);
+      i += reach;
+    }
+  return rows;
+}
