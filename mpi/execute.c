@@ -1,24 +1,32 @@
 #include "mpi/execute.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "src/memory.h"
 
 /* Tags of other messages are below. */
-enum { EXECUTE_TAG = 64 };
+enum { EXECUTE_TAG = 64, YIELDS = 1000 /* before a nap */ };
 
 int precis_execution_create(precis_task *task, const precis_schedule *schedule,
                             int (*work)(precis_execution *execution, const precis_step *step),
                             void *move, precis_execution *execution)
 {
-  *execution = (precis_execution){
-      .task = task, .schedule = schedule, .work = work, .move = move, .tells = 1};
+  *execution = (precis_execution){.task = task,
+                                  .schedule = schedule,
+                                  .work = work,
+                                  .move = move,
+                                  .tells = 1,
+                                  .window = {.win = MPI_WIN_NULL}};
   execution->slot = calloc((size_t)schedule->slots + 1, sizeof *execution->slot);
   execution->transfer = calloc((size_t)schedule->requests + 1, sizeof *execution->transfer);
-  int made = execution->slot && execution->transfer;
+  int made =
+      execution->slot && execution->transfer &&
+      precis_window_prepare(schedule, task->world->rank, &execution->window) == PRECIS_SUCCESS;
   for (int i = 0; i < schedule->slots && made; i++) {
     precis_slot slot = precis_schedule_slot(schedule, task->world->rank, i);
-    if (slot.kept)
+    if (slot.kept || slot.view != PRECIS_VIEW_RANK)
       continue;
     execution->slot[i] = precis_memory_array(slot.bytes, 1);
     made = execution->slot[i] != NULL;
@@ -28,8 +36,12 @@ int precis_execution_create(precis_task *task, const precis_schedule *schedule,
 
 void precis_execution_free(precis_execution *execution)
 {
-  for (int i = 0; execution->slot != NULL && i < execution->schedule->slots; i++)
-    free(execution->slot[i]);
+  const precis_schedule *s = execution->schedule;
+  for (int i = 0; execution->slot != NULL && i < s->slots; i++)
+    if (precis_schedule_slot(s, execution->task->world->rank, i).view == PRECIS_VIEW_RANK)
+      free(execution->slot[i]);
+  if (s != NULL)
+    precis_window_free(&execution->window);
   free(execution->slot);
   free(execution->transfer);
   *execution = (precis_execution){0};
@@ -61,6 +73,47 @@ static int wait_for(precis_execution *x, int first, int count)
   return status;
 }
 
+/* The rank that is waited for may be on this very core. Where it does not come soon, a nap leaves
+ * more of that to it than yielding, which some kernels take for working. */
+static void give_way(int soon)
+{
+  const struct timespec nap = {.tv_nsec = 20000};
+  if (soon)
+    sched_yield();
+  else
+    nanosleep(&nap, NULL);
+}
+
+/* Waits for one rank of this node; what is under way moves on meanwhile. */
+static int await(precis_execution *x, int local, int64_t mark)
+{
+  precis_waiting *waiting = &x->task->world->waiting;
+  int rank = x->window.member[local], status = PRECIS_SUCCESS;
+  if (precis_window_met(&x->window, local, mark))
+    return PRECIS_SUCCESS;
+  atomic_store(&waiting->meet[rank], 1);
+  atomic_store(&waiting->blocked, 1);
+  for (int yields = 0; status == PRECIS_SUCCESS && !precis_window_met(&x->window, local, mark);) {
+    int soon = yields < YIELDS;
+    yields += soon;
+    status = precis_execution_poll(x);
+    give_way(soon);
+  }
+  atomic_store(&waiting->blocked, 0);
+  atomic_store(&waiting->meet[rank], 0);
+  return status;
+}
+
+static int meet(precis_execution *x, int64_t mark)
+{
+  double start = MPI_Wtime();
+  int status = x->task->poll_status;
+  for (int l = 0; l < x->window.mates && status == PRECIS_SUCCESS; l++)
+    status = l == x->window.local ? PRECIS_SUCCESS : await(x, l, mark);
+  x->task->seconds_wait += MPI_Wtime() - start;
+  return status;
+}
+
 static int do_step(void *context, const precis_step *step)
 {
   precis_execution *x = context;
@@ -74,6 +127,11 @@ static int do_step(void *context, const precis_step *step)
                                 step->peer, tag, &x->transfer[step->request]);
   case PRECIS_STEP_WAIT:
     return wait_for(x, step->request, step->requests);
+  case PRECIS_STEP_MARK:
+    precis_window_mark(&x->window, step->mark);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_MEET:
+    return meet(x, step->mark);
   default:
     status = x->work(x, step);
     x->out_of_range |= status == PRECIS_ERR_RANGE;
@@ -81,11 +139,21 @@ static int do_step(void *context, const precis_step *step)
   }
 }
 
+/* Collective. */
+static int open_window(precis_execution *x)
+{
+  if (!x->schedule->shares || x->round > 0)
+    return PRECIS_SUCCESS;
+  precis_world *world = x->task->world;
+  return precis_world_agree(world, precis_window_open(x->schedule, world, &x->window, x->slot),
+                            NULL);
+}
+
 /* The one loop over the rounds of any move: at its foot, all ranks stand at the same boundary. */
 int precis_execution_run(precis_execution *x, int64_t end)
 {
   precis_task *task = x->task;
-  int status = PRECIS_SUCCESS;
+  int status = open_window(x);
   task->poll = poll;
   task->poll_context = x;
   while (x->round < end && status == PRECIS_SUCCESS) {

@@ -119,6 +119,8 @@ static precis_scene scene_of(const precis_attention *a, const precis_attend_plan
                     .rates = a->rates,
                     .ranks = a->world.ranks,
                     .nodes = a->world.nodes,
+                    .smallest_node = a->world.layout.smallest,
+                    .largest_node = a->world.layout.largest,
                     .queries = queries,
                     .keys = plan->map.keys,
                     .new_keys =

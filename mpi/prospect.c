@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mpi/turned_study.h"
+#include "src/cost.h"
 
 enum { CANDIDATES_MOST = 24 };
 
@@ -194,14 +195,16 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
                     .wish = wish,
                     .out = prospect,
                     .key_radius = extremes.radius};
-  *prospect = (precis_prospect){.exact_seconds = wish->exact_seconds,
-                                .plan = {.sampled = wish->sampled,
-                                         .wire_roundings = wish->prefixes ? a->world.ranks + 1 : 2,
-                                         .exact_rounding = wish->exact_rounding,
-                                         .key_rho = INFINITY,
-                                         .query_rho = INFINITY,
-                                         .value_most = extremes.value_most,
-                                         .value_least = extremes.value_least}};
+  *prospect = (precis_prospect){
+      .exact_seconds = wish->exact_seconds,
+      .plan = {.sampled = wish->sampled,
+               .wire_roundings = precis_cost_summary_roundings(
+                   a->world.ranks, a->world.nodes, a->world.layout.largest, wish->prefixes),
+               .exact_rounding = wish->exact_rounding,
+               .key_rho = INFINITY,
+               .query_rho = INFINITY,
+               .value_most = extremes.value_most,
+               .value_least = extremes.value_least}};
   int status = study_all(&s);
   precis_study_free(&s);
   if (status != PRECIS_SUCCESS)

@@ -11,6 +11,7 @@
 #include "mpi/kept.h"
 #include "mpi/summary_work.h"
 #include "src/cost.h"
+#include "src/memory.h"
 
 typedef struct pipeline {
   precis_summary_work work;
@@ -18,6 +19,7 @@ typedef struct pipeline {
   precis_schedule schedule;
   precis_execution execution;
   precis_kept *kept;    /* or NULL */
+  const float **from;   /* what is added up: of as many as a node has ranks, or of nodes */
   precis_queries exact; /* of outlier keys; empty where there are none */
   double weights; /* sum of all weights of the head that is being applied: count 0 of its summary */
 } pipeline;
@@ -42,14 +44,29 @@ static void summarise(pipeline *p, const precis_step *step)
   x->task->seconds_summarise += MPI_Wtime() - start;
 }
 
-/* Slices of other ranks, added to this rank's. */
+/* The tiles of all ranks of this node. */
+static void sum(pipeline *p, const precis_step *step)
+{
+  precis_execution *x = &p->execution;
+  double start = MPI_Wtime();
+  for (int l = 0; l < x->window.mates; l++)
+    p->from[l] = precis_execution_seen(x, l, step);
+  precis_summary_sum(step->bytes / (int64_t)sizeof(float), x->window.mates, p->from,
+                     (float *)(x->slot[step->into] + step->into_offset));
+  p->work.task->seconds_summarise += MPI_Wtime() - start;
+}
+
+/* Slices of other nodes, added to this one's. */
 static void merge(pipeline *p, const precis_step *step)
 {
-  int others = p->schedule.ranks - 1;
-  char *into = p->execution.slot[step->into] + step->into_offset;
+  int nodes = p->schedule.nodes->count;
+  int64_t numbers = step->bytes / (nodes - 1) / (int64_t)sizeof(float);
+  float *into = (float *)(p->execution.slot[step->into] + step->into_offset);
   double start = MPI_Wtime();
-  precis_summary_sum(step->bytes / others / (int64_t)sizeof(float), others,
-                     precis_execution_at(&p->execution, step), (float *)into);
+  p->from[0] = into;
+  for (int i = 1; i < nodes; i++)
+    p->from[i] = (const float *)precis_execution_at(&p->execution, step) + numbers * (i - 1);
+  precis_summary_sum(numbers, nodes, p->from, into);
   p->work.task->seconds_summarise += MPI_Wtime() - start;
 }
 
@@ -93,6 +110,9 @@ static int work(precis_execution *execution, const precis_step *step)
   case PRECIS_STEP_SUMMARISE:
     summarise(p, step);
     return PRECIS_SUCCESS;
+  case PRECIS_STEP_SUM:
+    sum(p, step);
+    return PRECIS_SUCCESS;
   case PRECIS_STEP_MERGE:
     merge(p, step);
     return PRECIS_SUCCESS;
@@ -118,6 +138,11 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
   p->shape = precis_summary_shape(&p->work);
   p->schedule = precis_schedule_summaries(&p->shape, &task->world->layout);
   status = precis_execution_create(task, &p->schedule, work, p, &p->execution);
+  const precis_nodes *nodes = p->schedule.nodes;
+  p->from = precis_memory_array(nodes->largest > nodes->count ? nodes->largest : nodes->count,
+                                sizeof *p->from);
+  if (p->from == NULL)
+    return PRECIS_ERR_MEMORY;
   if (status == PRECIS_SUCCESS && plan->outlier_keys > 0)
     status = precis_queries_create(task->problem, task->rows, task->q, NULL, &p->exact);
   return status;
@@ -134,6 +159,7 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
     status = precis_execution_run(&p.execution, p.schedule.rounds);
   precis_queries_free(&p.exact);
   precis_execution_free(&p.execution);
+  free(p.from);
   precis_summary_work_free(&p.work);
   if (status != PRECIS_SUCCESS)
     precis_summary_result_free(result);
@@ -180,7 +206,7 @@ precis_wire precis_summaries_wire(const precis_problem *problem, const precis_su
   int64_t numbers = plan->features * (problem->value_dim + 1) + plan->count_features;
   int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
                      plan->outlier_queries * precis_cost_outlier_query(problem);
-  return precis_wire_plus(
-      precis_cost_summaries(world->ranks, world->node, problem->kv_heads * numbers, prefixes),
-      precis_cost_tree(world->ranks, world->nodes, outliers));
+  return precis_wire_plus(precis_cost_summaries(world->ranks, world->nodes, world->node,
+                                                problem->kv_heads * numbers, prefixes),
+                          precis_cost_tree(world->ranks, world->nodes, outliers));
 }

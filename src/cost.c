@@ -188,31 +188,23 @@ precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move)
   return (precis_wire){0, 0};
 }
 
-precis_wire precis_cost_summaries(int ranks, const int *node, int64_t numbers, int prefixes)
+precis_wire precis_cost_summaries(int ranks, int nodes, const int *node, int64_t numbers,
+                                  int prefixes)
 {
-  int64_t pairs[2] = {0, 0}; /* of ranks, in different nodes and in one */
-  for (int r = 0; r + 1 < ranks && prefixes; r++)
+  int64_t bytes = numbers * WORD, pairs[2] = {0, 0}; /* of ranks, in different nodes and in one */
+  /* Nodes' sums are cut up and sent to be summed, and the sums to each other node. */
+  if (!prefixes)
+    return (precis_wire){2 * (nodes - 1) * bytes, 0};
+  for (int r = 0; r + 1 < ranks; r++)
     pairs[node == NULL || node[r] == node[r + 1]] += 1;
-  for (int r = 0; r < ranks && !prefixes; r++)
-    pairs[1] += precis_cost_node_size(ranks, node, r) - 1;
-  if (prefixes)
-    return (precis_wire){pairs[0] * numbers * WORD, pairs[1] * numbers * WORD};
-  /* Slices are about equal: a rank sends its own sums and gets as much from each other rank. */
-  int64_t all = 2 * (int64_t)(ranks - 1) * numbers * WORD,
-          inside = (int64_t)((double)(2 * numbers * WORD) * (double)pairs[1] / ranks);
-  return (precis_wire){all - inside, inside};
+  return (precis_wire){pairs[0] * bytes, pairs[1] * bytes};
 }
 
-int precis_cost_node_size(int ranks, const int *node, int rank)
+int precis_cost_summary_roundings(int ranks, int nodes, int largest_node, int prefixes)
 {
-  if (node == NULL)
-    return ranks;
-  int size = 0;
-  for (int s = rank; s < ranks && node[s] == node[rank]; s++)
-    size++;
-  for (int s = rank - 1; s >= 0 && node[s] == node[rank]; s--)
-    size++;
-  return size;
+  if (prefixes)
+    return ranks + 1;
+  return nodes > 1 && largest_node > 1 ? 3 : 2;
 }
 
 void precis_cost_pieces(const precis_cost_input *in, int *pieces, int64_t *rows, int heads[2])

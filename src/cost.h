@@ -43,11 +43,13 @@ precis_wire precis_cost_wire(const precis_cost_input *input, precis_move move);
 precis_wire precis_cost_tree(int ranks, int nodes, int64_t bytes);
 
 /* Of summaries of `numbers` numbers, all tiles and heads: reduced, or handed from rank to rank
- * where they are summed to prefixes. By the kind of link only about, where nodes differ in size. */
-precis_wire precis_cost_summaries(int ranks, const int *node, int64_t numbers, int prefixes);
+ * where they are summed to prefixes. */
+precis_wire precis_cost_summaries(int ranks, int nodes, const int *node, int64_t numbers,
+                                  int prefixes);
 
-/* Ranks on the node of `rank`, itself included, where neighbours they are. */
-int precis_cost_node_size(int ranks, const int *node, int rank);
+/* How often sums are rounded to float32 on their way: as they leave a rank, then with those of each
+ * lower rank, or of the ranks of a node, where there are several, and of all nodes. */
+int precis_cost_summary_roundings(int ranks, int nodes, int largest_node, int prefixes);
 
 /* The heads move: the most pieces of heads, rows of them and key/value heads that any rank has;
  * heads[1] is the most that another rank than the first with heads[0] has. */

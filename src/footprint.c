@@ -213,12 +213,21 @@ static double kept(const precis_scene *s, const precis_summary_size *size)
   return s->prefixes || (bytes > keys && bytes > 0x1p26) ? 0 : bytes;
 }
 
+/* Tiles of a rank that is alone on its node: three, and the slices of other nodes to each. Others
+ * share the four whose sums are complete, which lie with one after the other. */
+static double tiles_under_way(const precis_scene *s)
+{
+  int mates = precis_scene_smallest_node(s);
+  double slices = (1 - 1. / s->nodes) / mates;
+  return mates == 1 ? 3 * (1 + slices) : 2 + (4 + mates - 1) / mates + slices;
+}
+
 /* Three reductions under way, or the buffers of the chain and the exact parts of blocks. */
 static double under_way(const precis_scene *s, double numbers, double rows)
 {
   const precis_problem *p = s->problem;
   if (!s->prefixes)
-    return 3 * (WORD * numbers * (2 - 1. / s->ranks) + 2 * TRANSFER * s->ranks);
+    return tiles_under_way(s) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
   blocks.tile_rows = 32 * PRECIS_KEY_BLOCK;
   return WORD * rows * (p->value_dim + 2) + 3 * WORD * numbers + LONG * rows_of(s) +

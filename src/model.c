@@ -24,6 +24,16 @@ int64_t precis_scene_queries(const precis_scene *s)
   return s->most_queries > 0 ? s->most_queries : share(s, s->queries);
 }
 
+int precis_scene_smallest_node(const precis_scene *s)
+{
+  return s->smallest_node > 0 ? s->smallest_node : s->ranks / s->nodes;
+}
+
+int precis_scene_largest_node(const precis_scene *s)
+{
+  return s->largest_node > 0 ? s->largest_node : (s->ranks + s->nodes - 1) / s->nodes;
+}
+
 /* What the prediction of an exact move is made from. */
 typedef struct sketch {
   const precis_scene *scene;
@@ -156,7 +166,7 @@ static void queries(const sketch *k, const precis_wire *bytes, precis_prediction
   double batch = fmax(1, (double)precis_footprint_batch_rows(p, (int64_t)k->rows));
   double batches = ceil(k->rows / batch) * fmin(s->ranks, (double)s->queries);
   double rows = (double)s->queries * p->heads, outer = doublings(s->nodes),
-         inner = doublings(ceil((double)s->ranks / s->nodes)), levels = inner + outer;
+         inner = doublings(precis_scene_largest_node(s)), levels = inner + outer;
   made->compute = tile_seconds(k, s->pairs / s->ranks, fmin(batch, k->rows), batches * p->heads,
                                k->keys * seen(s));
   made->passes =
@@ -230,7 +240,8 @@ static double numbers_of(const precis_problem *p, const precis_summary_size *siz
   return (double)size->features * (p->value_dim + 1) + (double)size->count_features;
 }
 
-/* Tiles through the reduction, or down the chain of ranks. */
+/* Tiles through the reduction, or down the chain of ranks. What a rank adds up of the tiles of its
+ * node it reads from memory. */
 static double summary_wire(const sketch *k, const precis_summary_size *size,
                            const precis_wire *bytes, double compute)
 {
@@ -238,21 +249,21 @@ static double summary_wire(const sketch *k, const precis_summary_size *size,
   double tile = precis_footprint_tile_numbers(s, size);
   double tiles = fmax(1, ceil(numbers_of(k->p, size) / fmax(1, tile))) * k->p->kv_heads;
   double network = network_seconds(s, (double)bytes->network, s->prefixes);
-  double messages = s->prefixes ? tiles + s->ranks : 2 * tiles * (s->ranks - 1);
+  double messages = s->prefixes ? tiles + s->ranks : 2 * tiles * (s->nodes - 1);
+  double meetings = s->prefixes || s->ranks == s->nodes ? 0 : tiles;
+  double adding = meetings > 0 ? 4 * numbers_of(k->p, size) * k->p->kv_heads : 0;
   double filling = s->prefixes ? 0 : network / fmax(1, tiles); /* the last tile */
   return node_seconds(s, (double)bytes->node) + fmax(network - compute, filling) +
-         messages * latency(s) + tiles * 3 * k->r->step_time;
+         messages * latency(s) + meetings * s->rates.node_latency +
+         adding / k->r->memory_bandwidth + tiles * 3 * k->r->step_time;
 }
 
 static precis_wire reduced_bytes(const precis_scene *s, const precis_summary_size *size)
 {
-  double all = (s->prefixes ? 4. : 8.) * (s->ranks - 1) * numbers_of(s->problem, size) *
-               s->problem->kv_heads;
-  double inside = s->ranks > 1 ? ((double)s->ranks / s->nodes - 1) / (s->ranks - 1) : 0;
-  if (s->prefixes && s->ranks > 1)
-    inside = (double)(s->ranks - s->nodes) / (s->ranks - 1);
-  all = fmin(all, 0x1p62);
-  return (precis_wire){(int64_t)(all * (1 - inside)), (int64_t)(all * inside)};
+  double bytes = 4 * numbers_of(s->problem, size) * s->problem->kv_heads,
+         network = (s->prefixes ? 1. : 2.) * (s->nodes - 1) * bytes,
+         node = s->prefixes ? (s->ranks - s->nodes) * bytes : 0;
+  return (precis_wire){(int64_t)fmin(network, 0x1p61), (int64_t)fmin(node, 0x1p61)};
 }
 
 /* Queries surveyed, keys weighed, pairs sampled, polynomials tried: a few, which ranks share. */

@@ -19,6 +19,7 @@ typedef struct precis_scene {
   const precis_problem *problem; /* settled */
   precis_rates rates;            /* of the threads that ranks have */
   int ranks, nodes;
+  int smallest_node, largest_node; /* ranks of them; 0: all alike */
   int64_t queries, keys;           /* of all ranks */
   int64_t new_keys;                /* of the keys, those that no call has surveyed */
   double pairs;                    /* (query, visible key), over heads */
@@ -76,5 +77,9 @@ precis_prediction precis_model_kept(const precis_scene *scene, const precis_summ
 /* Keys and queries of the rank that has most. */
 int64_t precis_scene_keys(const precis_scene *scene);
 int64_t precis_scene_queries(const precis_scene *scene);
+
+/* Ranks on the smallest and on the largest node. */
+int precis_scene_smallest_node(const precis_scene *scene);
+int precis_scene_largest_node(const precis_scene *scene);
 
 #endif

@@ -81,6 +81,8 @@ static precis_scene scene_of(const precis_paper *p)
                         .rates = p->rates,
                         .ranks = p->ranks,
                         .nodes = nodes_of(p),
+                        .smallest_node = p->ranks - (nodes_of(p) - 1) * p->ranks_per_node,
+                        .largest_node = nodes_of(p) > 1 ? p->ranks_per_node : p->ranks,
                         .queries = p->queries,
                         .keys = p->keys,
                         .new_keys = p->keys,
@@ -164,7 +166,7 @@ static void consider_summaries(const precis_paper *p, const precis_scene *s, con
   precis_summary_size size = precis_candidate_size(&f->candidate);
   int64_t numbers =
       p->problem.kv_heads * (size.features * (p->problem.value_dim + 1) + size.count_features);
-  precis_wire wire = precis_cost_summaries(p->ranks, l->node, numbers, s->prefixes);
+  precis_wire wire = precis_cost_summaries(p->ranks, s->nodes, l->node, numbers, s->prefixes);
   precis_prediction made = precis_model_summaries(s, &size, &wire);
   made.seconds += f->failing * exact;
   plan->predicted[PRECIS_MOVE_SUMMARIES] = made;
@@ -224,7 +226,8 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
   const precis_candidate *c = &f->candidate;
   precis_polynomial fit;
   const precis_summary_rounding rounding = {
-      c->envelope_degree, PRECIS_KEY_BLOCK, s->prefixes ? p->ranks + 1 : 2,
+      c->envelope_degree, PRECIS_KEY_BLOCK,
+      precis_cost_summary_roundings(p->ranks, s->nodes, p->ranks_per_node, s->prefixes),
       PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES};
   f->failing = 1;
   if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)

@@ -18,8 +18,11 @@ precis_slot precis_schedule_slot(const precis_schedule *s, int rank, int slot)
 int64_t precis_schedule_memory(const precis_schedule *s, int rank)
 {
   int64_t bytes = 0;
-  for (int i = 0; i < s->slots; i++)
-    bytes += precis_schedule_slot(s, rank, i).bytes;
+  for (int i = 0; i < s->slots; i++) {
+    precis_slot slot = precis_schedule_slot(s, rank, i);
+    bytes += slot.view == PRECIS_VIEW_COMMON ? slot.bytes / precis_nodes_mates(s->nodes, rank)
+                                             : slot.bytes;
+  }
   return bytes;
 }
 
@@ -34,6 +37,8 @@ double precis_schedule_flops(const precis_schedule *s, int rank, const precis_st
   case PRECIS_STEP_UNPACK:
   case PRECIS_STEP_MERGE:
     return (double)step->bytes / (double)sizeof(float);
+  case PRECIS_STEP_SUM:
+    return (double)step->bytes / (double)sizeof(float) * precis_nodes_mates(s->nodes, rank);
   default:
     return 0;
   }

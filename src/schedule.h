@@ -14,6 +14,11 @@
  * be read). Between a pair of ranks, messages of one tag meet in order. All is arranged so that
  * ranks come to the end even if a send waits for its receive to be started.
  *
+ * Ranks of a node may see each other's slots, or have one in common: then all parts of it that are
+ * read were written by the rank itself, or before a MARK of another that this one has waited for by
+ * a MEET; and nothing is written that another may still be reading. Marks count up from 1. A rank
+ * that is alone on its node shares nothing and meets nobody.
+ *
  * Where `quiet` is set, no message is in flight between rounds, and all ranks may stop there
  * together; where it is not, those in flight must be awaited first. */
 #ifndef PRECIS_SRC_SCHEDULE_H
@@ -35,7 +40,10 @@
   X(SUMMARISE, "summarise") /* this rank's keys, a tile of features, to the slot */                \
   X(APPLY, "apply")         /* the tile in the slot to this rank's queries, into `into` */         \
   X(MERGE, "merge")         /* the slot is added to `into` */                                      \
-  X(FINISH, "finish")       /* what is in `into` becomes results */
+  X(SUM, "sum")       /* these bytes of the slot of every rank of the node, added up, to `into` */ \
+  X(MARK, "mark")     /* tells the ranks of the node that this one has come to mark `mark` */      \
+  X(MEET, "meet")     /* waits until all ranks of the node have come to mark `mark` */             \
+  X(FINISH, "finish") /* what is in `into` becomes results */
 
 typedef enum precis_step_kind {
 #define X(name, text) PRECIS_STEP_##name,
@@ -73,7 +81,7 @@ typedef struct precis_step {
   precis_step_kind kind;
   precis_step_matter matter;
   precis_block block;
-  int peer; /* to or from whom; -1: none */
+  int peer; /* to or from whom; of COMPUTE: whose slot it is, of this node's ranks; -1: none */
   precis_link link;
   int tag;
   int request, requests; /* the message's number, or those awaited */
@@ -82,15 +90,24 @@ typedef struct precis_step {
                             without the rows' positions */
   int into;              /* the other slot; -1: none */
   int64_t into_offset;
+  int64_t mark;                                 /* of MARK and MEET */
   const struct precis_exchange_shape *exchange; /* of an exchange, else NULL; borrowed */
 } precis_step;
+
+/* Who sees a slot. */
+typedef enum precis_slot_view {
+  PRECIS_VIEW_RANK,  /* the rank alone, */
+  PRECIS_VIEW_NODE,  /* or all ranks of its node, to read it, */
+  PRECIS_VIEW_COMMON /* or the node has one for all its ranks, which write parts of it */
+} precis_slot_view;
 
 /* A buffer of a rank. */
 typedef struct precis_slot {
   const char *name;
   int64_t bytes;
   int kept;    /* by the move, in a form of its own; others are bare memory that the executor has */
-  int travels; /* messages begin or end in it: it may come to lie in a window of the node's ranks */
+  int travels; /* messages begin or end in it */
+  precis_slot_view view; /* other than that of the rank only where the node has more ranks */
 } precis_slot;
 
 /* Called for one step after the other until it returns something other than 0. */
@@ -104,6 +121,7 @@ struct precis_schedule {
   int64_t rounds;
   int slots, requests; /* of every rank */
   int quiet;
+  int shares;        /* slots of some ranks are not theirs alone */
   const void *shape; /* what the builder was given; borrowed */
   int (*visit)(const precis_schedule *schedule, int rank, int64_t round, precis_step_visit *visit,
                void *context);
@@ -117,7 +135,7 @@ int precis_schedule_visit(const precis_schedule *schedule, int rank, int64_t rou
 
 precis_slot precis_schedule_slot(const precis_schedule *schedule, int rank, int slot);
 
-/* Bytes of all slots of a rank. */
+/* Bytes of all slots of a rank, with its part of those that are common. */
 int64_t precis_schedule_memory(const precis_schedule *schedule, int rank);
 
 /* Work of a local step, in flops: of attention and of summaries as in src/cost.h; where numbers are

@@ -153,19 +153,23 @@ precis_block precis_summaries_tile(const precis_summaries_shape *shape, int64_t 
 /* Numbers of it, values then counts. */
 int64_t precis_summaries_numbers(const precis_summaries_shape *shape, const precis_block *tile);
 
-/* Of a vector that is reduced, rank r sums numbers first(r) .. first(r + 1) - 1. */
-int64_t precis_summaries_slice(int64_t numbers, int ranks, int rank);
+/* Of a vector that is cut up, part p has numbers first(p) .. first(p + 1) - 1. */
+int64_t precis_summaries_slice(int64_t numbers, int parts, int part);
 
 /* Three tiles at once in a pipeline: tile t is summarised while the slices of tile t - 1 are on
  * their way to the ranks that sum them, or sums on their way back to all, and tile t - 2 is
- * applied. Slices and sums go by direct messages, 2 (ranks - 1) / ranks of the tile for a rank, the
- * least possible. A round summarises one, turns one, applies one. */
+ * applied. Ranks of a node first add up their tiles where they lie, each its share of the numbers,
+ * so that a node has one tile for the network; sums come back to one place for all of them, and
+ * tile t - 3 is applied. Slices and sums go by direct messages, 2 (nodes - 1) / nodes of the tile
+ * for a node, the least possible. A round summarises one, turns one, applies one. */
 enum {
   PRECIS_SUMMARIES_STAGES = 3,
   PRECIS_SUMMARIES_WORK = 0,   /* packed rows, sums of a tile, what queries have gathered */
   PRECIS_SUMMARIES_VECTOR = 1, /* one each stage */
   PRECIS_SUMMARIES_SLICES = PRECIS_SUMMARIES_VECTOR + PRECIS_SUMMARIES_STAGES,
-  PRECIS_SUMMARIES_SLOTS = PRECIS_SUMMARIES_SLICES + PRECIS_SUMMARIES_STAGES
+  PRECIS_SUMMARIES_RESULT = PRECIS_SUMMARIES_SLICES + PRECIS_SUMMARIES_STAGES, /* of a node */
+  PRECIS_SUMMARIES_RESULTS = 4,
+  PRECIS_SUMMARIES_SLOTS = PRECIS_SUMMARIES_RESULT + PRECIS_SUMMARIES_RESULTS
 };
 
 precis_schedule precis_schedule_summaries(const precis_summaries_shape *shape,

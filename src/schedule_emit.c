@@ -62,6 +62,24 @@ void precis_emit_wait(precis_emitter *e, int request, int requests)
   precis_emit(e, step);
 }
 
+static void emit_mark(precis_emitter *e, precis_step_kind kind, int64_t mark)
+{
+  precis_step step = precis_step_new(kind, PRECIS_MATTER_NOTHING, (precis_block){0});
+  step.mark = mark;
+  if (precis_nodes_mates(e->schedule->nodes, e->rank) > 1)
+    precis_emit(e, step);
+}
+
+void precis_emit_mark(precis_emitter *e, int64_t mark)
+{
+  emit_mark(e, PRECIS_STEP_MARK, mark);
+}
+
+void precis_emit_meet(precis_emitter *e, int64_t mark)
+{
+  emit_mark(e, PRECIS_STEP_MEET, mark);
+}
+
 void precis_emit_exchange(precis_emitter *e, precis_step_matter matter,
                           const precis_exchange_shape *exchange)
 {

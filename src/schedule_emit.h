@@ -37,6 +37,10 @@ void precis_emit_receive(precis_emitter *emitter, precis_step_matter matter, pre
                          int from, precis_message_place place);
 void precis_emit_wait(precis_emitter *emitter, int request, int requests);
 
+/* Nothing, where the rank is alone on its node. */
+void precis_emit_mark(precis_emitter *emitter, int64_t mark);
+void precis_emit_meet(precis_emitter *emitter, int64_t mark);
+
 /* Nothing, where the exchange is not wanted. */
 void precis_emit_exchange(precis_emitter *emitter, precis_step_matter matter,
                           const precis_exchange_shape *exchange);

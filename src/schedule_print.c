@@ -40,6 +40,7 @@ int precis_step_fields(const precis_step *s, precis_step_field *f)
   n = add(f, n, s->slot >= 0, "slot", s->slot);
   n = add(f, n, s->slot >= 0, "offset", s->offset);
   n = add(f, n, s->bytes > 0, "bytes", s->bytes);
+  n = add(f, n, s->mark > 0, "mark", s->mark);
   n = add(f, n, s->into >= 0, "into", s->into);
   return add(f, n, s->into >= 0, "into_offset", s->into_offset);
 }
@@ -78,6 +79,8 @@ static void describe_place(const page *p, const precis_step *s, char *text, size
   if (s->kind == PRECIS_STEP_WAIT)
     snprintf(text, size, "%d message%s from %d", s->requests, s->requests == 1 ? "" : "s",
              s->request);
+  if (s->mark > 0)
+    snprintf(text, size, "mark %" PRId64, s->mark);
   if (s->slot >= 0)
     used += (size_t)snprintf(text, size, "%s + %" PRId64,
                              precis_schedule_slot(p->schedule, p->rank, s->slot).name, s->offset);
@@ -122,13 +125,14 @@ static int print_step(void *context, const precis_step *s)
 
 static void print_slots(const page *p)
 {
+  static const char *const views[] = {"", ", seen by its node", ", common to its node"};
   fprintf(p->to, "%s, rank %d of %d: %" PRId64 " rounds, %" PRId64 " bytes of memory\n",
           p->schedule->move, p->rank, p->schedule->ranks, p->schedule->rounds,
           precis_schedule_memory(p->schedule, p->rank));
   for (int i = 0; i < p->schedule->slots; i++) {
     precis_slot slot = precis_schedule_slot(p->schedule, p->rank, i);
-    fprintf(p->to, "  slot %d  %-12s %14" PRId64 " bytes%s\n", i, slot.name, slot.bytes,
-            slot.travels ? ", travels" : "");
+    fprintf(p->to, "  slot %d  %-12s %14" PRId64 " bytes%s%s\n", i, slot.name, slot.bytes,
+            slot.travels ? ", travels" : "", views[slot.view]);
   }
 }
 

@@ -1,5 +1,5 @@
 /* The summaries move as a schedule, where every query sees every key: a pipeline of reductions. */
-#include "src/schedule_emit.h"
+#include "src/schedule_reduce.h"
 
 enum { STAGES = PRECIS_SUMMARIES_STAGES };
 
@@ -59,132 +59,85 @@ int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
          rows * ((x->dim + x->value_dim + 2) * WORD + (int64_t)sizeof(double));
 }
 
-/* Tile t, in its stage. */
-typedef struct stage {
-  precis_block tile;
-  int64_t numbers;
-  int number, vector, slices, request; /* slots and the first request */
-} stage;
-
-static stage stage_of(const precis_schedule *s, int64_t t)
+static void summarise(precis_emitter *e, const precis_reduction *r)
 {
-  stage g = {.tile = precis_summaries_tile(s->shape, t), .number = (int)(t % STAGES)};
-  g.numbers = precis_summaries_numbers(s->shape, &g.tile);
-  g.vector = PRECIS_SUMMARIES_VECTOR + g.number;
-  g.slices = PRECIS_SUMMARIES_SLICES + g.number;
-  g.request = g.number * 2 * (s->ranks - 1);
-  return g;
+  precis_emit_local(e, PRECIS_STEP_SUMMARISE, PRECIS_MATTER_SUMMARY, r->tile, r->vector,
+                    r->numbers * WORD, PRECIS_SUMMARIES_WORK);
 }
 
-/* The part of the vector that a rank sums; `shift` places away from this one, as not all ranks are
- * to send to the same one first. */
-static precis_message_place part_of(const precis_emitter *e, const stage *g, int rank)
-{
-  int64_t first = precis_summaries_slice(g->numbers, e->schedule->ranks, rank);
-  int64_t end = precis_summaries_slice(g->numbers, e->schedule->ranks, rank + 1);
-  return (precis_message_place){
-      .slot = g->vector, .offset = first * WORD, .bytes = (end - first) * WORD, .tag = g->number};
-}
-
-static void wait_all(precis_emitter *e, const stage *g)
-{
-  if (e->schedule->ranks > 1)
-    precis_emit_wait(e, g->request, 2 * (e->schedule->ranks - 1));
-}
-
-/* Summarises a tile, and sends every rank the slice that it sums. */
-static void start(precis_emitter *e, const stage *g)
-{
-  int ranks = e->schedule->ranks;
-  precis_message_place own = part_of(e, g, e->rank);
-  precis_emit_local(e, PRECIS_STEP_SUMMARISE, PRECIS_MATTER_SUMMARY, g->tile, g->vector,
-                    g->numbers * WORD, PRECIS_SUMMARIES_WORK);
-  for (int s = 1; s < ranks; s++)
-    precis_emit_receive(e, PRECIS_MATTER_SUMMARY, g->tile, (e->rank + s) % ranks,
-                        (precis_message_place){.slot = g->slices,
-                                               .offset = (s - 1) * own.bytes,
-                                               .bytes = own.bytes,
-                                               .tag = own.tag,
-                                               .request = g->request + s - 1});
-  for (int s = 1; s < ranks; s++) {
-    precis_message_place place = part_of(e, g, (e->rank + s) % ranks);
-    place.request = g->request + ranks - 1 + s - 1;
-    precis_emit_send(e, PRECIS_MATTER_SUMMARY, g->tile, (e->rank + s) % ranks, place);
-  }
-}
-
-/* Sums the slices that have come, and sends the sums to all. */
-static void turn(precis_emitter *e, const stage *g)
-{
-  int ranks = e->schedule->ranks;
-  precis_message_place own = part_of(e, g, e->rank);
-  precis_step merge = precis_step_new(PRECIS_STEP_MERGE, PRECIS_MATTER_SUMMARY, g->tile);
-  wait_all(e, g);
-  merge.slot = g->slices;
-  merge.bytes = (ranks - 1) * own.bytes;
-  merge.into = g->vector;
-  merge.into_offset = own.offset;
-  if (merge.bytes > 0)
-    precis_emit(e, merge);
-  for (int s = 1; s < ranks; s++) {
-    precis_message_place place = part_of(e, g, (e->rank + s) % ranks);
-    place.request = g->request + s - 1;
-    precis_emit_receive(e, PRECIS_MATTER_SUMMARY, g->tile, (e->rank + s) % ranks, place);
-  }
-  for (int s = 1; s < ranks; s++) {
-    own.request = g->request + ranks - 1 + s - 1;
-    precis_emit_send(e, PRECIS_MATTER_SUMMARY, g->tile, (e->rank + s) % ranks, own);
-  }
-}
-
-static void apply(precis_emitter *e, const stage *g, int last_of_head)
+static void apply(precis_emitter *e, const precis_reduction *r, int last_of_head)
 {
   const precis_summaries_shape *x = e->schedule->shape;
   int group = x->heads / x->kv_heads;
   precis_block rows = {.owner = e->rank,
                        .rows = precis_summaries_rows(x, e->rank),
-                       .first_head = g->tile.first_head * group,
+                       .first_head = r->tile.first_head * group,
                        .heads = group};
-  precis_emit_local(e, PRECIS_STEP_APPLY, PRECIS_MATTER_SUMMARY, g->tile, g->vector,
-                    g->numbers * WORD, PRECIS_SUMMARIES_WORK);
+  precis_emit_local(e, PRECIS_STEP_APPLY, PRECIS_MATTER_SUMMARY, r->tile, r->result,
+                    r->numbers * WORD, PRECIS_SUMMARIES_WORK);
   if (last_of_head)
     precis_emit_local(e, PRECIS_STEP_FINISH, PRECIS_MATTER_RESULTS, rows, -1, 0,
                       PRECIS_SUMMARIES_WORK);
 }
 
+/* What ranks of a node do for each other in a round lies between two meetings. To come to a meeting
+ * and to wait for the others are apart, and a tile is applied in between. */
 static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_visit *to,
                  void *context)
 {
-  const precis_summaries_shape *x = s->shape;
   precis_emitter e = {.schedule = s, .rank = rank, .visit = to, .context = context};
-  int64_t tiles = precis_summaries_tiles(x);
-  stage g;
-  if (round < tiles) {
-    g = stage_of(s, round);
-    start(&e, &g);
-  }
+  int64_t tiles = precis_summaries_tiles(s->shape);
+  int shared = precis_reduction_shared(&e), lag = shared ? STAGES : STAGES - 1;
+  precis_reduction r, newest = precis_reduction_at(&e, round);
+  if (round < tiles)
+    summarise(&e, &newest);
+  if (round < tiles && !shared)
+    precis_reduction_send_slices(&e, &newest);
   if (round >= 1 && round - 1 < tiles) {
-    g = stage_of(s, round - 1);
-    turn(&e, &g);
+    r = precis_reduction_at(&e, round - 1);
+    precis_reduction_turn(&e, &r);
   }
-  if (round >= 2) {
-    g = stage_of(s, round - 2);
-    wait_all(&e, &g);
-    apply(&e, &g, (round - 1) % tiles_of_head(x) == 0);
+  if (round >= 2 && round - 2 < tiles) { /* all sums that come to this rank are here */
+    r = precis_reduction_at(&e, round - 2);
+    precis_reduction_wait(&e, &r);
+  }
+  precis_emit_mark(&e, round + 1);
+  if (round >= lag && round - lag < tiles) {
+    r = precis_reduction_at(&e, round - lag);
+    apply(&e, &r, (round - lag + 1) % tiles_of_head(s->shape) == 0);
+  }
+  precis_emit_meet(&e, round + 1);
+  if (round < tiles && shared) {
+    precis_reduction_sum_node(&e, &newest);
+    precis_reduction_send_slices(&e, &newest);
   }
   return e.status;
 }
 
+/* Slots that a rank has no use for are empty. */
 static precis_slot slot(const precis_schedule *s, int rank, int number)
 {
   const precis_summaries_shape *x = s->shape;
-  int64_t most = precis_summaries_numbers_most(x);
+  int shared = precis_nodes_mates(s->nodes, rank) > 1;
+  int64_t most = precis_summaries_numbers_most(x), bytes = most * WORD;
   if (number == PRECIS_SUMMARIES_WORK)
     return (precis_slot){.name = "work", .kept = 1, .bytes = precis_summaries_work_bytes(x, rank)};
-  if (number < PRECIS_SUMMARIES_SLICES)
-    return (precis_slot){.name = "tile", .travels = 1, .bytes = most * WORD};
-  return (precis_slot){
-      .name = "slices", .travels = 1, .bytes = (most / s->ranks + 1) * (s->ranks - 1) * WORD};
+  if (number < PRECIS_SUMMARIES_SLICES) {
+    int used = !shared || number - PRECIS_SUMMARIES_VECTOR < PRECIS_REDUCTION_SHARED_VECTORS;
+    return (precis_slot){.name = "tile",
+                         .travels = 1,
+                         .bytes = used ? bytes : 0,
+                         .view = shared ? PRECIS_VIEW_NODE : PRECIS_VIEW_RANK};
+  }
+  if (number >= PRECIS_SUMMARIES_RESULT)
+    return (precis_slot){.name = "sums",
+                         .travels = 1,
+                         .bytes = shared ? bytes : 0,
+                         .view = shared ? PRECIS_VIEW_COMMON : PRECIS_VIEW_RANK};
+  int used = !shared || number == PRECIS_SUMMARIES_SLICES;
+  return (precis_slot){.name = "slices",
+                       .travels = 1,
+                       .bytes = used ? precis_reduction_slices_bytes(s->nodes, rank, most) : 0};
 }
 
 double precis_summaries_flops(const precis_schedule *s, int rank, const precis_step *step)
@@ -202,7 +155,8 @@ precis_schedule precis_schedule_summaries(const precis_summaries_shape *x,
   return (precis_schedule){.move = "summaries",
                            .ranks = nodes->ranks,
                            .nodes = nodes,
-                           .rounds = precis_summaries_tiles(x) + STAGES - 1,
+                           .rounds = precis_summaries_tiles(x) + STAGES - (nodes->largest == 1),
+                           .shares = nodes->largest > 1,
                            .slots = PRECIS_SUMMARIES_SLOTS,
                            .requests = STAGES * 2 * (nodes->ranks - 1),
                            .shape = x,

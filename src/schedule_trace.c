@@ -77,6 +77,24 @@ static void exchange(trace *t, const precis_step *step)
   }
 }
 
+/* A mark is an empty message to each rank of the node, which a meeting waits for. */
+static void mark_or_meet(trace *t, int meeting)
+{
+  enum { TAG = 98 };
+  const precis_nodes *n = t->schedule->nodes;
+  int node = n->node[t->rank];
+  write_work(t);
+  for (int l = 0; l < precis_nodes_size(n, node); l++) {
+    int mate = precis_nodes_rank(n, node, l);
+    if (mate == t->rank)
+      continue;
+    fprintf(t->to, "%d %s %d %d 0\n", t->rank, meeting ? "irecv" : "isend", mate, TAG);
+    if (meeting)
+      fprintf(t->to, "%d wait %d %d %d\n%d wait %d %d %d\n", t->rank, mate, t->rank, TAG, t->rank,
+              t->rank, mate, TAG);
+  }
+}
+
 static int write_step(void *context, const precis_step *step)
 {
   trace *t = context;
@@ -93,6 +111,10 @@ static int write_step(void *context, const precis_step *step)
     break;
   case PRECIS_STEP_EXCHANGE:
     exchange(t, step);
+    break;
+  case PRECIS_STEP_MARK:
+  case PRECIS_STEP_MEET:
+    mark_or_meet(t, step->kind == PRECIS_STEP_MEET);
     break;
   default:
     t->flops += t->scale != NULL ? t->scale(t->context, step, flops) : flops;

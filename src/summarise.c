@@ -186,12 +186,12 @@ void precis_summary_merge_wire(int64_t numbers, double into_scale, double *into,
   merge_wire(numbers, into_scale, into, from_scale, from);
 }
 
-void precis_summary_sum(int64_t numbers, int slices, const float *from, float *into)
+void precis_summary_sum(int64_t numbers, int count, const float *const *from, float *into)
 {
   for (int64_t i = 0; i < numbers; i++) {
-    double sum = into[i];
-    for (int s = 0; s < slices; s++)
-      sum += from[s * numbers + i];
+    double sum = 0;
+    for (int s = 0; s < count; s++)
+      sum += from[s][i];
     into[i] = (float)sum;
   }
 }

@@ -66,9 +66,8 @@ void precis_summary_merge(int64_t numbers, double into_scale, double *into, doub
 void precis_summary_merge_wire(int64_t numbers, double into_scale, double *into, double from_scale,
                                const float *from);
 
-/* into += the same numbers of `slices` others, one after the other in `from`; summed in double and
- * rounded once. */
-void precis_summary_sum(int64_t numbers, int slices, const float *from, float *into);
+/* into = the sums of `count` arrays, of which `into` may be one; in double, rounded once. */
+void precis_summary_sum(int64_t numbers, int count, const float *const *from, float *into);
 
 /* Rounds sums to what travels and what is applied. */
 void precis_summary_round(int64_t numbers, double scale, const double *from, float *into);

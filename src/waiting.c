@@ -25,13 +25,14 @@ __attribute__((format(printf, 2, 3))) static void add(line *l, const char *forma
 
 int precis_waiting_create(int ranks, precis_waiting *waiting)
 {
-  atomic_int *counts = calloc(2 * (size_t)ranks, sizeof *counts);
+  atomic_int *counts = calloc(3 * (size_t)ranks, sizeof *counts);
   *waiting = (precis_waiting){0};
   if (counts == NULL)
     return -1;
   waiting->ranks = ranks;
   waiting->from = counts;
   waiting->to = counts + ranks;
+  waiting->meet = counts + 2 * (ptrdiff_t)ranks;
   return 0;
 }
 
@@ -75,9 +76,10 @@ static void add_peers(line *l, const atomic_int *messages, int ranks, int count)
 
 static void add_messages(line *l, const precis_waiting *w)
 {
-  int from = count_peers(w->from, w->ranks), to = count_peers(w->to, w->ranks);
+  int from = count_peers(w->from, w->ranks), to = count_peers(w->to, w->ranks),
+      meet = count_peers(w->meet, w->ranks);
   const char *gap = l->used > 0 ? ", " : "";
-  if (from + to == 0) {
+  if (from + to + meet == 0) {
     if (atomic_load(&w->step) != NULL)
       add(l, "%sat work, or waits for all ranks", gap);
     return;
@@ -95,6 +97,11 @@ static void add_messages(line *l, const precis_waiting *w)
     add(l, from > 0 ? ", and for " : "");
     add_peers(l, w->to, w->ranks, to);
     add(l, " to take what it sent");
+  }
+  if (meet > 0) {
+    add(l, from + to > 0 ? ", and for " : "");
+    add_peers(l, w->meet, w->ranks, meet);
+    add(l, " on its node");
   }
 }
 

@@ -18,6 +18,7 @@ typedef struct precis_waiting {
   atomic_int blocked;          /* nonzero: it goes on when messages are there */
   int ranks;                   /* constant */
   atomic_int *from, *to;       /* of each rank: messages that have not come, or not gone */
+  atomic_int *meet;            /* of each rank: nonzero: it has to come to a meeting on this node */
 } precis_waiting;
 
 /* Returns 0, or -1 if memory is short; the record is then that of one rank at nothing. */
@@ -28,8 +29,8 @@ void precis_waiting_free(precis_waiting *waiting);
 void precis_waiting_step(precis_waiting *waiting, const char *step);
 void precis_waiting_count(precis_waiting *waiting, int64_t done, int64_t parts);
 
-/* "tiles, 3 of 8 done, waits for a message from rank 2 and for rank 0 to take one"; empty where
- * there is nothing to say. Cut to fit, ended by a zero; returns text. */
+/* "tiles, 3 of 8 done, waits for a message from rank 2, and for rank 0 to take what it sent"; empty
+ * where there is nothing to say. Cut to fit, ended by a zero; returns text. */
 char *precis_waiting_describe(const precis_waiting *waiting, char *text, size_t size);
 
 #endif

@@ -191,7 +191,7 @@ static void chosen(void **state)
         describe(&c, &o);
       assert_all(MPI_COMM_WORLD, good);
       assert_all(MPI_COMM_WORLD, o.report.predicted_bytes[PRECIS_MOVE_SUMMARIES] <
-                                     o.report.predicted_bytes[PRECIS_MOVE_TILES] + (ranks == 1));
+                                     o.report.predicted_bytes[PRECIS_MOVE_QUERIES] + (ranks == 1));
       assert_all(MPI_COMM_WORLD, !longer || o.report.network_bytes + o.report.node_bytes == bytes);
       bytes = o.report.network_bytes + o.report.node_bytes;
     }

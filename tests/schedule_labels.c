@@ -7,24 +7,112 @@ static int meets(int64_t a, int64_t a_bytes, int64_t b, int64_t b_bytes)
   return a < b + b_bytes && b < a + a_bytes;
 }
 
-int world_may_touch(world *w, int rank, const precis_step *step, int slot, int64_t offset,
-                     int64_t bytes, int writing)
+/* Whether what `other` did after its mark `marks` is over for `rank`. */
+static int ordered(const world *w, int rank, int other, int64_t marks)
 {
-  person *p = &w->people[rank];
-  if (slot < 0 || slot >= w->schedule->slots || offset < 0 || bytes < 0 ||
-      offset + bytes > p->slot[slot].size) {
-    world_complain(w, rank, step, WORLD_BOUNDS, "outside of the slot");
-    return 0;
-  }
+  return rank == other || w->people[rank].met > marks;
+}
+
+static int under_way(const person *p, int slot, int64_t offset, int64_t bytes, int writing)
+{
   for (int i = 0; i < MESSAGES; i++) {
     const message *m = &p->messages[i];
     if (m->started && m->step.slot == slot && (m->receiving || writing) &&
-        meets(offset, bytes, m->step.offset, m->step.bytes)) {
-      world_complain(w, rank, step, WORLD_OVERWRITE, "a message is under way there");
-      return 0;
+        meets(offset, bytes, m->step.offset, m->step.bytes))
+      return 1;
+  }
+  return 0;
+}
+
+/* Messages of the owner, or of all ranks that have the slot in common. */
+static int busy(const world *w, int owner, int slot, int64_t offset, int64_t bytes, int writing)
+{
+  const precis_nodes *n = w->schedule->nodes;
+  if (precis_schedule_slot(w->schedule, owner, slot).view != PRECIS_VIEW_COMMON)
+    return under_way(&w->people[owner], slot, offset, bytes, writing);
+  for (int l = 0; l < precis_nodes_mates(n, owner); l++)
+    if (under_way(&w->people[precis_nodes_rank(n, n->node[owner], l)], slot, offset, bytes, writing))
+      return 1;
+  return 0;
+}
+
+static void log_reading(world *w, int rank, buffer *b, int64_t offset, int64_t bytes)
+{
+  reading now = {rank, offset, bytes, w->people[rank].marks};
+  for (int i = 0; i < b->read; i++)
+    if (b->readings[i].rank == rank && b->readings[i].offset == offset &&
+        b->readings[i].bytes == bytes) {
+      b->readings[i] = now;
+      return;
     }
+  if (b->read == READINGS)
+    world_complain(w, rank, NULL, WORLD_MEMORY, "too many readings");
+  else
+    b->readings[b->read++] = now;
+}
+
+/* What others wrote here, and, before it is written, what they read. */
+static int settled(const world *w, int rank, const buffer *b, int64_t offset, int64_t bytes,
+                   int writing)
+{
+  for (int i = 0; i < b->count; i++) {
+    const piece *x = &b->pieces[i];
+    if (meets(offset, bytes, x->offset, x->bytes) && !ordered(w, rank, x->writer, x->marks))
+      return 0;
+  }
+  for (int i = 0; i < b->read && writing; i++) {
+    const reading *x = &b->readings[i];
+    if (meets(offset, bytes, x->offset, x->bytes) && !ordered(w, rank, x->rank, x->marks))
+      return 0;
   }
   return 1;
+}
+
+int world_may_touch_of(world *w, int rank, const precis_step *step, int owner, int slot,
+                       int64_t offset, int64_t bytes, int writing)
+{
+  const int *node = w->schedule->nodes->node;
+  if (slot < 0 || slot >= w->schedule->slots || offset < 0 || bytes < 0 ||
+      offset + bytes > w->people[owner].slot[slot]->size) {
+    world_complain(w, rank, step, WORLD_BOUNDS, "outside of the slot");
+    return 0;
+  }
+  precis_slot_view view = precis_schedule_slot(w->schedule, owner, slot).view;
+  buffer *b = w->people[owner].slot[slot];
+  if (owner != rank && (node[owner] != node[rank] || view == PRECIS_VIEW_RANK || writing)) {
+    world_complain(w, rank, step, WORLD_UNORDERED, "the slot is another rank's");
+    return 0;
+  }
+  if (busy(w, owner, slot, offset, bytes, writing)) {
+    world_complain(w, rank, step, WORLD_OVERWRITE, "a message is under way there");
+    return 0;
+  }
+  if (!settled(w, rank, b, offset, bytes, writing)) {
+    world_complain(w, rank, step, WORLD_UNORDERED, "another rank may be at it");
+    return 0;
+  }
+  if (!writing && view != PRECIS_VIEW_RANK)
+    log_reading(w, rank, b, offset, bytes);
+  return 1;
+}
+
+int world_may_touch(world *w, int rank, const precis_step *step, int slot, int64_t offset,
+                    int64_t bytes, int writing)
+{
+  return world_may_touch_of(w, rank, step, rank, slot, offset, bytes, writing);
+}
+
+void world_settle(world *w, int rank, const precis_step *step)
+{
+  buffer *b = w->people[rank].slot[step->slot];
+  if (step->kind == PRECIS_STEP_SEND) {
+    if (precis_schedule_slot(w->schedule, rank, step->slot).view != PRECIS_VIEW_RANK)
+      log_reading(w, rank, b, step->offset, step->bytes);
+    return;
+  }
+  for (int i = 0; i < b->count; i++)
+    if (meets(step->offset, step->bytes, b->pieces[i].offset, b->pieces[i].bytes))
+      b->pieces[i].marks = w->people[rank].marks;
 }
 
 /* Makes room in a buffer: what was there is gone, or cut. */
@@ -58,10 +146,12 @@ static void erase(world *w, buffer *b, int64_t offset, int64_t bytes)
   }
 }
 
-void world_put(world *w, buffer *b, piece x)
+void world_put(world *w, int rank, buffer *b, piece x)
 {
   if (x.bytes == 0)
     return;
+  x.writer = rank;
+  x.marks = w->people[rank].marks;
   erase(w, b, x.offset, x.bytes);
   if (b->count == PIECES)
     world_complain(w, 0, NULL, WORLD_MEMORY, "too many pieces");
@@ -98,10 +188,10 @@ int world_same_block(precis_block a, precis_block b)
 int world_expect(world *w, int rank, const precis_step *step, piece *found)
 {
   static piece pieces[PIECES];
-  int count;
-  if (!world_may_touch(w, rank, step, step->slot, step->offset, step->bytes, 0))
+  int count, owner = step->kind == PRECIS_STEP_COMPUTE && step->peer >= 0 ? step->peer : rank;
+  if (!world_may_touch_of(w, rank, step, owner, step->slot, step->offset, step->bytes, 0))
     return 0;
-  count = world_get(&w->people[rank].slot[step->slot], step->offset, step->bytes, pieces);
+  count = world_get(w->people[owner].slot[step->slot], step->offset, step->bytes, pieces);
   for (int i = 0; i < count; i++)
     if (pieces[i].matter != step->matter || !world_same_block(pieces[i].block, step->block) ||
         pieces[i].origin != pieces[i].offset || pieces[i].ranks != pieces[0].ranks)
@@ -117,7 +207,7 @@ int world_expect(world *w, int rank, const precis_step *step, piece *found)
 void world_label(world *w, int rank, const precis_step *step, uint64_t ranks, uint8_t *cover)
 {
   if (world_may_touch(w, rank, step, step->slot, step->offset, step->bytes, 1))
-    world_put(w, &w->people[rank].slot[step->slot],
+    world_put(w, rank, w->people[rank].slot[step->slot],
         (piece){.offset = step->offset, .bytes = step->bytes, .matter = step->matter,
                 .block = step->block, .ranks = ranks, .cover = cover});
 }

@@ -4,7 +4,7 @@
 
 #include "tests/schedule_world.h"
 
-enum { PIECES = 4 * WORLD_RANKS, MESSAGES = 8 * WORLD_RANKS };
+enum { PIECES = 4 * WORLD_RANKS, MESSAGES = 8 * WORLD_RANKS, READINGS = 8 * WORLD_RANKS };
 
 /* Part of a buffer: bytes from `origin` on of something. */
 typedef struct piece {
@@ -13,12 +13,22 @@ typedef struct piece {
   precis_block block;
   uint64_t ranks; /* whose sums are in a summary */
   uint8_t *cover; /* of partials: kv_heads x keys, how often each was attended */
+  int writer;     /* the rank, ... */
+  int64_t marks;  /* ... and its last mark by then */
 } piece;
+
+/* Of part of a buffer that others see, by a rank whose last mark was `marks`. */
+typedef struct reading {
+  int rank;
+  int64_t offset, bytes, marks;
+} reading;
 
 typedef struct buffer {
   int64_t size;
   int count;
   piece pieces[PIECES];
+  int read;
+  reading readings[READINGS];
 } buffer;
 
 typedef struct message {
@@ -32,7 +42,8 @@ typedef struct message {
 typedef struct person {
   int64_t at; /* next step */
   int64_t order;
-  buffer *slot;
+  buffer **slot;      /* common ones are one buffer for the node */
+  int64_t marks, met; /* of others: they have come so far */
   message messages[MESSAGES];
   uint8_t *cover;    /* of the sums: kv_heads x keys */
   int computed;      /* since the last CLEAR */
@@ -65,8 +76,15 @@ void world_complain(world *w, int rank, const precis_step *step, world_verdict v
 int world_may_touch(world *w, int rank, const precis_step *step, int slot, int64_t offset,
                     int64_t bytes, int writing);
 
-/* Puts a label down, in the place of what was there. */
-void world_put(world *w, buffer *b, piece x);
+/* The same for a slot of rank `owner` of the same node. */
+int world_may_touch_of(world *w, int rank, const precis_step *step, int owner, int slot,
+                       int64_t offset, int64_t bytes, int writing);
+
+/* A message of `rank` is over: it has read or written until now. */
+void world_settle(world *w, int rank, const precis_step *step);
+
+/* Puts a label of `rank` down, in the place of what was there. */
+void world_put(world *w, int rank, buffer *b, piece x);
 
 /* Labels of part of a buffer, with offsets from its start; returns how many, -1 if there are
  * gaps. */

@@ -126,6 +126,19 @@ static void compute(world *w, int rank, const precis_step *step)
       p->cover[g * w->keys + w->key_start[step->block.owner] + step->block.first + j]++;
 }
 
+/* Adds the sums of `ranks` to part of those that begin at `origin` in this rank's slot. */
+static void add_to(world *w, int rank, const precis_step *step, piece own, int64_t origin,
+                   uint64_t ranks)
+{
+  own.offset += origin;
+  if (!world_same_block(own.block, step->block) || own.origin != own.offset)
+    world_complain(w, rank, step, WORLD_LABEL, "sums of different things");
+  if (own.ranks & ranks)
+    world_complain(w, rank, step, WORLD_COVERAGE, "a rank is in the sum twice");
+  own.ranks |= ranks;
+  world_put(w, rank, w->people[rank].slot[step->into], own);
+}
+
 /* Slices of a summary that other ranks sent, added to the same slice here. */
 static void merge_summary(world *w, int rank, const precis_step *step)
 {
@@ -134,7 +147,7 @@ static void merge_summary(world *w, int rank, const precis_step *step)
   if (!world_may_touch(w, rank, step, step->slot, step->offset, step->bytes, 0) || step->bytes == 0 ||
       !world_may_touch(w, rank, step, step->into, step->into_offset, 0, 1))
     return;
-  int count = world_get(&p->slot[step->slot], step->offset, step->bytes, slices);
+  int count = world_get(p->slot[step->slot], step->offset, step->bytes, slices);
   if (count < 1) {
     world_complain(w, rank, step, WORLD_LABEL, "slices are missing");
     return;
@@ -144,19 +157,49 @@ static void merge_summary(world *w, int rank, const precis_step *step)
     int64_t origin = kept_as(w, rank, step->into, s->origin),
             bytes = kept_as(w, rank, step->into, s->bytes);
     int found = world_may_touch(w, rank, step, step->into, origin, bytes, 1)
-                    ? world_get(&p->slot[step->into], origin, bytes, own)
+                    ? world_get(p->slot[step->into], origin, bytes, own)
                     : -1;
-    if (found != 1 || !world_same_block(own[0].block, s->block) || !world_same_block(s->block, step->block) ||
-        own[0].origin != origin) {
+    if (found < 1 || !world_same_block(s->block, step->block)) {
       world_complain(w, rank, step, WORLD_LABEL, "sums of different things");
       return;
     }
-    if (own[0].ranks & s->ranks)
-      world_complain(w, rank, step, WORLD_COVERAGE, "a rank is in the sum twice");
-    own[0].ranks |= s->ranks;
-    own[0].offset = origin;
-    world_put(w, &p->slot[step->into], own[0]);
+    for (int k = 0; k < found; k++)
+      add_to(w, rank, step, own[k], origin, s->ranks);
   }
+}
+
+/* Whose sums are in part of a slot of rank `owner`, all of it of this step's tile, where it belongs;
+ * 0 if it is something else. */
+static uint64_t summed(world *w, int rank, const precis_step *step, int owner)
+{
+  static piece found[PIECES];
+  if (!world_may_touch_of(w, rank, step, owner, step->slot, step->offset, step->bytes, 0))
+    return 0;
+  int count = world_get(w->people[owner].slot[step->slot], step->offset, step->bytes, found);
+  for (int i = 0; i < count; i++)
+    if (!world_same_block(found[i].block, step->block) || found[i].ranks != found[0].ranks ||
+        found[i].origin != step->offset + found[i].offset)
+      return 0;
+  return count > 0 ? found[0].ranks : 0;
+}
+
+/* The same part of the vectors of all ranks of the node. */
+static void sum(world *w, int rank, const precis_step *step)
+{
+  const precis_nodes *n = w->schedule->nodes;
+  uint64_t ranks = 0;
+  for (int l = 0; l < precis_nodes_mates(n, rank); l++) {
+    uint64_t more = summed(w, rank, step, precis_nodes_rank(n, n->node[rank], l));
+    if (more == 0)
+      world_complain(w, rank, step, WORLD_LABEL, "a vector holds something else");
+    if (more & ranks)
+      world_complain(w, rank, step, WORLD_COVERAGE, "a rank is in the sum twice");
+    ranks |= more;
+  }
+  if (world_may_touch(w, rank, step, step->into, step->into_offset, step->bytes, 1))
+    world_put(w, rank, w->people[rank].slot[step->into],
+              (piece){.offset = step->into_offset, .bytes = step->bytes, .origin = step->offset,
+                      .matter = step->matter, .block = step->block, .ranks = ranks});
 }
 
 static void merge(world *w, int rank, const precis_step *step)
@@ -246,6 +289,9 @@ void world_work(world *w, int rank, const precis_step *step)
     break;
   case PRECIS_STEP_MERGE:
     merge(w, rank, step);
+    break;
+  case PRECIS_STEP_SUM:
+    sum(w, rank, step);
     break;
   case PRECIS_STEP_FINISH:
     finish(w, rank, step);

@@ -77,7 +77,7 @@ static void start(world *w, int rank, const precis_step *step)
                  .order = p->order++, .step = *step};
   if (receiving)
     return;
-  m->count = world_get(&p->slot[step->slot], step->offset, step->bytes, pieces);
+  m->count = world_get(p->slot[step->slot], step->offset, step->bytes, pieces);
   if (m->count < 1) {
     world_complain(w, rank, step, WORLD_LABEL, "nothing to send there");
     return;
@@ -109,7 +109,8 @@ static int match(world *w, int rank, message *m)
   if (mine != m || theirs == NULL)
     return 0;
   const message *sent = m->receiving ? theirs : m, *received = m->receiving ? m : theirs;
-  buffer *to = &w->people[m->receiving ? rank : m->step.peer].slot[received->step.slot];
+  int receiver = m->receiving ? rank : m->step.peer;
+  buffer *to = w->people[receiver].slot[received->step.slot];
   if (sent->step.bytes != received->step.bytes) {
     world_complain(w, rank, &m->step, WORLD_BYTES, "the two ends differ");
     return 0;
@@ -120,7 +121,7 @@ static int match(world *w, int rank, message *m)
   for (int i = 0; i < sent->count; i++) {
     piece x = sent->pieces[i];
     x.offset += received->step.offset;
-    world_put(w, to, x);
+    world_put(w, receiver, to, x);
   }
   mine->active = theirs->active = 0;
   return 1;
@@ -145,9 +146,29 @@ static int waited(world *w, int rank, const precis_step *step)
     }
   } while (matched > 0 && left > 0);
   for (int i = 0; i < MESSAGES && left == 0; i++)
-    if (awaited(&p->messages[i], step))
+    if (awaited(&p->messages[i], step)) {
       p->messages[i].started = 0;
+      world_settle(w, rank, &p->messages[i].step);
+    }
   return left == 0;
+}
+
+static void mark(world *w, int rank, const precis_step *step)
+{
+  if (step->mark != w->people[rank].marks + 1)
+    world_complain(w, rank, step, WORLD_LABEL, "marks count up");
+  w->people[rank].marks = step->mark;
+}
+
+/* Whether all ranks of the node have come to the mark. */
+static int met(world *w, int rank, const precis_step *step)
+{
+  const precis_nodes *n = w->schedule->nodes;
+  for (int l = 0; l < precis_nodes_mates(n, rank); l++)
+    if (w->people[precis_nodes_rank(n, n->node[rank], l)].marks < step->mark)
+      return 0;
+  w->people[rank].met = step->mark;
+  return 1;
 }
 
 /* Returns whether the rank came further. */
@@ -164,6 +185,13 @@ static int go_on(world *w, int rank)
     break;
   case PRECIS_STEP_WAIT:
     if (!waited(w, rank, step))
+      return 0;
+    break;
+  case PRECIS_STEP_MARK:
+    mark(w, rank, step);
+    break;
+  case PRECIS_STEP_MEET:
+    if (!met(w, rank, step))
       return 0;
     break;
   default:
@@ -194,6 +222,24 @@ static void check_end(world *w)
   }
 }
 
+/* The lowest rank of a node has the common ones. */
+static void set_up_slots(world *w, int rank)
+{
+  const precis_nodes *n = w->schedule->nodes;
+  int lowest = precis_nodes_rank(n, n->node[rank], 0);
+  person *p = &w->people[rank];
+  p->slot = world_take(w, w->schedule->slots * (int64_t)sizeof *p->slot);
+  for (int i = 0; i < w->schedule->slots; i++) {
+    precis_slot slot = precis_schedule_slot(w->schedule, rank, i);
+    int common = slot.view == PRECIS_VIEW_COMMON && lowest < rank;
+    p->slot[i] = common ? w->people[lowest].slot[i] : world_take(w, (int64_t)sizeof **p->slot);
+    if (!common)
+      p->slot[i]->size = slot.bytes;
+    else if (p->slot[i]->size != slot.bytes)
+      world_complain(w, rank, NULL, WORLD_BOUNDS, "a common slot of different sizes");
+  }
+}
+
 static void set_up(world *w)
 {
   const world_facts *f = w->facts;
@@ -206,9 +252,7 @@ static void set_up(world *w)
   w->people = world_take(w, f->ranks * (int64_t)sizeof *w->people);
   for (int r = 0; r < f->ranks; r++) {
     person *p = &w->people[r];
-    p->slot = world_take(w, w->schedule->slots * (int64_t)sizeof *p->slot);
-    for (int i = 0; i < w->schedule->slots; i++)
-      p->slot[i].size = precis_schedule_slot(w->schedule, r, i).bytes;
+    set_up_slots(w, r);
     p->cover = world_take(w, w->keys * f->kv_heads);
     p->has = world_take(w, f->heads * w->queries);
     p->done = world_take(w, f->heads * w->queries);

@@ -1,7 +1,8 @@
 /* schedule_world.h - all ranks of a schedule run against each other, without MPI
  *
  * Buffers hold labels instead of numbers: which rows, of whom, with what added. A send is over when
- * its receive has been started and not before, the least that MPI promises. */
+ * its receive has been started and not before, the least that MPI promises. Where ranks of a node
+ * see each other's slots, only marks and meetings say what comes before what. */
 #ifndef PRECIS_TESTS_SCHEDULE_WORLD_H
 #define PRECIS_TESTS_SCHEDULE_WORLD_H
 
@@ -26,6 +27,7 @@ typedef struct world_facts {
   X(BYTES)     /* two ends of a message differ */                                                  \
   X(UNWAITED)  /* messages left over, or a request used twice */                                   \
   X(OVERWRITE) /* memory touched while a message needs it */                                       \
+  X(UNORDERED) /* memory of a node touched without meeting who is at it */                         \
   X(BOUNDS)    /* outside of a slot */                                                             \
   X(LABEL)     /* a step did not find what it names */                                             \
   X(COVERAGE)  /* pairs, sums or results missing or twice */                                       \

@@ -143,10 +143,10 @@ static void links(void **state)
   in.nodes = 2;
   precis_wire ring = precis_cost_wire(&in, PRECIS_MOVE_TILES);
   assert_true(labs(ring.network * 2 - ring.node) < ring.node / 50);
-  precis_wire reduced = precis_cost_summaries(RANKS, nodes[1], 600, 0),
-              chain = precis_cost_summaries(RANKS, nodes[1], 600, 1);
-  assert_int_equal(reduced.node, 2 * 600 * 4 * 2);
-  assert_int_equal(reduced.network, 2 * 600 * 4 * 3);
+  precis_wire reduced = precis_cost_summaries(RANKS, 2, nodes[1], 600, 0),
+              chain = precis_cost_summaries(RANKS, 2, nodes[1], 600, 1);
+  assert_int_equal(reduced.node, 0);
+  assert_int_equal(reduced.network, 2 * 600 * 4);
   assert_int_equal(chain.node, 4 * 600 * 4);
   assert_int_equal(chain.network, 600 * 4);
 }

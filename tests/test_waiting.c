@@ -63,6 +63,13 @@ static void peers(void **state)
   for (int r = 1; r < RANKS; r++)
     waiting.from[r] = r;
   assert_says(&waiting, "heads, waits for messages from ranks 1, 2, 3, 4 and 4 more");
+  waiting.meet[3] = 1;
+  for (int r = 1; r < RANKS; r++)
+    waiting.from[r] = r == 5;
+  assert_says(&waiting, "heads, waits for a message from rank 5, and for rank 3 on its node");
+  waiting.from[5] = 0;
+  waiting.meet[4] = 1;
+  assert_says(&waiting, "heads, waits for ranks 3, 4 on its node");
   waiting.blocked = 0;
   assert_says(&waiting, "heads, at work, messages under way");
   precis_waiting_free(&waiting);
