@@ -1,4 +1,4 @@
-/* The tiles move: parcels of keys and values go round a ring of ranks, as src/schedule_tiles.c has
+/* The tiles move: parcels of keys and values go round a ring of nodes, as src/schedule_tiles.c has
  * it. Here is what a step does on this rank. */
 #include <stdlib.h>
 
@@ -87,6 +87,14 @@ static int exchange(ring *r, const precis_step *step)
   }
 }
 
+/* Where a parcel lies, with this rank or with another of its node. */
+static const void *parcel_of(const precis_execution *x, const precis_step *step)
+{
+  if (step->peer < 0)
+    return precis_execution_at(x, step);
+  return precis_execution_seen(x, x->schedule->nodes->local[step->peer], step);
+}
+
 static int work(precis_execution *x, const precis_step *step)
 {
   ring *r = x->move;
@@ -102,8 +110,7 @@ static int work(precis_execution *x, const precis_step *step)
                        task->v_center, task->engine.threads, precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
-    precis_queries_jobs(p, &r->queries, &task->kind, step->block.rows, precis_execution_at(x, step),
-                        r->jobs);
+    precis_queries_jobs(p, &r->queries, &task->kind, step->block.rows, parcel_of(x, step), r->jobs);
     precis_task_compute(task, r->jobs, p->heads);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_FINISH:

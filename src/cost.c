@@ -60,24 +60,14 @@ static int same_node(const precis_cost_input *in, int a, int b)
   return in->node == NULL || in->node[a] == in->node[b];
 }
 
-static void add(precis_wire *wire, int inside, int64_t bytes)
-{
-  *(inside ? &wire->node : &wire->network) += bytes;
-}
-
-/* Every parcel makes ranks - 1 hops; rows that are dealt out travel once more. The link from rank r
- * to the next carries all shares but that of the rank it leads to. */
+/* Every parcel crosses to each other node once, and is seen there; rows that are dealt out travel
+ * once more. */
 static precis_wire tiles_bytes(const precis_cost_input *in)
 {
-  int ranks = in->map->ranks;
   int64_t all = 0;
-  precis_wire wire = {0, 0};
-  for (int r = 0; r < ranks; r++)
+  for (int r = 0; r < in->map->ranks; r++)
     all += precis_parcel_bytes(&in->kind, in->key_rows[r]);
-  for (int r = 0; r < ranks && ranks > 1; r++) {
-    int next = (r + 1) % ranks;
-    add(&wire, same_node(in, r, next), all - precis_parcel_bytes(&in->kind, in->key_rows[next]));
-  }
+  precis_wire wire = {(in->nodes - 1) * all, 0};
   int64_t query = precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem);
   wire = precis_wire_plus(wire, precis_wire_times(in->queries_dealt, query));
   return precis_wire_plus(

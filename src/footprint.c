@@ -93,8 +93,10 @@ static double tiles(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
   double row = fmax((double)precis_cost_query_row(p), (double)precis_cost_output_row(p));
-  return (s->ranks > 1 ? 2 : 1) * parcel(s, p->kv_heads) + partials(s, rows_of(s) * p->heads) +
-         LONG * rows_of(s) + (double)p->heads * sizeof(precis_job) +
+  int carried = (precis_scene_largest_node(s) - 1) / precis_scene_smallest_node(s) + 1;
+  return (s->ranks > 1 ? 2 : 1) * carried * parcel(s, p->kv_heads) +
+         partials(s, rows_of(s) * p->heads) + LONG * rows_of(s) +
+         (double)p->heads * sizeof(precis_job) +
          (s->deal_queries ? dealt_queries(s) + exchanged(s, row, rows_of(s)) : 0) +
          (s->deal_keys ? keys_of(s) * key_row(s) : 0);
 }

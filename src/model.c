@@ -128,9 +128,9 @@ static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *
       tile_seconds(k, s->pairs / s->ranks, k->rows, k->p->heads, (double)s->keys * seen(s));
   made->passes = k->keys * k->key_numbers / k->r->pack_numbers +
                  row_seconds(k, rows, steps * seen(s)) + steps * k->r->step_time;
-  double network = network_seconds(s, (double)bytes->network, 1);
-  made->wire = node_seconds(s, (double)bytes->node) + steps * latency(s) +
-               fmax(0, network - made->compute * (s->ranks - 1) / s->ranks);
+  double network = network_seconds(s, (double)bytes->network, 0), hops = k->parcels * s->nodes;
+  made->wire = node_seconds(s, (double)bytes->node) + hops * latency(s) +
+               fmax(0, network - made->compute * (s->nodes - 1) / s->nodes);
   made->fast_memory_words =
       s->ranks * k->p->heads * seen(s) * precis_tile_words(&k->shape, (int64_t)k->rows, s->keys);
 }

@@ -37,9 +37,11 @@ int64_t precis_exchange_rows(const precis_exchange_shape *exchange, int a, int b
 /* Rows that a rank has and others get; -1 if not known. */
 int64_t precis_exchange_leaving(const precis_exchange_shape *exchange, int rank);
 
-/* Parcels go round a ring, the next one in flight while the present one is computed. Parcel c of
- * every rank goes round before parcel c + 1 starts, so that two buffers are enough. A round is a
- * hop, with one before for exchanges and one at the end for results. */
+/* Parcels go round a ring of nodes, the next ones in flight while the present ones are computed:
+ * those of a node's ranks together, each carried by one rank of the node that they are on, and
+ * attended to by all of them where they lie. Parcel c of every rank goes round before parcel c + 1
+ * starts, so that two buffers are enough. A round is a hop, which a node's ranks begin together,
+ * with one before for exchanges and one at the end for results. */
 typedef struct precis_tiles_shape {
   const precis_problem *problem;
   const int64_t *query_rows; /* ranks: as they are attended, dealt out or not */

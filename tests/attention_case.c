@@ -92,7 +92,8 @@ static void take(running *r, const precis_report *report)
 {
   r->o.report = *report;
   r->o.miscounted +=
-      report->predicted_bytes[report->move] != report->network_bytes + report->node_bytes;
+      report->predicted_bytes[report->move] != report->network_bytes + report->node_bytes ||
+      report->forecast[report->move].network_bytes != report->network_bytes;
   r->o.by_summaries += report->move == PRECIS_MOVE_SUMMARIES;
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/attention_case.h"
 
@@ -115,6 +116,21 @@ static void queries(void **state)
   check_all(PRECIS_MOVE_QUERIES);
 }
 
+/* The same where ranks are spread over nodes as they come: one each, in turn, uneven. */
+static void nodes(void **state)
+{
+  (void)state;
+  static const char *const places[] = {"0 1 2 3 4 5 6", "0 1", "0 0 0 1 2", "0 0 1 1 2", "0 1 1 1 0"};
+  for (size_t n = 0; n < sizeof places / sizeof *places; n++) {
+    setenv("PRECIS_NODES", places[n], 1);
+    for (size_t i = n % 2; i < sizeof cases / sizeof *cases; i += 2) {
+      check(&cases[i], PRECIS_MOVE_TILES);
+      check(&cases[i], i % 4 < 2 ? PRECIS_MOVE_QUERIES : PRECIS_MOVE_HEADS);
+    }
+  }
+  unsetenv("PRECIS_NODES");
+}
+
 /* The slowest rank's pairs are within a tenth of the mean. */
 static void balance(void **state)
 {
@@ -148,14 +164,14 @@ static void automatic(void **state)
     assert_all(MPI_COMM_WORLD,
                o.report.ranks == 1 ||
                    o.report.forecast[o.report.move].seconds <= o.report.forecast[move].seconds);
-  assert_all(MPI_COMM_WORLD, o.report.ranks == 1 || o.report.move == PRECIS_MOVE_QUERIES);
+  assert_all(MPI_COMM_WORLD, o.report.nodes == 1 || o.report.move == PRECIS_MOVE_QUERIES);
 }
 
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tiles),   cmocka_unit_test(heads),     cmocka_unit_test(queries),
-      cmocka_unit_test(balance), cmocka_unit_test(automatic),
+      cmocka_unit_test(nodes),   cmocka_unit_test(balance),   cmocka_unit_test(automatic),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

@@ -1,5 +1,5 @@
 /* The memory that is predicted is the memory that is taken: every allocation of the library is
- * counted on its way. */
+ * counted on its way, and every window that its ranks share. */
 #include "tests/mpi_assert.h"
 
 #include <malloc.h>
@@ -50,6 +50,24 @@ void __wrap_free(void *memory)
 {
   held -= memory ? (int64_t)malloc_usable_size(memory) : 0;
   __real_free(memory);
+}
+
+/* One window at a time is open. */
+static int64_t window;
+
+int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base,
+                            MPI_Win *win)
+{
+  window = size;
+  held += window;
+  most = held > most ? held : most;
+  return PMPI_Win_allocate_shared(size, unit, info, comm, base, win);
+}
+
+int MPI_Win_free(MPI_Win *win)
+{
+  held -= window;
+  return PMPI_Win_free(win);
 }
 
 typedef struct shape {

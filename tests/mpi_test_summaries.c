@@ -150,6 +150,17 @@ static void asked_for(void **state)
   }
 }
 
+/* The same where ranks are spread over nodes as they come: one each, in turn, uneven. */
+static void nodes(void **state)
+{
+  static const char *const places[] = {"0 1 2 3 4 5 6", "0 1", "0 0 0 1 2", "0 0 1 1 2", "0 1 1 1 0"};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    setenv("PRECIS_NODES", places[i], 1);
+    asked_for(state);
+  }
+  unsetenv("PRECIS_NODES");
+}
+
 /* The same, whatever runs. */
 static void automatic(void **state)
 {
@@ -166,10 +177,11 @@ static void automatic(void **state)
 }
 
 /* Where summaries are much cheaper they are chosen, and move a number of bytes that does not depend
- * on the number of keys. */
+ * on the number of keys. On nodes of their own: inside of one, keys are looked at where they are. */
 static void chosen(void **state)
 {
   (void)state;
+  setenv("PRECIS_NODES", "0 1 2 3 4 5 6", 1);
   attention_case c = {.name = "chosen",
                       .problem = {.heads = 1, .dim = 4},
                       .queries = 1500,
@@ -195,6 +207,7 @@ static void chosen(void **state)
       assert_all(MPI_COMM_WORLD, !longer || o.report.network_bytes + o.report.node_bytes == bytes);
       bytes = o.report.network_bytes + o.report.node_bytes;
     }
+  unsetenv("PRECIS_NODES");
 }
 
 /* A few rows over the tolerance are computed exactly, and the others keep theirs. */
@@ -510,7 +523,8 @@ static void huge_biases(void **state)
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(asked_for),     cmocka_unit_test(automatic),
+      cmocka_unit_test(asked_for),     cmocka_unit_test(nodes),
+      cmocka_unit_test(automatic),
       cmocka_unit_test(chosen),        cmocka_unit_test(repair),
       cmocka_unit_test(outlier_query),
       cmocka_unit_test(outlier_keys),

@@ -36,6 +36,9 @@ extern const problem_case schedule_cases[SCHEDULE_CASES];
 void schedule_spread(const problem_case *c, int ranks, int how, spread_case *s);
 void schedule_spread_free(spread_case *s);
 
+/* The same rows on other nodes. node: of each rank. */
+void schedule_move(spread_case *s, const int *node);
+
 /* Calls check for every case, many numbers of ranks, and every spread. */
 void schedule_for_all(void (*check)(const spread_case *s));
 
@@ -56,6 +59,7 @@ void schedule_reject(const precis_schedule *schedule, const world_facts *facts,
                      const breakage *list, int count);
 
 /* Breakages. */
+void break_nothing(precis_step *step);
 void break_drop(precis_step *step);
 void break_fewer_bytes(precis_step *step);
 void break_other_peer(precis_step *step);

@@ -153,6 +153,31 @@ static void tiles_broken(void **state)
   schedule_spread_free(&s);
 }
 
+/* Where three ranks share a node. */
+static void tiles_shared_broken(void **state)
+{
+  (void)state;
+  static const int node[] = {0, 0, 0, 1};
+  static const breakage list[] = {
+      {"nothing", PRECIS_STEP_WAIT, 0, break_nothing, WORLD_GOOD},
+      {"not marked", PRECIS_STEP_MARK, 1, break_drop, WORLD_DEADLOCK},
+      {"another's parcel before it is packed", PRECIS_STEP_MEET, 0, break_drop, WORLD_UNORDERED},
+      {"another's parcel before it has come", PRECIS_STEP_MEET, 1, break_swap_next,
+       WORLD_UNORDERED},
+      {"marked before it is packed", PRECIS_STEP_PACK, 1, break_swap_next, WORLD_UNORDERED},
+      {"the wrong rank's slot", PRECIS_STEP_COMPUTE, 1, break_other_peer, WORLD_LABEL},
+      {"keys of another left out", PRECIS_STEP_COMPUTE, 3, break_drop, WORLD_COVERAGE},
+      {"no wait", PRECIS_STEP_WAIT, 0, break_drop, WORLD_OVERWRITE},
+  };
+  static spread_case s;
+  schedule_spread(&schedule_cases[0], 4, 3, &s);
+  schedule_move(&s, node);
+  precis_tiles_shape shape = tiles_shape(&s);
+  precis_schedule schedule = precis_schedule_tiles(&shape, &s.nodes);
+  schedule_reject(&schedule, &s.facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
+}
+
 static void heads_broken(void **state)
 {
   (void)state;
@@ -203,6 +228,7 @@ int main(void)
       cmocka_unit_test(tiles),
       cmocka_unit_test(tiles_dealt),
       cmocka_unit_test(tiles_broken),
+      cmocka_unit_test(tiles_shared_broken),
       cmocka_unit_test(heads),
       cmocka_unit_test(heads_broken),
       cmocka_unit_test(queries),

@@ -141,6 +141,34 @@ static void summaries_broken(void **state)
   schedule_spread_free(&s);
 }
 
+/* Where three ranks share a node. */
+static void summaries_shared_broken(void **state)
+{
+  (void)state;
+  static const int node[] = {0, 0, 0, 1};
+  static const breakage list[] = {
+      {"nothing", PRECIS_STEP_WAIT, 0, break_nothing, WORLD_GOOD},
+      {"not marked", PRECIS_STEP_MARK, 1, break_drop, WORLD_DEADLOCK},
+      {"not met", PRECIS_STEP_MEET, 0, break_drop, WORLD_UNORDERED},
+      {"added up before all are there", PRECIS_STEP_MEET, 1, break_swap_next, WORLD_UNORDERED},
+      {"a share not added up", PRECIS_STEP_SUM, 0, break_drop, WORLD_LABEL},
+      {"a share added up twice", PRECIS_STEP_SUM, 1, NULL, WORLD_COVERAGE},
+      {"another share", PRECIS_STEP_SUM, 0, break_beyond, WORLD_UNORDERED},
+      {"other nodes not added", PRECIS_STEP_MERGE, 0, break_drop, WORLD_LABEL},
+      {"not summarised", PRECIS_STEP_SUMMARISE, 1, break_drop, WORLD_LABEL},
+      {"applied twice", PRECIS_STEP_APPLY, 1, NULL, WORLD_COVERAGE},
+  };
+  static spread_case s;
+  schedule_spread(&schedule_cases[0], 4, 3, &s);
+  schedule_move(&s, node);
+  precis_summaries_shape shape = summaries_shape(&s, &feature_cases[2]);
+  precis_schedule schedule = precis_schedule_summaries(&shape, &s.nodes);
+  world_facts facts = s.facts;
+  facts.features = feature_cases[2].features + feature_cases[2].count_features;
+  schedule_reject(&schedule, &facts, list, sizeof list / sizeof *list);
+  schedule_spread_free(&s);
+}
+
 static void causal_broken(void **state)
 {
   (void)state;
@@ -173,6 +201,7 @@ int main(void)
       cmocka_unit_test(spread_broken),
       cmocka_unit_test(summaries),
       cmocka_unit_test(summaries_broken),
+      cmocka_unit_test(summaries_shared_broken),
       cmocka_unit_test(causal),
       cmocka_unit_test(causal_broken),
   };
