@@ -131,7 +131,7 @@ typedef struct precis_options {
 typedef struct precis_forecast {
   double seconds;        /* of the whole precis_attend(), repair included; 0: not considered */
   int64_t network_bytes; /* between nodes, repair apart ... */
-  int64_t node_bytes;    /* ... and inside a node */
+  int64_t node_bytes;    /* ... and inside a node, by messages: see below */
   double fast_memory_words; /* through fast memory, by the formulas of the kernels */
   int64_t peak_bytes;       /* of memory held on the rank that holds most: see memory_limit_bytes */
 } precis_forecast;
@@ -161,7 +161,8 @@ typedef struct precis_report {
   int64_t repair_bytes;    /* on the wire for them, not among the bytes below */
 
   int64_t network_bytes; /* counted where they are sent: between nodes ... */
-  int64_t node_bytes;    /* ... and inside a node */
+  int64_t node_bytes;    /* ... and inside a node. What a rank reads of another's memory on the same
+                            node is no message, and not counted: tiles, and sums of summaries. */
   int64_t messages;
 
   int64_t pairs;      /* (query, visible key) pairs computed one by one, over heads */
