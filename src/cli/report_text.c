@@ -3,6 +3,7 @@
 
 #include "src/cli/quantity.h"
 #include "src/cli/report.h"
+#include "src/sgemm.h"
 
 double precis_report_gflops(const precis_run_report *r)
 {
@@ -67,8 +68,8 @@ static void print_summary(const precis_report *a, FILE *stream)
     fprintf(stream, " and %" PRId64 " counts", a->count_features);
   fprintf(stream, ", |y| <= %.3g\n", a->bound);
   if (a->outlier_keys > 0 || a->outlier_queries > 0)
-    fprintf(stream, "outliers   %" PRId64 " keys and %" PRId64 " queries, exact\n",
-            a->outlier_keys, a->outlier_queries);
+    fprintf(stream, "outliers   %" PRId64 " keys and %" PRId64 " queries, exact\n", a->outlier_keys,
+            a->outlier_queries);
 }
 
 static void print_promise(const precis_report *a, FILE *stream)
@@ -109,6 +110,13 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   fprintf(stream, "machine    %d rank%s on %d node%s, %d thread%s each, fast memory %s, %s\n",
           a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
           precis_bytes_text(a->fast_memory_bytes).text, r->cpu);
+  const char *core = precis_sgemm_core(), *better = precis_sgemm_better_core(core);
+  if (better != NULL)
+    fprintf(
+        stream,
+        "warning    OpenBLAS does not know this processor, takes it for %s, and is several times "
+        "slower than it could be: set OPENBLAS_CORETYPE=%s\n",
+        core, better);
   fprintf(stream, "move       %s\n", a->why);
   print_forecast(a, stream);
   print_summary(a, stream);
