@@ -10,14 +10,16 @@
 
 #include "mpi/deal.h"
 #include "mpi/task.h"
+#include "src/wire.h"
 
 typedef struct precis_align {
   int possible; /* the queries' positions ascend without gaps over the ranks */
   int moves_keys, moves_queries;
-  int64_t keys_leaving, queries_leaving; /* rows that change rank, of all ranks */
-  int64_t *key_start, *query_start;      /* ranks + 1: the shares in line */
-  int64_t *first_position;               /* ranks */
-  int64_t *key_rows;                     /* ranks */
+  precis_wire queries_leaving; /* rows that change rank, of all ranks */
+  int64_t keys_leaving;
+  int64_t *key_start, *query_start; /* ranks + 1: the shares in line */
+  int64_t *first_position;          /* ranks */
+  int64_t *key_rows;                /* ranks */
   /* Set by precis_align_make(): */
   precis_query_map map;
   precis_task task; /* like the one at home, on the rows in line */

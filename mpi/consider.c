@@ -52,9 +52,11 @@ static void predict_summaries(precis_call *c)
   int64_t numbers = p->kv_heads * (size.features * (p->value_dim + 1) + size.count_features);
   precis_wire wire = precis_cost_summaries(a->world.ranks, a->world.node, numbers, c->prefixes);
   int64_t all = precis_summaries_bytes(p, &c->prospect.plan, a->world.ranks, c->prefixes) +
-                c->align.queries_leaving * (precis_cost_query_row(p) + precis_cost_output_row(p)) +
                 c->align.keys_leaving * precis_cost_key_row(p, a->with_bias);
   wire = precis_wire_plus(wire, wire_of(&a->world, all - precis_wire_sum(&wire)));
+  wire = precis_wire_plus(wire,
+                          precis_wire_times(c->align.queries_leaving,
+                                            precis_cost_query_row(p) + precis_cost_output_row(p)));
   precis_prediction made = precis_model_summaries(&c->plan.scene, &size, &wire);
   made.seconds = fmax(made.seconds, c->prospect.seconds); /* which counts outliers and repair */
   c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_wire_sum(&wire);

@@ -14,7 +14,6 @@
 
 typedef struct pipeline {
   precis_summary_work work;
-  precis_summaries_shape shape;
   precis_schedule schedule;
   precis_execution execution;
   precis_kept *kept;    /* or NULL */
@@ -115,8 +114,7 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
     return status;
   p->work.poll = poll;
   p->work.poll_context = p;
-  p->shape = precis_summary_shape(&p->work);
-  p->schedule = precis_schedule_summaries(&p->shape, task->world->ranks, task->world->node);
+  p->schedule = precis_schedule_summaries(&p->work.shape, task->world->ranks, task->world->node);
   status = precis_execution_create(task, &p->schedule, work, p, &p->execution);
   if (status == PRECIS_SUCCESS && plan->outlier_keys > 0)
     status = precis_queries_create(task->problem, task->rows, task->q, NULL, &p->exact);

@@ -37,6 +37,15 @@ int64_t precis_exchange_rows(const precis_exchange_shape *exchange, int a, int b
 /* Rows that a rank has and others get; -1 if not known. */
 int64_t precis_exchange_leaving(const precis_exchange_shape *exchange, int rank);
 
+/* Rows that change ranks and nothing else, in one round. */
+typedef struct precis_rows_shape {
+  const char *move;
+  precis_step_matter matter;
+  precis_exchange_shape exchange;
+} precis_rows_shape;
+
+precis_schedule precis_schedule_rows(const precis_rows_shape *shape, int ranks, const int *node);
+
 /* Parcels go round a ring, the next one in flight while the present one is computed. Parcel c of
  * every rank goes round before parcel c + 1 starts, so that two buffers are enough. A round is a
  * hop, with one before for exchanges and one at the end for results. */

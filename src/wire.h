@@ -20,4 +20,9 @@ static inline precis_wire precis_wire_plus(precis_wire a, precis_wire b)
   return (precis_wire){a.network + b.network, a.node + b.node};
 }
 
+static inline precis_wire precis_wire_times(precis_wire a, int64_t times)
+{
+  return (precis_wire){a.network * times, a.node * times};
+}
+
 #endif

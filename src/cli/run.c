@@ -29,31 +29,6 @@ typedef struct run {
   precis_run_report report;
 } run;
 
-/* What asks for summaries, and what rules them out. */
-static int check_options(precis_cli *cli)
-{
-  const precis_settings *s = &cli->settings;
-  const char *move = precis_move_name((precis_move)s->move);
-  if (s->exact && s->tol >= 0)
-    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "--exact and --tol %g exclude each other", s->tol);
-  int exact = s->exact || s->tol == 0, forced = s->move == PRECIS_MOVE_SUMMARIES;
-  if (exact && (forced || s->degree > 0))
-    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s and %s exclude each other",
-                              s->exact ? "--exact" : "--tol 0",
-                              forced ? "--move summaries" : "--degree");
-  if (s->degree > 0 && s->move != PRECIS_MOVE_AUTO && !forced)
-    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "--degree and --move %s exclude each other: %s is exact", move, move);
-  return PRECIS_SUCCESS;
-}
-
-/* A degree without a tolerance: summaries, whatever they can promise. */
-static precis_move move_of(const precis_settings *s)
-{
-  return s->degree > 0 && s->tol < 0 ? PRECIS_MOVE_SUMMARIES : (precis_move)s->move;
-}
-
 /* Callbacks of the library: one context for both. */
 static void keep_message(void *context, const char *text)
 {
@@ -115,7 +90,7 @@ static void explain_limit(run *r)
 static int create(run *r)
 {
   const precis_settings *s = &r->cli->settings;
-  precis_options options = {.move = move_of(s),
+  precis_options options = {.move = precis_settings_move(s),
                             .tol = fmax(s->tol, 0),
                             .guarantee = (precis_guarantee)s->guarantee,
                             .degree = (int)s->degree,
@@ -345,7 +320,7 @@ int precis_command_run(precis_cli *cli)
 {
   run r = {.cli = cli};
   precis_cli_phase(cli, "opening files");
-  int status = check_options(cli);
+  int status = precis_settings_check_move(&cli->settings, &cli->why);
   if (status == PRECIS_SUCCESS)
     status = precis_input_open(cli, &r.input);
   if (status == PRECIS_SUCCESS)
