@@ -17,6 +17,8 @@ folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 mkdir work && cd work || exit 1
+# Programs without a launcher would all share one folder of Open MPI's.
+export OMPI_MCA_orte_tmpdir_base="$folder"
 failures=0
 limit=${TEST_TIMEOUT-60}
 # Threads must not spin while other ranks share their cores.
@@ -285,6 +287,26 @@ says "not proved"
 grep -q '"estimate": true' report.json || complain "an estimate is called a proof"
 grep -q '"guarantee": "sampled"' report.json || complain "the report does not name the guarantee"
 
+echo "cli.sh: batches"
+for options in "--batch-rows 7" "--batch-rows 7 --causal" "--batch-rows 1000 --causal" "--checkpoint-every 0.001"; do
+  for ranks in 1 3; do
+    # shellcheck disable=SC2086
+    works $ranks run --input in.safetensors --out a.npy --lse b.npy --verify 20 --json report.json $options
+    case $options in
+      *causal) works 0 check a.npy out.tiles.1.npy --tol 1e-5 ;;
+      *) works 0 check a.npy out.safetensors --tol 1e-5 ;;
+    esac
+    holds "$(number queries) == 300 && $(number resumed_rows) == 0"
+    [ ! -e a.npy.progress.json ] || complain "a checkpoint is left of a run that is done"
+  done
+done
+works 2 run --input in.safetensors --batch-rows 100 --verify 20 --json report.json
+says "batches    3 of at most 100 queries: 300 by "
+holds "$(number count) == 3 && $(number largest) == 100"
+works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --batch-rows 300 --verify 20 --json report.json
+says "summaries: "
+holds "$(number max_error) <= $(number error) && $(number error) <= 1e-2 && $(number count) == 7"
+
 echo "cli.sh: kernels"
 works 0 bench kernels --repeats 1 --json -
 for kernel in tile summarise apply; do
@@ -346,6 +368,9 @@ fails 2 "--guarantee is 'luck'" 0 run --input in.safetensors --guarantee luck
 fails 2 "--input and --k" 0 run --input in.safetensors --k k.npy
 fails 2 "--v is missing" 0 run --q q.npy --k k.npy
 fails 2 "--input is missing" 0 run --out new.npy
+fails 2 "--restart needs --out" 0 run --input in.safetensors --restart
+fails 2 "--batch-rows is 0" 0 run --input in.safetensors --batch-rows 0
+fails 2 "--checkpoint-every is 0" 0 run --input in.safetensors --out new.npy --checkpoint-every 0
 fails 2 "--first-position needs --causal" 0 run --input in.safetensors --first-position 3
 fails 2 "name the same file" 0 run --input in.safetensors --out in.safetensors
 fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --lse new.npy
@@ -440,6 +465,8 @@ fails 1 "none/new.safetensors" 3 gen --tokens 8 --heads 1 --dim 4 --kind gauss -
 cp a.npy kept.npy
 fails 2 "nan.npy" 2 run --q nan.npy --k k.npy --v v.npy --out kept.npy
 cmp -s a.npy kept.npy || complain "a failed run changed the file that was there"
+# What would fail again is not kept to be resumed.
+fails 2 "nan.npy" 2 run --q nan.npy --k k.npy --v v.npy --out new.npy --lse more.npy --batch-rows 1 --checkpoint-every 0.001
 if [ -w /dev/full ]; then
   timeout -k 5 "$limit" "$precis" --version </dev/null >/dev/full 2>../err
   [ $? -eq 1 ] || complain "a full standard output goes unnoticed"

@@ -114,6 +114,14 @@ const precis_flag precis_flags[] = {
      "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
      "measure the error of so many rows against double precision"},
+    {"--batch-rows", "N", RUN, SIZE, AT(batch_rows), 1, TOKENS_MOST, 0, 0,
+     "attend with so many queries at a time (default with --out: as many as take the seconds of "
+     "--checkpoint-every, else all)"},
+    {"--checkpoint-every", "S", RUN, NUMBER, AT(checkpoint_every), 0.001, 1e9, 0, 0,
+     "seconds; with --out what is done is made safe about so often (default: 20), and after SIGUSR1 "
+     "or SIGTERM, which end the run with status 75. The same command goes on from there"},
+    {"--restart", NULL, RUN, FLAG, AT(restart), 0, 0, 0, 0,
+     "do not go on with what an interrupted run has left of --out, start over"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
     {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,

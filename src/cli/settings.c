@@ -8,6 +8,9 @@
 
 enum { FLAGS_MOST = 64, FIRST_CODE = 256 };
 
+/* Seconds: a job that is told to stop a minute before its end has time to. */
+static const double CHECKPOINT_EVERY = 20;
+
 static int not_in_this_version(const char *what, const char *value, precis_message *why)
 {
   return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s%s%s is not in this version (%s)", what,
@@ -232,8 +235,13 @@ static int parse_help(int argc, char **argv, precis_settings *settings, precis_m
 
 int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why)
 {
-  precis_settings parsed = {
-      .tol = -1, .first_position = -1, .kind = -1, .spread = 1, .schedule = -1, .rounds = {0, -1}};
+  precis_settings parsed = {.tol = -1,
+                            .first_position = -1,
+                            .kind = -1,
+                            .spread = 1,
+                            .schedule = -1,
+                            .rounds = {0, -1},
+                            .checkpoint_every = CHECKPOINT_EVERY};
   int status = PRECIS_SUCCESS;
   if (!parse_general(argc, argv, &parsed)) {
     const precis_command *command = precis_command_find(argv[1]);

@@ -49,6 +49,9 @@ typedef struct precis_settings {
   int move;               /* precis_move */
   int64_t degree;
   int64_t verify, rows; /* rows to sample */
+  int64_t batch_rows;
+  double checkpoint_every; /* seconds */
+  int restart;
   int64_t threads, fast_memory, memory_limit;
   const char *machine;
   int calibrate;
