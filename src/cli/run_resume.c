@@ -80,8 +80,8 @@ static int find_part(precis_run *r, const char *path, const char *name)
   return status;
 }
 
-/* On rank 0. Without its parts a checkpoint is worth nothing: one that was in the way of a run that
- * died while its outputs were put in place. */
+/* On rank 0. Without its parts a checkpoint is worth nothing: a run has died while it put its
+ * outputs in place, or somebody has removed them. */
 static int find_parts(precis_run *r, precis_checkpoint *found)
 {
   const precis_settings *s = &r->cli->settings;
