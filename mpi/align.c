@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "mpi/leaving.h"
-#include "src/layout.h"
+#include "src/balance.h"
+#include "src/line.h"
 #include "src/memory.h"
 
 static int allocate(precis_align *align, int ranks)
@@ -14,22 +15,6 @@ static int allocate(precis_align *align, int ranks)
   align->key_rows = precis_memory_array(ranks, sizeof *align->key_rows);
   int made = align->key_start && align->query_start && align->first_position && align->key_rows;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
-}
-
-static int ascending(const precis_query_map *map)
-{
-  int64_t next = 0;
-  int any = 0;
-  for (int r = 0; r < map->ranks; r++) {
-    int64_t rows = map->start[r + 1] - map->start[r];
-    if (rows == 0)
-      continue;
-    if (any && map->first_position[r] != next)
-      return 0;
-    any = 1;
-    next = map->first_position[r] + rows;
-  }
-  return 1;
 }
 
 /* Keys that are consecutive on every rank, and from rank to rank, stay; others are shared out
@@ -57,45 +42,10 @@ static int place_keys(precis_world *world, const precis_keys *keys, const precis
   return PRECIS_SUCCESS;
 }
 
-/* A query goes to the rank that has the key at its position: queries before the first key to the
- * first rank, those beyond the last key to the last. */
-static void place_queries(const precis_query_map *map, precis_align *align)
-{
-  int64_t queries = precis_visible_queries(map),
-          base = queries > 0 ? precis_visible_position(map, 0) : 0;
-  for (int r = 0; r <= map->ranks; r++) {
-    int64_t before =
-        align->key_start[r] - base; /* queries at positions below the rank's first key */
-    before = before < 0 || r == 0 ? 0 : before;
-    align->query_start[r] = before > queries || r == map->ranks ? queries : before;
-  }
-  for (int r = 0; r < map->ranks; r++) {
-    align->first_position[r] = base + align->query_start[r];
-    align->moves_queries |= align->query_start[r] != map->start[r];
-  }
-}
-
-/* Collective. */
-static int count_leaving(const precis_world *world, const precis_keys *keys,
-                         const precis_query_map *map, precis_align *align)
-{
-  precis_layout queries = precis_layout_consecutive(world->ranks, align->query_start);
-  precis_layout lined = precis_layout_consecutive(world->ranks, align->key_start);
-  precis_wire leaving = {0, 0};
-  align->queries_leaving = precis_leaving_rows(map->start, &queries, world);
-  if (align->moves_keys)
-    leaving = precis_leaving_keys(keys, &lined, world);
-  int64_t sum[2] = {leaving.network, leaving.node};
-  if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_INT64_T, MPI_SUM, world->comm))
-    return PRECIS_ERR_MPI;
-  align->keys_leaving = (precis_wire){sum[0], sum[1]};
-  return PRECIS_SUCCESS;
-}
-
 int precis_align_plan(precis_world *world, const precis_keys *keys, const precis_query_map *map,
                       precis_align *align)
 {
-  *align = (precis_align){.possible = ascending(map)};
+  *align = (precis_align){.possible = precis_line_possible(map)};
   int status = precis_world_agree(world, allocate(align, world->ranks), NULL);
   if (status == PRECIS_SUCCESS)
     status = place_keys(world, keys, map, align);
@@ -103,8 +53,18 @@ int precis_align_plan(precis_world *world, const precis_keys *keys, const precis
     precis_align_free(align);
     return status;
   }
-  place_queries(map, align);
-  return count_leaving(world, keys, map, align);
+  align->moves_queries =
+      precis_line_queries(map, align->key_start, align->query_start, align->first_position);
+  precis_layout line = precis_layout_consecutive(map->ranks, align->query_start);
+  align->queries_leaving = precis_balance_leaving(map->start, &line, world->node);
+  precis_layout keys_line = precis_layout_consecutive(map->ranks, align->key_start);
+  if (align->moves_keys)
+    align->keys_leaving = precis_leaving_keys(keys, &keys_line, world);
+  int64_t sum[2] = {align->keys_leaving.network, align->keys_leaving.node};
+  if (MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_INT64_T, MPI_SUM, world->comm))
+    return PRECIS_ERR_MPI;
+  align->keys_leaving = (precis_wire){sum[0], sum[1]};
+  return PRECIS_SUCCESS;
 }
 
 static int move_queries(const precis_task *home, precis_align *align)

@@ -17,7 +17,7 @@
 #include "src/memory.h"
 #include "src/queries.h"
 
-enum { BLOCK = PRECIS_KEY_BLOCK, PARCEL_BLOCKS = 32 };
+enum { BLOCK = PRECIS_KEY_BLOCK };
 
 typedef struct chain {
   precis_summary_work work;
@@ -257,9 +257,10 @@ static int work(precis_execution *execution, const precis_step *step)
 static void plan_schedule(chain *c)
 {
   const precis_task *task = c->work.task;
-  c->shape = precis_summary_shape(&c->work);
-  c->shape.kind.with_bias |= c->work.keys != task->keys;
-  c->shape.parcel_rows = BLOCK * PARCEL_BLOCKS;
+  const precis_summaries *plan = c->work.plan;
+  precis_placement at = precis_task_placement(task);
+  c->shape = precis_shape_prefixes(&at, plan->features, plan->count_features, &c->work.kernels,
+                                   c->work.keys != task->keys);
   c->schedule = precis_schedule_causal(&c->shape, &task->world->layout);
 }
 
@@ -283,7 +284,7 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
   c->incoming.den = precis_memory_array(rows, sizeof(float));
   c->incoming.env = precis_memory_array(rows, sizeof(float));
   c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
-  c->jobs = precis_memory_array((int64_t)p->heads * PARCEL_BLOCKS, sizeof *c->jobs);
+  c->jobs = precis_memory_array((int64_t)p->heads * PRECIS_PREFIX_PARCEL_BLOCKS, sizeof *c->jobs);
   int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
              c->incoming.env && c->rounded && c->jobs;
   status = precis_execution_create(task, &c->schedule, work, c, &c->execution);

@@ -4,10 +4,10 @@
  * message on all ranks. All ranks give the same arguments, except for ranges of rows and their
  * data. Outputs are set on success only, but for the rows of a failed read, which are undefined.
  *
- * Reading is in files.c, writing in writer.c. Each rank opens the file for itself (MPI_COMM_SELF)
- * and moves its rows with independent MPI-IO: the rows of a rank are one stretch of the file, so
- * collective MPI-IO would have nothing to gather; ranks may need different numbers of pieces, none
- * included; and one rank that cannot open or read keeps no other waiting. */
+ * Reading is in files.c, writing in writer.c and writer_open.c. Each rank opens the file for itself
+ * (MPI_COMM_SELF) and moves its rows with independent MPI-IO: the rows of a rank are one stretch of
+ * the file, so collective MPI-IO would have nothing to gather; ranks may need different numbers of
+ * pieces, none included; and one rank that cannot open or read keeps no other waiting. */
 #ifndef PRECIS_MPI_FILES_H
 #define PRECIS_MPI_FILES_H
 
@@ -62,10 +62,25 @@ typedef struct precis_writer precis_writer;
 int precis_writer_create(precis_world *world, const char *path, const precis_output *arrays,
                          int count, precis_writer **writer, precis_message *why);
 
+/* Goes on with what an earlier job left aside by precis_writer_leave(), or by its death after a
+ * precis_writer_save(): `aside` is the file's name without its folder, and the first `rows` rows of
+ * every array are in it. The file stays after a failure. Errors: FORMAT (a file that does not
+ * belong to this path and these arrays), IO, MEMORY. */
+int precis_writer_resume(precis_world *world, const char *path, const precis_output *arrays,
+                         int count, const char *aside, int64_t rows, precis_writer **writer,
+                         precis_message *why);
+
 /* Writes rows [first, first + rows) of this rank (none allowed) of one array. After a failure only
  * commit and discard are left to call. */
 int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
                        const float *data, precis_message *why);
+
+/* Makes the rows written so far safe on disk. From then on the aside file stays after a failure,
+ * for precis_writer_resume(). */
+int precis_writer_save(precis_writer *writer, precis_message *why);
+
+/* Leaves the aside file as it is, frees *writer and sets it to NULL. NULL in, nothing done. */
+void precis_writer_leave(precis_writer **writer);
 
 /* Frees *writer and sets it to NULL, also on failure. INTERNAL if rows are missing. */
 int precis_writer_commit(precis_writer **writer, precis_message *why);

@@ -8,7 +8,6 @@
 #include "src/memory.h"
 #include "src/problem.h"
 #include "src/queries.h"
-#include "src/schedule_build.h"
 
 typedef struct regroup {
   precis_task *task;
@@ -148,13 +147,9 @@ static int create(regroup *r, precis_execution *x)
 
 int precis_heads_run(precis_task *task)
 {
+  precis_placement at = precis_task_placement(task);
   regroup r = {.task = task,
-               .shape = {.problem = task->problem,
-                         .map = task->map,
-                         .key_rows = task->key_rows,
-                         .cuts = task->cuts,
-                         .tile_rows = task->tile_rows,
-                         .kind = task->kind},
+               .shape = precis_shape_heads(&at),
                .pieces = precis_split_pieces(task->cuts + task->world->rank)};
   precis_execution x = {0};
   r.kind = precis_heads_kind(&r.shape, task->world->rank);

@@ -114,8 +114,9 @@ static void raise_scale(precis_kept *kept, int g, double most)
 static void add_rows(precis_summary_work *x, precis_kept *kept)
 {
   int dv = x->task->problem->value_dim;
-  for (int64_t t = 0; t < precis_summary_tiles(x); t++) {
-    precis_summary_part part = precis_summary_part_at(x, t);
+  for (int64_t t = 0; t < precis_summaries_tiles(&x->shape); t++) {
+    precis_block tile = precis_summaries_tile(&x->shape, t);
+    precis_summary_part part = precis_summary_part_of(x, &tile);
     int64_t rows = x->keys->rows, numbers = part.numbers - part.features;
     if (precis_summary_load_keys(x, part.kv_head)) {
       double most = -INFINITY;

@@ -22,19 +22,3 @@ precis_wire precis_leaving_keys(const precis_keys *keys, const precis_layout *la
   }
   return rows;
 }
-
-precis_wire precis_leaving_rows(const int64_t *start, const precis_layout *layout,
-                                const precis_world *world)
-{
-  precis_wire rows = {0, 0};
-  int64_t local;
-  for (int r = 0; r < world->ranks; r++)
-    for (int64_t i = start[r]; i < start[r + 1];) {
-      int rank;
-      int64_t reach = precis_layout_find(layout, i, &rank, &local), left = start[r + 1] - i;
-      reach = reach < left ? reach : left;
-      add(world, r, rank, reach, &rows);
-      i += reach;
-    }
-  return rows;
-}

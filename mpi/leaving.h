@@ -1,4 +1,4 @@
-/* leaving.h - rows that a change of layout takes to other ranks, by the kind of link */
+/* leaving.h - keys that a change of layout takes to other ranks, by the kind of link */
 #ifndef PRECIS_MPI_LEAVING_H
 #define PRECIS_MPI_LEAVING_H
 
@@ -9,10 +9,6 @@
 
 /* Of this rank's keys. */
 precis_wire precis_leaving_keys(const precis_keys *keys, const precis_layout *layout,
-                                const precis_world *world);
-
-/* Of the rows of all ranks, where rank r has rows start[r] .. start[r + 1] - 1. */
-precis_wire precis_leaving_rows(const int64_t *start, const precis_layout *layout,
                                 const precis_world *world);
 
 #endif

@@ -4,16 +4,9 @@
 #include <stdlib.h>
 
 #include "mpi/leaving.h"
-#include "src/layout.h"
+#include "src/balance.h"
 #include "src/limit.h"
 #include "src/memory.h"
-
-/* Work is balanced by moving rows when the busiest rank has this times the mean. */
-static const double UNEVEN = 1.1;
-
-/* Moving a key to another rank costs about what this many queries cost to attend to it (a gigabyte
- * a second against a hundred gigaflops); below, the queries move leaves keys where they are. */
-enum { QUERIES_WORTH_A_DEAL = 256, SAMPLES = 4096 };
 
 static int allocate(precis_attend_plan *plan, int ranks)
 {
@@ -48,63 +41,27 @@ static int gather(precis_attention *a, int64_t rows, int explicit_positions, int
   return PRECIS_SUCCESS;
 }
 
-static int uneven(double most, double sum, int ranks)
-{
-  return ranks > 1 && most * ranks > UNEVEN * sum;
-}
-
-/* The busiest rank's pairs, if every rank keeps its queries and sees all keys. */
-static int queries_uneven(const precis_attend_plan *plan)
-{
-  double most = 0, sum = 0;
-  for (int r = 0; r < plan->map.ranks; r++) {
-    double pairs = precis_visible_pairs(&plan->map, plan->start[r], plan->start[r + 1]);
-    most = pairs > most ? pairs : most;
-    sum += pairs;
-  }
-  return uneven(most, sum, plan->map.ranks);
-}
-
-/* Pairs of this rank's keys with all queries, from a sample of the keys. */
-static double key_pairs(const precis_keys *keys, const precis_query_map *map)
-{
-  int64_t step = keys->rows / SAMPLES + 1, count = 0;
-  double pairs = 0;
-  for (int64_t j = 0; j < keys->rows; j += step, count++)
-    pairs += (double)precis_visible_by(map, keys->position[j]);
-  return count > 0 ? pairs / (double)count * (double)keys->rows : 0;
-}
-
-int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows)
-{
-  enum { FEWER_QUERIES = 8, MOST = 1 << 16 };
-  int64_t pairs = map->keys / map->ranks / tile_rows + 1;
-  if (precis_visible_queries(map) != map->keys && pairs < FEWER_QUERIES)
-    pairs = FEWER_QUERIES;
-  return (int)(pairs < MOST ? pairs : MOST);
-}
-
 /* Decides on balance and fills the rest of the cost input. */
 static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_input *cost)
 {
   int ranks = a->world.ranks, causal = a->problem.causal;
   int64_t queries = precis_visible_queries(&plan->map);
-  int pairs = precis_plan_pairs_of_rounds(&plan->map, plan->tile_rows);
+  int pairs = precis_balance_pairs_of_rounds(queries, plan->map.keys, ranks, plan->tile_rows);
   precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
   precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
-  double mine = causal && queries >= QUERIES_WORTH_A_DEAL ? key_pairs(&a->keys, &plan->map) : 0;
-  precis_wire none = {0, 0},
-              keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
+  double mine = precis_balance_key_pairs(&plan->map, a->keys.rows, a->keys.position, 0);
+  precis_wire none = {0, 0}, keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
   double sum[3] = {mine, (double)keys.network, (double)keys.node}, most = mine;
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
   keys = (precis_wire){(int64_t)sum[1], (int64_t)sum[2]};
-  plan->deal_queries = queries_uneven(plan);
+  plan->deal_queries = precis_balance_queries_uneven(&plan->map, plan->start, ranks);
   plan->deal_keys = plan->deal_queries && causal;
-  plan->deal_keys_for_queries = uneven(most, sum[0], ranks);
-  cost->queries_dealt =
-      plan->deal_queries ? precis_leaving_rows(plan->start, &dealt_queries, &a->world) : none;
+  plan->deal_keys_for_queries = precis_balance_uneven(most, sum[0], ranks);
+  cost->queries_dealt = plan->deal_queries
+                            ? precis_balance_leaving(plan->start, &dealt_queries, a->world.node)
+                            : none;
   cost->keys_dealt = plan->deal_keys ? keys : none;
   cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? keys : none;
   return PRECIS_SUCCESS;

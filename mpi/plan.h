@@ -26,10 +26,6 @@ typedef struct precis_attend_plan {
  * explicit_positions). Errors: MEMORY, MPI. */
 int precis_attend_plan_make(precis_attention *attention, int64_t rows, int explicit_positions,
                             int64_t first_position, precis_attend_plan *plan);
-/* Pairs of rounds for a dealing: one for each parcel, so that every parcel holds as many late as
- * early rows. Where there are fewer queries than keys, their rounds do not match and more of them
- * even out the difference. */
-int precis_plan_pairs_of_rounds(const precis_query_map *map, int64_t tile_rows);
 
 void precis_attend_plan_free(precis_attend_plan *plan);
 

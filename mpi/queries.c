@@ -6,67 +6,20 @@
 
 #include "mpi/deal.h"
 #include "mpi/execute.h"
-#include "mpi/plan.h"
-#include "src/cost.h"
 #include "src/memory.h"
 #include "src/queries.h"
-#include "src/schedule_build.h"
-
-enum { BATCH_MOST = 4096 };
 
 typedef struct spread {
   precis_task *task;
   precis_queries_shape shape;
   precis_schedule schedule;
-  int64_t *query_rows, *key_rows; /* ranks */
+  precis_shape_rows rows;
   const precis_keys *keys;
   precis_keys dealt;
   int64_t *position; /* batch_rows */
   precis_job *jobs;
   precis_queries queries; /* of the batch */
 } spread;
-
-/* A quarter of a million words or so of queries and partials at a time. */
-static int64_t choose_batch(const precis_problem *p, const int64_t *query_rows, int ranks)
-{
-  int64_t most = 1;
-  for (int r = 0; r < ranks; r++)
-    most = query_rows[r] > most ? query_rows[r] : most;
-  int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64;
-  rows = rows < BATCH_MOST ? rows : BATCH_MOST;
-  return rows < most ? rows : most;
-}
-
-static int plan_shape(spread *s)
-{
-  const precis_task *task = s->task;
-  const precis_problem *p = task->problem;
-  int ranks = task->world->ranks, pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-  s->query_rows = precis_memory_array(ranks, sizeof *s->query_rows);
-  s->key_rows = precis_memory_array(ranks, sizeof *s->key_rows);
-  if (s->query_rows == NULL || s->key_rows == NULL)
-    return PRECIS_ERR_MEMORY;
-  s->shape =
-      (precis_queries_shape){.move = "queries",
-                             .heads = p->heads,
-                             .value_dim = p->value_dim,
-                             .rows = s->query_rows,
-                             .row_bytes = (int64_t)p->heads * p->dim * (int64_t)sizeof(float),
-                             .key_rows = s->key_rows,
-                             .tile_rows = task->tile_rows,
-                             .kind = task->kind,
-                             .keys = {.wanted = task->deal_keys,
-                                      .to = precis_layout_dealt(ranks, task->map->keys, pairs),
-                                      .row_bytes = precis_cost_key_row(p, task->kind.with_bias)}};
-  for (int r = 0; r < ranks; r++) {
-    s->query_rows[r] = task->map->start[r + 1] - task->map->start[r];
-    s->key_rows[r] =
-        task->deal_keys ? precis_layout_share(&s->shape.keys.to, r) : task->key_rows[r];
-  }
-  s->shape.batch_rows = choose_batch(p, s->query_rows, ranks);
-  s->schedule = precis_schedule_queries(&s->shape, &task->world->layout);
-  return PRECIS_SUCCESS;
-}
 
 /* The batch is in its slot: nothing attended yet. */
 static void begin_batch(spread *s, const precis_block *batch)
@@ -137,9 +90,11 @@ static int work(precis_execution *x, const precis_step *step)
 /* All memory but that of the exchange, which takes and agrees on its own. */
 static int create(spread *s, precis_execution *x)
 {
-  int status = plan_shape(s);
+  precis_placement at = precis_task_placement(s->task);
+  int status = precis_shape_queries(&at, &s->rows, &s->shape);
   if (status != PRECIS_SUCCESS)
     return status;
+  s->schedule = precis_schedule_queries(&s->shape, &s->task->world->layout);
   s->position = precis_memory_array(s->shape.batch_rows, sizeof *s->position);
   s->jobs = precis_memory_array(s->task->problem->heads, sizeof *s->jobs);
   status = precis_execution_create(s->task, &s->schedule, work, s, x);
@@ -162,7 +117,6 @@ int precis_queries_run(precis_task *task)
   precis_keys_free(&s.dealt);
   free(s.jobs);
   free(s.position);
-  free(s.key_rows);
-  free(s.query_rows);
+  precis_shape_rows_free(&s.rows);
   return status;
 }

@@ -7,9 +7,6 @@
 #include "src/memory.h"
 #include "src/problem.h"
 #include "src/queries.h"
-#include "src/schedule_build.h"
-
-enum { BATCH_MOST = 1 << 14 };
 
 /* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. One batch
  * of one rank's rows, ordered by head. What travels: batch int64 positions, batch int32
@@ -147,20 +144,12 @@ static int work(precis_execution *x, const precis_step *step)
   }
 }
 
-static int create(repair *r, const int64_t *counts, int64_t batch)
+static int create(repair *r, const int64_t *counts)
 {
   precis_task *task = r->task;
   const precis_problem *p = task->problem;
-  r->shape = (precis_queries_shape){
-      .move = "repair",
-      .heads = 1,
-      .value_dim = p->value_dim,
-      .rows = counts,
-      .batch_rows = batch,
-      .row_bytes = (int64_t)(sizeof(int64_t) + sizeof(int32_t) + (size_t)p->dim * sizeof(float)),
-      .key_rows = task->key_rows,
-      .tile_rows = task->tile_rows,
-      .kind = task->kind};
+  precis_placement at = precis_task_placement(task);
+  r->shape = precis_shape_repair(&at, counts);
   r->schedule = precis_schedule_queries(&r->shape, &task->world->layout);
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
@@ -168,7 +157,7 @@ static int create(repair *r, const int64_t *counts, int64_t batch)
   r->execution.tells = 0;
   if (status != PRECIS_SUCCESS || r->jobs == NULL || r->head_rows == NULL)
     return PRECIS_ERR_MEMORY;
-  return precis_partial_create(&r->partial, batch, p->value_dim);
+  return precis_partial_create(&r->partial, r->shape.batch_rows, p->value_dim);
 }
 
 static void release(repair *r)
@@ -184,20 +173,17 @@ int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t fail
 {
   precis_world *world = task->world;
   repair r = {.task = task, .failed = failed};
-  int64_t *counts = precis_memory_array(world->ranks, sizeof *counts), most = 0;
+  int64_t *counts = precis_memory_array(world->ranks, sizeof *counts);
   int status = precis_world_agree(world, counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   *repaired = 0;
   if (status == PRECIS_SUCCESS &&
       MPI_Allgather(&failures, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
-  for (int i = 0; i < world->ranks && status == PRECIS_SUCCESS; i++) {
+  for (int i = 0; i < world->ranks && status == PRECIS_SUCCESS; i++)
     *repaired += counts[i];
-    most = counts[i] > most ? counts[i] : most;
-  }
-  if (status == PRECIS_SUCCESS && most > 0) {
+  if (status == PRECIS_SUCCESS && *repaired > 0) {
     qsort(failed, (size_t)failures, sizeof *failed, by_head);
-    status =
-        precis_world_agree(world, create(&r, counts, most < BATCH_MOST ? most : BATCH_MOST), NULL);
+    status = precis_world_agree(world, create(&r, counts), NULL);
     if (status == PRECIS_SUCCESS)
       status = precis_execution_run(&r.execution, r.schedule.rounds);
     release(&r);

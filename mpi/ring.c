@@ -4,19 +4,16 @@
 
 #include "mpi/deal.h"
 #include "mpi/execute.h"
-#include "mpi/plan.h"
-#include "src/cost.h"
 #include "src/memory.h"
 #include "src/queries.h"
-#include "src/schedule_build.h"
 
 typedef struct ring {
   precis_task *task;
   precis_tiles_shape shape;
   precis_schedule schedule;
-  int64_t *query_rows, *key_rows; /* ranks */
-  int64_t *position;              /* of queries at home */
-  float *out, *lse;               /* of queries away from home */
+  precis_shape_rows rows;
+  int64_t *position; /* of queries at home */
+  float *out, *lse;  /* of queries away from home */
   const precis_keys *keys;
   precis_keys dealt_keys;
   precis_dealt_queries dealt;
@@ -24,45 +21,14 @@ typedef struct ring {
   precis_job *jobs;
 } ring;
 
-static int rows_created(ring *r)
+static int position_created(ring *r)
 {
   const precis_task *task = r->task;
   int64_t at_home = task->deal_queries ? 0 : task->rows;
-  r->query_rows = precis_memory_array(task->world->ranks, sizeof *r->query_rows);
-  r->key_rows = precis_memory_array(task->world->ranks, sizeof *r->key_rows);
   r->position = precis_memory_array(at_home, sizeof *r->position);
-  if (!r->query_rows || !r->key_rows || !r->position)
-    return 0;
-  for (int64_t i = 0; i < at_home; i++)
+  for (int64_t i = 0; i < at_home && r->position != NULL; i++)
     r->position[i] = task->map->first_position[task->world->rank] + i;
-  for (int rank = 0; rank < task->world->ranks; rank++) {
-    r->query_rows[rank] = task->deal_queries ? precis_layout_share(&r->shape.queries.to, rank)
-                                             : task->map->start[rank + 1] - task->map->start[rank];
-    r->key_rows[rank] =
-        task->deal_keys ? precis_layout_share(&r->shape.keys.to, rank) : task->key_rows[rank];
-  }
-  return 1;
-}
-
-/* What travels beforehand and at the end. */
-static void plan_exchanges(ring *r)
-{
-  const precis_task *task = r->task;
-  int ranks = task->world->ranks, pairs = precis_plan_pairs_of_rounds(task->map, task->tile_rows);
-  precis_layout home = precis_layout_consecutive(ranks, task->map->start);
-  precis_layout away = precis_layout_dealt(ranks, precis_visible_queries(task->map), pairs);
-  r->shape.keys = (precis_exchange_shape){
-      .wanted = task->deal_keys,
-      .to = precis_layout_dealt(ranks, task->map->keys, pairs),
-      .row_bytes = precis_cost_key_row(task->problem, task->kind.with_bias)};
-  r->shape.queries = (precis_exchange_shape){.wanted = task->deal_queries,
-                                             .from = home,
-                                             .to = away,
-                                             .row_bytes = precis_cost_query_row(task->problem)};
-  r->shape.results = (precis_exchange_shape){.wanted = task->deal_queries,
-                                             .from = away,
-                                             .to = home,
-                                             .row_bytes = precis_cost_output_row(task->problem)};
+  return r->position != NULL;
 }
 
 static int exchange(ring *r, const precis_step *step)
@@ -128,13 +94,12 @@ static int create(ring *r, precis_execution *x)
 {
   precis_task *task = r->task;
   const precis_problem *p = task->problem;
+  precis_placement at = precis_task_placement(task);
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
-  if (r->jobs == NULL || !rows_created(r))
+  if (r->jobs == NULL || !position_created(r) || precis_shape_tiles(&at, &r->rows, &r->shape))
     return PRECIS_ERR_MEMORY;
-  r->shape.query_rows = r->query_rows;
-  r->shape.key_rows = r->key_rows;
   r->schedule = precis_schedule_tiles(&r->shape, &task->world->layout);
-  int64_t rows = r->query_rows[task->world->rank];
+  int64_t rows = r->rows.queries[task->world->rank];
   if (task->deal_queries) {
     r->out = precis_memory_array(rows * p->heads, (size_t)p->value_dim * sizeof *r->out);
     r->lse = precis_memory_array(rows * p->heads, sizeof *r->lse);
@@ -156,17 +121,13 @@ static void release(ring *r)
   free(r->lse);
   free(r->out);
   free(r->position);
-  free(r->key_rows);
-  free(r->query_rows);
+  precis_shape_rows_free(&r->rows);
 }
 
 int precis_ring_run(precis_task *task)
 {
   ring r = {.task = task, .keys = task->keys};
   precis_execution x = {0};
-  r.shape = (precis_tiles_shape){
-      .problem = task->problem, .tile_rows = task->tile_rows, .kind = task->kind};
-  plan_exchanges(&r);
   int status = precis_world_agree(task->world, create(&r, &x), NULL);
   if (status == PRECIS_SUCCESS)
     status = precis_execution_run(&x, r.schedule.rounds);

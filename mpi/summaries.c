@@ -15,7 +15,6 @@
 
 typedef struct pipeline {
   precis_summary_work work;
-  precis_summaries_shape shape;
   precis_schedule schedule;
   precis_execution execution;
   precis_kept *kept;    /* or NULL */
@@ -135,8 +134,7 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
     return status;
   p->work.poll = poll;
   p->work.poll_context = p;
-  p->shape = precis_summary_shape(&p->work);
-  p->schedule = precis_schedule_summaries(&p->shape, &task->world->layout);
+  p->schedule = precis_schedule_summaries(&p->work.shape, &task->world->layout);
   status = precis_execution_create(task, &p->schedule, work, p, &p->execution);
   const precis_nodes *nodes = p->schedule.nodes;
   p->from = precis_memory_array(nodes->largest > nodes->count ? nodes->largest : nodes->count,

@@ -5,11 +5,7 @@
 
 #include "mpi/execute.h"
 #include "mpi/summary_work.h"
-#include "src/cost.h"
 #include "src/memory.h"
-#include "src/schedule_build.h"
-
-enum { BATCH_MOST = 1024 };
 
 /* A batch on its way: positions, then k, v and bias of all key/value heads. */
 typedef struct exchange {
@@ -32,9 +28,10 @@ static int create(exchange *x)
   x->kind = task->kind;
   x->kind.with_bias = 1;
   x->kind.with_positions = x->exact->position != NULL;
-  x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, BATCH_MOST), 1);
-  x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
   x->counts = precis_memory_array(task->world->ranks, sizeof *x->counts);
+  x->shape = precis_shape_outlier_keys(task->problem, x->counts);
+  x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, x->shape.batch_rows), 1);
+  x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
   return x->parcel && x->jobs && x->counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -106,12 +103,6 @@ static int work(precis_execution *execution, const precis_step *step)
 
 static int plan_schedule(exchange *x)
 {
-  const precis_problem *p = x->task->problem;
-  x->shape = (precis_spread_shape){.move = "outlier keys",
-                                   .rows = x->counts,
-                                   .batch_rows = BATCH_MOST,
-                                   .row_bytes = precis_cost_outlier_key(p),
-                                   .kv_heads = p->kv_heads};
   x->schedule = precis_schedule_spread(&x->shape, &x->task->world->layout);
   int status = precis_execution_create(x->task, &x->schedule, work, x, &x->execution);
   x->execution.tells = 0;

@@ -6,28 +6,10 @@
 
 #include "src/memory.h"
 #include "src/queries.h"
+#include "src/schedule_emit.h"
 
 /* Keys between two polls of the messages in flight. */
 enum { POLL_KEYS = 1 << 14 };
-
-int64_t precis_summary_tiles(const precis_summary_work *x)
-{
-  return (x->value_tiles + x->count_tiles) * x->task->problem->kv_heads;
-}
-
-precis_summary_part precis_summary_part_at(const precis_summary_work *x, int64_t number)
-{
-  int64_t each = x->value_tiles + x->count_tiles, within = number % each;
-  precis_summary_part t = {.kv_head = (int)(number / each),
-                           .counts_only = within >= x->value_tiles};
-  int64_t size = t.counts_only ? x->apply_counts.tile_features : x->apply.tile_features;
-  int64_t begin = t.counts_only ? x->plan->features : 0;
-  int64_t end = t.counts_only ? x->plan->features + x->plan->count_features : x->plan->features;
-  t.first = begin + (t.counts_only ? within - x->value_tiles : within) * size;
-  t.features = end - t.first < size ? end - t.first : size;
-  t.numbers = t.features * (t.counts_only ? 1 : x->task->problem->value_dim + 1);
-  return t;
-}
 
 precis_summary_part precis_summary_part_of(const precis_summary_work *x, const precis_block *block)
 {
@@ -38,22 +20,6 @@ precis_summary_part precis_summary_part_of(const precis_summary_work *x, const p
                                .features = block->features,
                                .numbers = block->features *
                                           (counts_only ? 1 : x->task->problem->value_dim + 1)};
-}
-
-precis_summaries_shape precis_summary_shape(const precis_summary_work *x)
-{
-  const precis_problem *p = x->task->problem;
-  return (precis_summaries_shape){.heads = p->heads,
-                                  .kv_heads = p->kv_heads,
-                                  .dim = p->dim,
-                                  .value_dim = p->value_dim,
-                                  .features = x->plan->features,
-                                  .count_features = x->plan->count_features,
-                                  .tile_features = x->apply.tile_features,
-                                  .tile_counts = x->apply_counts.tile_features,
-                                  .query_start = x->task->map->start,
-                                  .key_rows = x->task->key_rows,
-                                  .kind = x->task->kind};
 }
 
 static precis_bulk bulk_of(const precis_summary_work *x, int g)
@@ -127,7 +93,8 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
                         int64_t keys)
 {
   const precis_problem *p = x->task->problem;
-  const precis_summarise_shape *shape = t->counts_only ? &x->summarise_counts : &x->summarise;
+  const precis_summarise_shape *shape =
+      t->counts_only ? &x->kernels.summarise_counts : &x->kernels.summarise;
   int64_t columns = t->counts_only ? 0 : p->value_dim, end = first + keys;
   int threads = x->task->engine.threads;
   for (int64_t key = first; key < end; key += POLL_KEYS) {
@@ -139,7 +106,7 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
       int64_t from, to;
       part_of(t->features, threads, i, &from, &to);
       precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns,
-                           x->counts + from, x->scratch + i * x->scratch_each);
+                           x->counts + from, x->scratch + i * x->kernels.scratch);
     }
     x->poll(x);
   }
@@ -157,7 +124,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
 {
   const precis_problem *p = x->task->problem;
   const precis_bivariate *fit = &x->plan->fit[t->kv_head];
-  const precis_apply_shape *shape = t->counts_only ? &x->apply_counts : &x->apply;
+  const precis_apply_shape *shape = t->counts_only ? &x->kernels.apply_counts : &x->kernels.apply;
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
   const precis_summary_tile tile = {t->first, t->features, from, from + (t->numbers - t->features)};
   int threads = x->task->engine.threads;
@@ -169,7 +136,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
     precis_query_rows part = {
         b - a,        x->q + at * p->dim, p->dim,        sums->num + at * p->value_dim,
         p->value_dim, sums->den + at,     sums->env + at};
-    precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->scratch_each);
+    precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->kernels.scratch);
   }
   x->poll(x);
 }
@@ -191,44 +158,25 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
     precis_query_rows part = {
         b - a,        x->q + a * p->dim, p->dim,         x->sums.num + a * p->value_dim,
         p->value_dim, x->sums.den + a,   x->sums.env + a};
-    precis_apply_whole(&x->apply, &coefficients, &all, &part, x->scratch + i * x->scratch_each);
-    precis_apply_whole(&x->apply_counts, &coefficients, &only, &part,
-                       x->scratch + i * x->scratch_each);
+    precis_apply_whole(&x->kernels.apply, &coefficients, &all, &part,
+                       x->scratch + i * x->kernels.scratch);
+    precis_apply_whole(&x->kernels.apply_counts, &coefficients, &only, &part,
+                       x->scratch + i * x->kernels.scratch);
   }
 }
 
+/* Errors: INTERNAL. */
 static int plan_shapes(precis_summary_work *x)
 {
-  const precis_problem *p = x->task->problem;
-  const precis_feature_set *set = &x->plan->set;
-  int dv = p->value_dim;
-  int64_t fast = x->task->thread_memory;
-  if (precis_summarise_plan(set, dv, fast, &x->summarise) ||
-      precis_summarise_plan(set, 0, fast, &x->summarise_counts) ||
-      precis_apply_plan(set, dv, fast, &x->apply) ||
-      precis_apply_plan(set, 0, fast, &x->apply_counts))
+  const precis_summaries *plan = x->plan;
+  precis_placement at = precis_task_placement(x->task);
+  if (precis_summary_kernels_plan(&plan->set, x->task->problem->value_dim, x->task->thread_memory,
+                                  &x->kernels))
     return PRECIS_ERR_INTERNAL;
-  /* One tile size for both ends of the wire: what is summarised at once is applied at once. */
-  if (x->summarise.tile_features < x->apply.tile_features)
-    x->apply.tile_features = x->summarise.tile_features;
-  if (x->summarise_counts.tile_features < x->apply_counts.tile_features)
-    x->apply_counts.tile_features = x->summarise_counts.tile_features;
-  int64_t size = x->apply.tile_features, counts = x->apply_counts.tile_features;
-  x->value_tiles = (x->plan->features + size - 1) / size;
-  x->count_tiles = (x->plan->count_features + counts - 1) / counts;
-  /* A term passes the sum over one chunk only, be it of values or of counts alone. */
-  x->additions = precis_apply_roundings(&x->apply, x->plan->features, x->value_tiles) +
-                 precis_apply_roundings(&x->apply_counts, x->plan->count_features, x->count_tiles) -
-                 PRECIS_CHUNK_FEATURES;
-  int64_t values = (size < x->plan->features ? size : x->plan->features) * (dv + 1);
-  int64_t only = counts < x->plan->count_features ? counts : x->plan->count_features;
-  x->numbers_most = values > only ? values : only;
-  const int64_t needs[] = {precis_summarise_scratch(&x->summarise),
-                           precis_summarise_scratch(&x->summarise_counts),
-                           precis_apply_scratch(&x->apply), precis_apply_scratch(&x->apply_counts)};
-  for (int i = 0; i < 4; i++)
-    x->scratch_each = needs[i] > x->scratch_each ? needs[i] : x->scratch_each;
-  x->scratch_each = (x->scratch_each + 63) / 64 * 64;
+  x->shape = precis_shape_summaries(&at, plan->features, plan->count_features, &x->kernels);
+  x->additions =
+      precis_summary_kernels_additions(&x->kernels, plan->features, plan->count_features);
+  x->numbers_most = precis_summaries_numbers_most(&x->shape);
   return PRECIS_SUCCESS;
 }
 
@@ -238,7 +186,7 @@ static int allocate(precis_summary_work *x)
   int64_t keys = x->keys->rows, rows = x->task->rows * x->group;
   x->values = precis_memory_array(x->numbers_most, sizeof *x->values);
   x->counts = precis_memory_array(x->numbers_most, sizeof *x->counts);
-  x->scratch = precis_memory_array(x->scratch_each, (size_t)x->task->engine.threads);
+  x->scratch = precis_memory_array(x->kernels.scratch, (size_t)x->task->engine.threads);
   x->k = precis_memory_array(keys * p->dim, sizeof *x->k);
   x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
   x->w = precis_memory_array(keys, sizeof *x->w);

@@ -4,11 +4,9 @@
 #define PRECIS_MPI_SUMMARY_WORK_H
 
 #include "mpi/summaries.h"
-#include "src/apply.h"
 #include "src/outliers.h"
 #include "src/queries.h"
-#include "src/schedule_build.h"
-#include "src/summarise.h"
+#include "src/shapes.h"
 
 /* A tile of features of one head's summary. */
 typedef struct precis_summary_part {
@@ -33,19 +31,17 @@ typedef struct precis_summary_work {
   int group;               /* query heads of a key/value head */
   precis_split_keys split; /* where the plan has a limit for keys */
   const precis_keys *keys; /* those to summarise: all of the task's, or the bulk */
-  precis_summarise_shape summarise, summarise_counts;
-  precis_apply_shape apply, apply_counts;
-  int64_t value_tiles, count_tiles; /* of each head */
-  int64_t numbers_most;             /* in a tile */
-  int64_t additions;                /* float32 ones that a sum passes when all tiles are applied */
-  double *values, *counts;          /* of one tile */
-  char *scratch;
-  int64_t scratch_each;    /* bytes of a thread */
-  int keys_of, queries_of; /* heads whose rows are packed; -1: none */
-  float *k, *v, *w;        /* keys x dim, keys x value_dim, keys */
-  double *log_weight;      /* keys */
-  float *q;                /* rows x group x dim */
-  precis_bulk_norms *norm; /* rows x group */
+  precis_summary_kernels kernels;
+  precis_summaries_shape shape; /* of all keys; causal.c makes its own of prefixes */
+  int64_t numbers_most;         /* in a tile */
+  int64_t additions;            /* float32 ones that a sum passes when all tiles are applied */
+  double *values, *counts;      /* of one tile */
+  char *scratch;                /* kernels.scratch bytes of each thread */
+  int keys_of, queries_of;      /* heads whose rows are packed; -1: none */
+  float *k, *v, *w;             /* keys x dim, keys x value_dim, keys */
+  double *log_weight;           /* keys */
+  float *q;                     /* rows x group x dim */
+  precis_bulk_norms *norm;      /* rows x group */
   precis_summary_sums sums;
   void (*poll)(struct precis_summary_work *work); /* keeps messages moving */
   void *poll_context;
@@ -58,14 +54,9 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
                                precis_summary_result *result, precis_summary_work *work);
 void precis_summary_work_free(precis_summary_work *work);
 
-/* Tile `number` of all heads' tiles, of which there are precis_summary_tiles(), head after head. */
-int64_t precis_summary_tiles(const precis_summary_work *work);
-precis_summary_part precis_summary_part_at(const precis_summary_work *work, int64_t number);
-
-/* The same by its head and features, and the shape that schedules are made of. */
+/* The tile that a block of src/schedule_build.h names. */
 precis_summary_part precis_summary_part_of(const precis_summary_work *work,
                                            const precis_block *block);
-precis_summaries_shape precis_summary_shape(const precis_summary_work *work);
 
 /* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are
  * filled, w is left to the caller. Queries come with cleared sums. Both return whether there was

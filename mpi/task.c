@@ -1,5 +1,17 @@
 #include "mpi/task.h"
 
+precis_placement precis_task_placement(const precis_task *task)
+{
+  return (precis_placement){.problem = task->problem,
+                            .map = task->map,
+                            .key_rows = task->key_rows,
+                            .cuts = task->cuts,
+                            .kind = task->kind,
+                            .tile_rows = task->tile_rows,
+                            .deal_queries = task->deal_queries,
+                            .deal_keys = task->deal_keys};
+}
+
 /* Called by the engine from the thread that may use MPI. */
 static void poll(void *context)
 {

@@ -9,6 +9,7 @@
 #include "src/keys.h"
 #include "src/parcel.h"
 #include "src/precis.h"
+#include "src/shapes.h"
 #include "src/split.h"
 
 typedef struct precis_task {
@@ -44,6 +45,9 @@ typedef struct precis_task {
 int precis_ring_run(precis_task *task);
 int precis_heads_run(precis_task *task);
 int precis_queries_run(precis_task *task);
+
+/* Where the rows of a task lie. Borrowed. */
+precis_placement precis_task_placement(const precis_task *task);
 
 /* Runs jobs with messages kept moving by the task's poll, counts pairs and seconds. */
 void precis_task_compute(precis_task *task, const precis_job *jobs, int count);

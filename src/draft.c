@@ -88,6 +88,8 @@ static int find_target(precis_draft *draft, precis_message *why)
   return error == 0 ? PRECIS_SUCCESS : failure(draft->path, error, why);
 }
 
+static const char ENDING[] = ".part";
+
 static int open_aside(precis_draft *draft, precis_message *why)
 {
   size_t length = strlen(draft->target);
@@ -100,7 +102,7 @@ static int open_aside(precis_draft *draft, precis_message *why)
   mode_t mode = draft->rights >= 0 ? 0600 : 0666;
   /* Jobs on other machines may have the same process number. */
   for (int i = 0; draft->file < 0 && i < TRIES_MOST && (i == 0 || errno == EEXIST); i++) {
-    snprintf(draft->aside + length, SUFFIX_MOST, ".%ld-%d.part", (long)getpid(), i);
+    snprintf(draft->aside + length, SUFFIX_MOST, ".%ld-%d%s", (long)getpid(), i, ENDING);
     draft->file = open(draft->aside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   }
   return draft->file >= 0 ? PRECIS_SUCCESS : failure(draft->path, errno, why);
@@ -126,6 +128,63 @@ int precis_draft_create(const char *path, precis_draft *draft, precis_message *w
     *draft = made;
   else
     forget(&made);
+  return status;
+}
+
+const char *precis_draft_name(const char *path)
+{
+  return path + directory_length(path);
+}
+
+/* The name may come from a file that anybody has edited: it must not lead elsewhere. */
+static int check_name(const precis_draft *draft, const char *name, precis_message *why)
+{
+  const char *target = precis_draft_name(draft->target);
+  size_t length = strlen(target), whole = strlen(name), tail = strlen(ENDING);
+  if (strchr(name, '/') == NULL && whole > length + tail && strncmp(name, target, length) == 0 &&
+      name[length] == '.' && strcmp(name + whole - tail, ENDING) == 0)
+    return PRECIS_SUCCESS;
+  return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: '%.255s' is no part of it", draft->path,
+                            name);
+}
+
+static int open_left(precis_draft *draft, const char *name, int64_t bytes, precis_message *why)
+{
+  size_t folder = directory_length(draft->target);
+  struct stat info;
+  draft->aside = malloc(folder + strlen(name) + 1);
+  if (draft->aside == NULL)
+    return failure(draft->path, ENOMEM, why);
+  memcpy(draft->aside, draft->target, folder);
+  strcpy(draft->aside + folder, name);
+  draft->file = open(draft->aside, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (draft->file < 0 || fstat(draft->file, &info) != 0)
+    return failure(draft->aside, errno, why);
+  if (!S_ISREG(info.st_mode) || (bytes >= 0 && info.st_size != bytes))
+    return precis_message_set(why, PRECIS_ERR_FORMAT,
+                              "%s: is not the part of %" PRId64 " bytes that was left",
+                              draft->aside, bytes);
+  return PRECIS_SUCCESS;
+}
+
+int precis_draft_reopen(const char *path, const char *name, int64_t bytes, precis_draft *draft,
+                        precis_message *why)
+{
+  precis_draft made = {.file = -1, .path = strdup(path), .target = strdup(path)};
+  int status = made.path && made.target ? PRECIS_SUCCESS : failure(path, ENOMEM, why);
+  if (status == PRECIS_SUCCESS)
+    status = find_target(&made, why);
+  if (status == PRECIS_SUCCESS)
+    status = check_name(&made, name, why);
+  if (status == PRECIS_SUCCESS)
+    status = open_left(&made, name, bytes, why);
+  if (status == PRECIS_SUCCESS) {
+    *draft = made;
+    return status;
+  }
+  if (made.file >= 0)
+    close(made.file);
+  forget(&made);
   return status;
 }
 
@@ -190,9 +249,9 @@ int precis_draft_commit(precis_draft *draft, precis_message *why)
     error = errno;
   if (error == 0 && rename(draft->aside, draft->target) != 0)
     error = errno;
-  if (error != 0)
+  if (error != 0 && !draft->kept)
     unlink(draft->aside);
-  else
+  if (error == 0)
     error = sync_directory(draft->target);
   int status = error == 0 ? PRECIS_SUCCESS : failure(draft->path, error, why);
   forget(draft);
@@ -205,5 +264,13 @@ void precis_draft_discard(precis_draft *draft)
     return;
   close(draft->file);
   unlink(draft->aside);
+  forget(draft);
+}
+
+void precis_draft_leave(precis_draft *draft)
+{
+  if (draft->path == NULL)
+    return;
+  close(draft->file);
   forget(draft);
 }

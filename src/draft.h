@@ -17,10 +17,17 @@ typedef struct precis_draft {
   char *path;   /* as given, for messages; NULL: not open. All three owned */
   char *target; /* without symbolic links */
   char *aside;  /* where it is meanwhile: the target with a suffix that nobody else uses */
+  int kept;     /* nonzero: should a commit fail, it stays aside, to be reopened */
 } precis_draft;
 
 /* Errors: IO (with the system's words), MEMORY. */
 int precis_draft_create(const char *path, precis_draft *draft, precis_message *why);
+
+/* Opens one that was left. name: of the file aside, without its folder, which is the target's.
+ * Errors: FORMAT (no name that precis_draft_create() gives for this target, other than a regular
+ * file, or not of `bytes` bytes; -1: of any number), IO, MEMORY. */
+int precis_draft_reopen(const char *path, const char *name, int64_t bytes, precis_draft *draft,
+                        precis_message *why);
 
 /* Gives the file its length and, where the system can, its disk space, so that a full disk is found
  * now. Errors: IO. */
@@ -31,10 +38,16 @@ int precis_draft_write(precis_draft *draft, const void *data, int64_t bytes, int
                        precis_message *why);
 
 /* Makes it safe on disk, puts it in place of the target, makes that safe on disk. Closes it in any
- * case, and removes it on failure. Errors: IO, MEMORY. */
+ * case, and removes it on failure unless it is kept. Errors: IO, MEMORY. */
 int precis_draft_commit(precis_draft *draft, precis_message *why);
 
 /* Removes it. Nothing happens if it is not open. */
 void precis_draft_discard(precis_draft *draft);
+
+/* Closes it and leaves it aside. Nothing happens if it is not open. */
+void precis_draft_leave(precis_draft *draft);
+
+/* The name of a file without its folder: the end of the path. */
+const char *precis_draft_name(const char *path);
 
 #endif

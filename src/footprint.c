@@ -2,12 +2,13 @@
 
 #include <math.h>
 
-#include "src/apply.h"
+#include "src/balance.h"
 #include "src/cost.h"
 #include "src/jobs.h"
 #include "src/parcel.h"
 #include "src/partial.h"
-#include "src/summarise.h"
+#include "src/schedule_emit.h"
+#include "src/shapes.h"
 
 static const double WORD = sizeof(float), LONG = sizeof(double);
 
@@ -79,11 +80,10 @@ static double dealt_queries(const precis_scene *s)
 }
 
 /* The buffers of the largest message each way when rows are dealt out and results come back: a
- * share falls into two blocks for each pair of rounds, see precis_plan_pairs_of_rounds(). */
+ * share falls into two blocks for each pair of rounds, see precis_balance_pairs_of_rounds(). */
 static double exchanged(const precis_scene *s, double row_bytes, double rows)
 {
-  double pairs = (double)(s->keys / s->ranks / s->tile_rows + 1);
-  pairs = s->queries != s->keys && pairs < 8 ? 8 : pairs;
+  double pairs = precis_balance_pairs_of_rounds(s->queries, s->keys, s->ranks, s->tile_rows);
   double part = fmax(1. / s->ranks, 1 / (2 * pairs));
   /* Where an odd number of ranks turns round, both blocks of a share go to one rank. */
   return (s->ranks % 2 ? 3 : 2) * part * rows * row_bytes;
@@ -112,18 +112,10 @@ static double heads(const precis_scene *s)
          2 * WORD * message * width + s->pieces * (double)sizeof(precis_job);
 }
 
-int64_t precis_footprint_batch_rows(const precis_problem *p, int64_t share)
-{
-  enum { BATCH_MOST = 4096 };
-  int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64;
-  rows = rows < BATCH_MOST ? rows : BATCH_MOST;
-  return rows < share ? rows : share;
-}
-
 static double queries(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  double batch = (double)precis_footprint_batch_rows(p, precis_scene_queries(s)),
+  double batch = (double)precis_shape_batch_rows(p, precis_scene_queries(s)),
          rows = batch * p->heads;
   return WORD * rows * (p->dim + 2. * (p->value_dim + 2)) + LONG * batch + partials(s, rows) +
          parcel(s, p->kv_heads) + (double)p->heads * sizeof(precis_job) +
@@ -140,68 +132,46 @@ int64_t precis_footprint_exact(const precis_scene *s, precis_move move)
   return whole(held(s) + call(s) + bytes);
 }
 
+/* The kernels, and as much of a summary's shape as its tiles hang on. */
 typedef struct shapes {
-  precis_summarise_shape summarise, summarise_counts;
-  precis_apply_shape apply, apply_counts;
-  double scratch; /* bytes of a thread */
+  precis_summary_kernels kernels;
+  precis_summaries_shape summary;
 } shapes;
 
-static int64_t larger(int64_t a, int64_t b)
-{
-  return a > b ? a : b;
-}
-
-/* Tiles as mpi/summary_work.c makes them. Sizes that no kernel takes leave zeros. */
-static shapes shapes_of(const precis_scene *s, const precis_summary_size *size)
+/* Returns whether there are any: no kernel takes some sizes, which leave zeros. */
+static int shapes_of(const precis_scene *s, const precis_summary_size *size, shapes *made)
 {
   const precis_problem *p = s->problem;
+  const precis_query_map none = {.ranks = s->ranks};
+  const precis_placement at = {.problem = p, .map = &none};
   precis_feature_set set =
       size->set ? *size->set : precis_feature_set_full(p->dim, size->degree, size->envelope_degree);
-  int64_t fast = s->thread_memory;
-  shapes made = {0};
-  if (precis_summarise_plan(&set, p->value_dim, fast, &made.summarise) ||
-      precis_summarise_plan(&set, 0, fast, &made.summarise_counts) ||
-      precis_apply_plan(&set, p->value_dim, fast, &made.apply) ||
-      precis_apply_plan(&set, 0, fast, &made.apply_counts))
-    return (shapes){0};
-  if (made.summarise.tile_features < made.apply.tile_features)
-    made.apply.tile_features = made.summarise.tile_features;
-  if (made.summarise_counts.tile_features < made.apply_counts.tile_features)
-    made.apply_counts.tile_features = made.summarise_counts.tile_features;
-  int64_t scratch =
-      larger(larger(precis_summarise_scratch(&made.summarise),
-                    precis_summarise_scratch(&made.summarise_counts)),
-             larger(precis_apply_scratch(&made.apply), precis_apply_scratch(&made.apply_counts)));
-  made.scratch = (double)((scratch + 63) / 64 * 64);
-  return made;
-}
-
-static double tile_numbers(const precis_scene *s, const precis_summary_size *size, const shapes *k)
-{
-  int64_t values = k->apply.tile_features, counts = k->apply_counts.tile_features;
-  values = values < size->features ? values : size->features;
-  counts = counts < size->count_features ? counts : size->count_features;
-  return (double)larger(values * (s->problem->value_dim + 1), counts);
+  *made = (shapes){0};
+  if (precis_summary_kernels_plan(&set, p->value_dim, s->thread_memory, &made->kernels))
+    return 0;
+  made->summary = precis_shape_summaries(&at, size->features, size->count_features, &made->kernels);
+  return 1;
 }
 
 double precis_footprint_tile_numbers(const precis_scene *s, const precis_summary_size *size)
 {
-  shapes k = shapes_of(s, size);
-  return tile_numbers(s, size, &k);
+  shapes k;
+  return shapes_of(s, size, &k) ? (double)precis_summaries_numbers_most(&k.summary) : 0;
 }
 
 double precis_footprint_summary_words(const precis_scene *s, const precis_summary_size *size)
 {
-  shapes k = shapes_of(s, size);
+  shapes k;
+  const precis_summary_kernels *with = &k.kernels;
   const precis_problem *p = s->problem;
   int64_t keys = precis_scene_keys(s), rows = precis_scene_queries(s) * (p->heads / p->kv_heads);
-  if (k.scratch == 0)
+  if (!shapes_of(s, size, &k))
     return 0;
-  double head = precis_summarise_words(&k.summarise, keys, size->features) +
-                precis_apply_tile_words(&k.apply, rows, size->features);
+  double head = precis_summarise_words(&with->summarise, keys, size->features) +
+                precis_apply_tile_words(&with->apply, rows, size->features);
   if (size->count_features > 0)
-    head += precis_summarise_words(&k.summarise_counts, keys, size->count_features) +
-            precis_apply_tile_words(&k.apply_counts, rows, size->count_features);
+    head += precis_summarise_words(&with->summarise_counts, keys, size->count_features) +
+            precis_apply_tile_words(&with->apply_counts, rows, size->count_features);
   return head * p->kv_heads * s->ranks;
 }
 
@@ -231,9 +201,10 @@ static double under_way(const precis_scene *s, double numbers, double rows)
   if (!s->prefixes)
     return tiles_under_way(s) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
-  blocks.tile_rows = 32 * PRECIS_KEY_BLOCK;
+  blocks.tile_rows = PRECIS_PREFIX_PARCEL_ROWS;
   return WORD * rows * (p->value_dim + 2) + 3 * WORD * numbers + LONG * rows_of(s) +
-         partials(s, rows_of(s) * p->heads) + 32. * p->heads * sizeof(precis_job) +
+         partials(s, rows_of(s) * p->heads) +
+         (double)PRECIS_PREFIX_PARCEL_BLOCKS * p->heads * sizeof(precis_job) +
          parcel(&blocks, p->kv_heads);
 }
 
@@ -241,9 +212,11 @@ static double under_way(const precis_scene *s, double numbers, double rows)
 static double summaries(const precis_scene *s, const precis_summary_size *size)
 {
   const precis_problem *p = s->problem;
-  shapes k = shapes_of(s, size);
-  double numbers = tile_numbers(s, size, &k), rows = rows_of(s) * (p->heads / p->kv_heads);
-  double work = 2 * LONG * numbers + k.scratch * s->rates.threads +
+  shapes k;
+  shapes_of(s, size, &k);
+  double numbers = (double)precis_summaries_numbers_most(&k.summary),
+         rows = rows_of(s) * (p->heads / p->kv_heads);
+  double work = 2 * LONG * numbers + (double)k.kernels.scratch * s->rates.threads +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
                 rows * (WORD * (p->dim + p->value_dim + 2) + LONG) + 16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work + under_way(s, numbers, rows);

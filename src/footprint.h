@@ -20,7 +20,4 @@ int precis_footprint_keeps(const precis_scene *scene, const precis_summary_size 
 double precis_footprint_tile_numbers(const precis_scene *scene, const precis_summary_size *size);
 double precis_footprint_summary_words(const precis_scene *scene, const precis_summary_size *size);
 
-/* Queries that the queries move sends at a time, of the largest share. */
-int64_t precis_footprint_batch_rows(const precis_problem *problem, int64_t share);
-
 #endif

@@ -84,3 +84,24 @@ int64_t precis_layout_row(const precis_layout *layout, int rank, int64_t local, 
   *row = block_of(layout, rank, (int)(local / layout->block)) * layout->block + within;
   return least(layout->block - within, layout->rows - *row);
 }
+
+/* Rows that two ranges share. */
+static int64_t shared(int64_t first, int64_t end, int64_t low, int64_t high)
+{
+  low = first > low ? first : low;
+  high = least(end, high);
+  return high > low ? high - low : 0;
+}
+
+int64_t precis_layout_overlap(const precis_layout *layout, int64_t first, int64_t end, int a, int b)
+{
+  if (layout->start != NULL)
+    return shared(first, end, layout->start[a], layout->start[b]);
+  int64_t round_rows = layout->block * layout->ranks, rows = 0;
+  end = least(end, layout->rows);
+  for (int64_t round = first / round_rows; round * round_rows < end; round++) {
+    int64_t low = round % 2 == 0 ? a : layout->ranks - b, begin = round * round_rows;
+    rows += shared(first, end, begin + low * layout->block, begin + (low + b - a) * layout->block);
+  }
+  return rows;
+}

@@ -35,4 +35,9 @@ int64_t precis_layout_find(const precis_layout *layout, int64_t row, int *rank, 
  * from it on. */
 int64_t precis_layout_row(const precis_layout *layout, int rank, int64_t local, int64_t *row);
 
+/* Of the sequence's rows first .. end - 1, those that ranks a .. b - 1 hold. Takes time in
+ * proportion to the rounds that the rows are in. */
+int64_t precis_layout_overlap(const precis_layout *layout, int64_t first, int64_t end, int a,
+                              int b);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "src/footprint.h"
 #include "src/partial.h"
+#include "src/shapes.h"
 #include "src/tile.h"
 
 /* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */
@@ -163,7 +164,7 @@ static void queries(const sketch *k, const precis_wire *bytes, precis_prediction
 {
   const precis_scene *s = k->scene;
   const precis_problem *p = k->p;
-  double batch = fmax(1, (double)precis_footprint_batch_rows(p, (int64_t)k->rows));
+  double batch = (double)precis_shape_batch_rows(p, (int64_t)k->rows);
   double batches = ceil(k->rows / batch) * fmin(s->ranks, (double)s->queries);
   double rows = (double)s->queries * p->heads, outer = doublings(s->nodes),
          inner = doublings(precis_scene_largest_node(s)), levels = inner + outer;

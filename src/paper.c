@@ -3,65 +3,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "src/balance.h"
 #include "src/cost.h"
-#include "src/feature_kernel.h"
-#include "src/features.h"
 #include "src/footprint.h"
 #include "src/limit.h"
-#include "src/memory.h"
-#include "src/paper_sample.h"
-#include "src/share.h"
-
-/* Arrays that say where everything lies, one entry a rank. */
-typedef struct layout {
-  int64_t *start, *first_position, *key_rows;
-  int *node;
-  precis_cut *cuts;
-  precis_query_map map;
-} layout;
-
-static void layout_free(layout *l)
-{
-  free(l->start);
-  free(l->first_position);
-  free(l->key_rows);
-  free(l->node);
-  free(l->cuts);
-}
-
-static int layout_make(const precis_paper *p, layout *l)
-{
-  int ranks = p->ranks;
-  *l = (layout){.start = precis_memory_array(ranks + 1, sizeof *l->start),
-                .first_position = precis_memory_array(ranks, sizeof *l->first_position),
-                .key_rows = precis_memory_array(ranks, sizeof *l->key_rows),
-                .node = precis_memory_array(ranks, sizeof *l->node),
-                .cuts = precis_memory_array(ranks + 1, sizeof *l->cuts)};
-  if (!l->start || !l->first_position || !l->key_rows || !l->node || !l->cuts) {
-    layout_free(l);
-    return PRECIS_ERR_MEMORY;
-  }
-  for (int r = 0; r <= ranks; r++)
-    l->start[r] = precis_share_first(p->queries, ranks, r);
-  for (int r = 0; r < ranks; r++) {
-    l->first_position[r] = l->start[r] + p->keys - p->queries;
-    l->key_rows[r] = precis_share_rows(p->keys, ranks, r);
-    l->node[r] = r / p->ranks_per_node;
-  }
-  l->map = (precis_query_map){.ranks = ranks,
-                              .causal = p->problem.causal,
-                              .keys = p->keys,
-                              .start = l->start,
-                              .first_position = l->first_position};
-  const int64_t ends[] = {0, p->queries};
-  precis_query_map whole = l->map;
-  whole.ranks = 1;
-  whole.start = ends;
-  precis_split_heads_over(&whole, p->problem.heads, ranks, l->cuts);
-  return PRECIS_SUCCESS;
-}
 
 static int nodes_of(const precis_paper *p)
 {
@@ -73,7 +19,7 @@ static int64_t tile_rows_of(const precis_paper *p)
   return precis_limit_tile_rows(&p->problem, 0);
 }
 
-static precis_scene scene_of(const precis_paper *p)
+precis_scene precis_paper_scene(const precis_paper *p)
 {
   double all = (double)p->queries * (double)p->keys,
          hidden = p->problem.causal ? (double)p->queries * ((double)p->queries - 1) / 2 : 0;
@@ -90,46 +36,64 @@ static precis_scene scene_of(const precis_paper *p)
                         .prefixes = p->problem.causal && p->queries > 1,
                         .tile_rows = tile_rows_of(p),
                         .thread_memory = (int64_t)(p->rates.fast_memory / p->rates.threads),
-                        .memory_limit = p->memory_limit,
-                        .deal_queries = p->problem.causal && p->ranks > 1 && p->queries > 1,
-                        .deal_keys = p->problem.causal && p->ranks > 1 && p->queries > 1,
-                        .deal_keys_for_queries =
-                            p->problem.causal && p->ranks > 1 && p->queries >= 256};
+                        .memory_limit = p->memory_limit};
 }
 
-/* When work is balanced, nearly all rows go to another rank, as likely of this node as any. */
-static precis_wire dealt(const precis_paper *p, int64_t rows)
+/* What moves to balance work: the first keys are those that most queries see. */
+static void balance(const precis_paper *p, const precis_paper_layout *l, precis_scene *s,
+                    precis_cost_input *in)
 {
-  double away = (double)rows * (p->ranks - 1) / p->ranks,
-         node = away * (p->ranks_per_node - 1) / fmax(1, p->ranks - 1);
-  return (precis_wire){(int64_t)(away - node), (int64_t)node};
+  int64_t ends[2];
+  const precis_wire none = {0, 0};
+  precis_query_map whole = precis_paper_layout_whole(l, ends);
+  int pairs = precis_balance_pairs_of_rounds(p->queries, p->keys, p->ranks, s->tile_rows);
+  precis_layout queries = precis_layout_dealt(p->ranks, p->queries, pairs),
+                keys = precis_layout_dealt(p->ranks, p->keys, pairs);
+  double most = precis_balance_key_pairs(&whole, l->key_rows[0], NULL, 0),
+         sum = most > 0 ? precis_visible_pairs(&whole, 0, p->queries) : 0;
+  s->deal_queries = precis_balance_queries_uneven(&whole, l->start, p->ranks);
+  s->deal_keys = s->deal_queries && p->problem.causal;
+  s->deal_keys_for_queries = precis_balance_uneven(most, sum, p->ranks);
+  precis_wire leaving = s->deal_keys || s->deal_keys_for_queries
+                            ? precis_balance_leaving(l->key_start, &keys, l->node)
+                            : none;
+  in->queries_dealt = s->deal_queries ? precis_balance_leaving(l->start, &queries, l->node) : none;
+  in->keys_dealt = s->deal_keys ? leaving : none;
+  in->keys_dealt_for_queries = s->deal_keys_for_queries ? leaving : none;
 }
 
-static void predict_exact(const precis_paper *p, const layout *l, precis_scene *s,
+/* Again where tiles have to be smaller: what is dealt depends on them. */
+static void predict_exact(const precis_paper *p, const precis_paper_layout *l,
                           precis_paper_plan *plan)
 {
-  const precis_problem *problem = &p->problem;
-  precis_wire none = {0, 0};
-  precis_cost_input in = {.problem = problem,
+  precis_scene *s = &plan->scene;
+  precis_move wish = p->move == PRECIS_MOVE_SUMMARIES ? PRECIS_MOVE_AUTO : p->move;
+  precis_cost_input in = {.problem = &p->problem,
                           .map = &l->map,
                           .key_rows = l->key_rows,
                           .cuts = l->cuts,
-                          .kind = {.heads = problem->kv_heads,
-                                   .dim = problem->dim,
-                                   .value_dim = problem->value_dim,
-                                   .with_positions = problem->causal},
+                          .kind = precis_paper_kind(p),
                           .nodes = s->nodes,
-                          .node = l->node,
-                          .queries_dealt = s->deal_queries ? dealt(p, p->queries) : none,
-                          .keys_dealt = s->deal_keys ? dealt(p, p->keys) : none,
-                          .keys_dealt_for_queries =
-                              s->deal_keys_for_queries ? dealt(p, p->keys) : none};
+                          .node = l->node};
+  int64_t tile_rows;
   precis_cost_pieces(&in, &s->pieces, &s->piece_rows, s->needed_heads);
-  precis_wire wire[PRECIS_MOVES];
-  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
-    wire[move] = precis_cost_wire(&in, move);
-  plan->move = precis_limit_choose(s, PRECIS_MOVE_AUTO, wire, plan->predicted);
+  do {
+    precis_wire wire[PRECIS_MOVES];
+    tile_rows = s->tile_rows;
+    balance(p, l, s, &in);
+    for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
+      wire[move] = precis_cost_wire(&in, move);
+    plan->move = precis_limit_choose(s, wish, wire, plan->predicted);
+  } while (s->tile_rows < tile_rows);
   plan->tile_rows = s->tile_rows;
+}
+
+precis_parcel_kind precis_paper_kind(const precis_paper *p)
+{
+  return (precis_parcel_kind){.heads = p->problem.kv_heads,
+                              .dim = p->problem.dim,
+                              .value_dim = p->problem.value_dim,
+                              .with_positions = p->problem.causal};
 }
 
 /* The cheapest that leaves at most a share `most` of the rows to repair; -1: there is none. */
@@ -152,34 +116,82 @@ static int cheapest(const precis_scene *s, const precis_paper_fits *fits, double
   return found;
 }
 
-/* The best summary, and whether it is better than exact; one that will not do is for comparison. */
-static void consider_summaries(const precis_paper *p, const precis_scene *s, const layout *l,
+/* Of a summary: its tiles, and queries on their way to where they are in line and results back. */
+static precis_wire wire_of(const precis_paper *p, const precis_paper_layout *l,
+                           const precis_summary_size *size, int prefixes)
+{
+  const precis_problem *problem = &p->problem;
+  int64_t numbers =
+      problem->kv_heads * (size->features * (problem->value_dim + 1) + size->count_features);
+  precis_wire wire = precis_cost_summaries(p->ranks, l->nodes.count, l->node, numbers, prefixes);
+  if (!prefixes || !l->leaves)
+    return wire;
+  precis_layout line = precis_layout_consecutive(p->ranks, l->line_start);
+  return precis_wire_plus(
+      wire, precis_wire_times(precis_balance_leaving(l->start, &line, l->node),
+                              precis_cost_query_row(problem) + precis_cost_output_row(problem)));
+}
+
+/* The best summary; one that will not do is for comparison. Where exact moves are forbidden, the
+ * best is one that leaves nothing to them. */
+static int best_summary(const precis_paper *p, const precis_scene *s, const precis_paper_fits *fits,
+                        double exact)
+{
+  int best = p->move == PRECIS_MOVE_SUMMARIES ? cheapest(s, fits, exact, 0) : -1;
+  if (best < 0)
+    best = cheapest(s, fits, exact, PRECIS_REPAIRED_MOST);
+  return best < 0 ? cheapest(s, fits, exact, 0.999) : best;
+}
+
+static void consider_summaries(const precis_paper *p, const precis_paper_layout *l,
                                const precis_paper_fits *fits, precis_paper_plan *plan)
 {
+  const precis_scene *s = &plan->scene;
   double exact = plan->predicted[plan->move].seconds;
-  plan->fit = cheapest(s, fits, exact, PRECIS_REPAIRED_MOST);
-  if (plan->fit < 0)
-    plan->fit = cheapest(s, fits, exact, 0.999);
+  plan->fit = best_summary(p, s, fits, exact);
   if (plan->fit < 0)
     return;
   const precis_paper_fit *f = &fits->fit[plan->fit];
   precis_summary_size size = precis_candidate_size(&f->candidate);
-  int64_t numbers =
-      p->problem.kv_heads * (size.features * (p->problem.value_dim + 1) + size.count_features);
-  precis_wire wire = precis_cost_summaries(p->ranks, s->nodes, l->node, numbers, s->prefixes);
+  precis_wire wire = wire_of(p, l, &size, s->prefixes);
   precis_prediction made = precis_model_summaries(s, &size, &wire);
   made.seconds += f->failing * exact;
   plan->predicted[PRECIS_MOVE_SUMMARIES] = made;
   plan->failing = f->failing;
-  if (made.seconds < exact && f->failing <= PRECIS_REPAIRED_MOST)
+  if (p->move == PRECIS_MOVE_SUMMARIES ||
+      (p->move == PRECIS_MOVE_AUTO && made.seconds < exact && f->failing <= PRECIS_REPAIRED_MOST))
     plan->move = PRECIS_MOVE_SUMMARIES;
+}
+
+/* Whether what was asked for can be had. */
+static int check_forced(const precis_paper *p, const precis_paper_fits *fits,
+                        const precis_paper_plan *plan, precis_message *why)
+{
+  if (p->move != PRECIS_MOVE_SUMMARIES || (plan->fit >= 0 && !(plan->failing > 0)))
+    return PRECIS_SUCCESS;
+  if (plan->fit >= 0)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "summaries would miss the tolerance in %.2g of the rows, and exact "
+                              "moves are not allowed",
+                              plan->failing);
+  if (fits->count == 0)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "summaries cannot be used: scores may reach %.3g, and summaries are "
+                              "fitted up to %d",
+                              fits->bound, PRECIS_BOUND_MOST);
+  int short_of_memory = p->memory_limit > 0;
+  return precis_message_set(why, short_of_memory ? PRECIS_ERR_MEMORY : PRECIS_ERR_TOLERANCE,
+                            "summaries cannot be used: none keeps the tolerance%s",
+                            short_of_memory ? " within the memory limit" : "");
 }
 
 static void explain(const precis_paper *p, const precis_paper_fits *fits, precis_paper_plan *plan)
 {
   const precis_prediction *all = plan->predicted;
   const char *name = precis_move_name(plan->move);
-  if (plan->move == PRECIS_MOVE_SUMMARIES)
+  if (p->move != PRECIS_MOVE_AUTO)
+    snprintf(plan->why, sizeof plan->why, "%s: asked for", name);
+  else if (plan->move == PRECIS_MOVE_SUMMARIES)
     snprintf(plan->why, sizeof plan->why,
              "summaries: fewest predicted seconds within the tolerance");
   else if (!(p->tol > 0))
@@ -200,68 +212,31 @@ static void explain(const precis_paper *p, const precis_paper_fits *fits, precis
              all[PRECIS_MOVE_SUMMARIES].seconds / all[plan->move].seconds);
 }
 
+int precis_paper_layout_of(const precis_paper *p, precis_paper_layout *layout)
+{
+  return precis_paper_layout_make(p->queries, p->keys, p->problem.causal, p->problem.heads,
+                                  p->ranks, p->ranks_per_node, layout);
+}
+
 int precis_paper_make(const precis_paper *p, const precis_paper_fits *fits, precis_paper_plan *plan,
                       precis_message *why)
 {
-  layout l;
-  int status = layout_make(p, &l);
+  precis_paper_layout l;
+  int status = precis_paper_layout_of(p, &l);
   if (status != PRECIS_SUCCESS)
     return status;
-  precis_paper_plan made = {.fit = -1, .bound = fits->bound};
-  precis_scene s = scene_of(p);
-  predict_exact(p, &l, &s, &made);
+  precis_paper_plan made = {.fit = -1, .bound = fits->bound, .scene = precis_paper_scene(p)};
+  predict_exact(p, &l, &made);
   if (p->tol > 0)
-    consider_summaries(p, &s, &l, fits, &made);
+    consider_summaries(p, &l, fits, &made);
   explain(p, fits, &made);
-  layout_free(&l);
-  status = precis_limit_check(&s, made.move, &made.predicted[made.move], why);
+  precis_paper_layout_free(&l);
+  status = check_forced(p, fits, &made, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_limit_check(&made.scene, made.move, &made.predicted[made.move], why);
   if (status == PRECIS_SUCCESS)
     *plan = made;
   return status;
-}
-
-static void fit_one(const precis_paper *p, const precis_scene *s, const precis_head_sample *sample,
-                    precis_paper_fit *f)
-{
-  const precis_candidate *c = &f->candidate;
-  precis_polynomial fit;
-  const precis_summary_rounding rounding = {
-      c->envelope_degree, PRECIS_KEY_BLOCK,
-      precis_cost_summary_roundings(p->ranks, s->nodes, p->ranks_per_node, s->prefixes),
-      PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES};
-  f->failing = 1;
-  if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)
-    f->failing = precis_choose_failing(sample, &fit, &rounding, p->tol);
-}
-
-int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
-{
-  const precis_paper_scores scores = {.dim = p->problem.dim,
-                                      .queries =
-                                          p->queries * (p->problem.heads / p->problem.kv_heads),
-                                      .keys = p->keys,
-                                      .spread = p->spread,
-                                      .bound = p->bound,
-                                      .unit = p->unit};
-  double *moments =
-      precis_memory_array(PRECIS_SAMPLE_QUERIES * PRECIS_SAMPLE_MOMENTS, sizeof *moments);
-  double lengths[PRECIS_SAMPLE_QUERIES];
-  *fits = (precis_paper_fits){.bound = precis_paper_bound(&scores)};
-  if (moments == NULL)
-    return PRECIS_ERR_MEMORY;
-  if (p->tol > 0 && fits->bound <= PRECIS_BOUND_MOST) {
-    precis_head_sample sample = precis_paper_sample(&scores, moments, lengths);
-    precis_candidate all[PRECIS_PAPER_FITS];
-    precis_scene s = scene_of(p);
-    s.memory_limit = 0;
-    fits->count = precis_choose_candidates(&s, p->degree, PRECIS_PAPER_FITS, all);
-    for (int i = 0; i < fits->count; i++) {
-      fits->fit[i].candidate = all[i];
-      fit_one(p, &s, &sample, &fits->fit[i]);
-    }
-  }
-  free(moments);
-  return PRECIS_SUCCESS;
 }
 
 int precis_paper_check(const precis_paper *p, precis_message *why)

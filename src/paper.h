@@ -10,6 +10,8 @@
 #include "src/choose.h"
 #include "src/message.h"
 #include "src/model.h"
+#include "src/paper_layout.h"
+#include "src/parcel.h"
 #include "src/precis.h"
 
 enum { PRECIS_PAPER_FITS = 32 };
@@ -20,8 +22,9 @@ typedef struct precis_paper {
   int ranks, ranks_per_node;
   double spread, bound; /* of the scores, see precis_paper_scores; bound 0: expected */
   int unit;
-  double tol; /* 0: exact */
-  int degree; /* 0: any */
+  double tol;       /* 0: exact */
+  int degree;       /* 0: any */
+  precis_move move; /* AUTO, or the one that is asked for */
   precis_rates rates;
   int64_t memory_limit; /* bytes of a rank; 0: none */
 } precis_paper;
@@ -43,8 +46,9 @@ typedef struct precis_paper_plan {
   precis_prediction predicted[PRECIS_MOVES]; /* seconds 0: not possible */
   int64_t tile_rows;
   double bound;
-  int fit;        /* the best summary in fits; -1: there is none */
-  double failing; /* rows that it leaves to repair */
+  precis_scene scene; /* what they were predicted from; its problem is the paper's, borrowed */
+  int fit;            /* the best summary in fits; -1: there is none */
+  double failing;     /* rows that it leaves to repair */
   char why[200];
 } precis_paper_plan;
 
@@ -60,7 +64,8 @@ int precis_paper_check(const precis_paper *paper, precis_message *why);
 /* Fits all degrees for the scores of a paper: some 50 ms. Errors: MEMORY. */
 int precis_paper_fit_all(const precis_paper *paper, precis_paper_fits *fits);
 
-/* Errors: MEMORY; also if nothing keeps the memory limit, with what is missing in *why. */
+/* Errors: MEMORY; also if nothing keeps the memory limit, with what is missing in *why. TOLERANCE
+ * if summaries are asked for and miss it. */
 int precis_paper_make(const precis_paper *paper, const precis_paper_fits *fits,
                       precis_paper_plan *plan, precis_message *why);
 
@@ -70,5 +75,12 @@ int precis_paper_cross_keys(const precis_paper *paper, const precis_paper_fits *
                             precis_paper_crossing *crossing);
 int precis_paper_cross_ranks(const precis_paper *paper, const precis_paper_fits *fits,
                              precis_paper_crossing *crossing);
+
+/* What models need to know of it, before moves are thought of. */
+precis_scene precis_paper_scene(const precis_paper *paper);
+
+/* Where rows lie, and the parcels of all key/value heads. Errors: MEMORY. */
+int precis_paper_layout_of(const precis_paper *paper, precis_paper_layout *layout);
+precis_parcel_kind precis_paper_kind(const precis_paper *paper);
 
 #endif

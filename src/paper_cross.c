@@ -9,6 +9,7 @@ static int wins(const precis_paper *p, const precis_paper_fits *fits)
   precis_paper_plan plan;
   precis_paper free_of_limits = *p;
   free_of_limits.memory_limit = 0;
+  free_of_limits.move = PRECIS_MOVE_AUTO;
   if (precis_paper_check(p, NULL) || precis_paper_make(&free_of_limits, fits, &plan, NULL))
     return -1;
   return plan.move == PRECIS_MOVE_SUMMARIES;

@@ -62,9 +62,17 @@ static int count(void *context, const precis_step *step)
 precis_schedule_totals precis_schedule_count(const precis_schedule *s, int rank)
 {
   precis_schedule_totals totals = {0};
-  for (int64_t round = 0; round < s->rounds; round++)
-    precis_schedule_visit(s, rank, round, count, &totals);
+  precis_schedule_count_some(s, rank, 0, s->rounds, INT64_MAX, &totals);
   return totals;
+}
+
+int64_t precis_schedule_count_some(const precis_schedule *s, int rank, int64_t first, int64_t end,
+                                   int64_t most, precis_schedule_totals *totals)
+{
+  int64_t before = totals->steps;
+  for (; first < end && totals->steps - before <= most; first++)
+    precis_schedule_visit(s, rank, first, count, totals);
+  return first;
 }
 
 typedef struct list {

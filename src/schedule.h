@@ -152,6 +152,11 @@ typedef struct precis_schedule_totals {
 
 precis_schedule_totals precis_schedule_count(const precis_schedule *schedule, int rank);
 
+/* Adds those of rounds first .. end - 1, or of fewer: it stops after the round with which more than
+ * `most` steps are counted. Returns the round it did not come to. */
+int64_t precis_schedule_count_some(const precis_schedule *schedule, int rank, int64_t first,
+                                   int64_t end, int64_t most, precis_schedule_totals *totals);
+
 /* All steps of a rank: *steps is new, *count long. Errors: MEMORY. */
 int precis_schedule_list(const precis_schedule *schedule, int rank, precis_step **steps,
                          int64_t *count);

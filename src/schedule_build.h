@@ -37,6 +37,15 @@ int64_t precis_exchange_rows(const precis_exchange_shape *exchange, int a, int b
 /* Rows that a rank has and others get; -1 if not known. */
 int64_t precis_exchange_leaving(const precis_exchange_shape *exchange, int rank);
 
+/* Rows that change ranks and nothing else, in one round. */
+typedef struct precis_rows_shape {
+  const char *move;
+  precis_step_matter matter;
+  precis_exchange_shape exchange;
+} precis_rows_shape;
+
+precis_schedule precis_schedule_rows(const precis_rows_shape *shape, const precis_nodes *nodes);
+
 /* Parcels go round a ring of nodes, the next ones in flight while the present ones are computed:
  * those of a node's ranks together, each carried by one rank of the node that they are on, and
  * attended to by all of them where they lie. Parcel c of every rank goes round before parcel c + 1

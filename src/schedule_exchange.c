@@ -1,8 +1,10 @@
-/* Rows that change ranks, counted run by run of two layouts. */
+/* Rows that change ranks, counted from two layouts. */
+#include <stddef.h>
+
 #include "src/schedule_build.h"
 
-/* Rows of rank `a` that go to rank `b`; -1: to any rank other than a. */
-static int64_t count(const precis_exchange_shape *x, int a, int b)
+/* Both dealt: run by run. */
+static int64_t count_runs(const precis_exchange_shape *x, int a, int b)
 {
   int64_t share = precis_layout_share(&x->from, a), rows = 0;
   for (int64_t i = 0; i < share;) {
@@ -11,18 +13,24 @@ static int64_t count(const precis_exchange_shape *x, int a, int b)
     int64_t reach = precis_layout_find(&x->to, row, &rank, &local);
     run = run < share - i ? run : share - i;
     run = run < reach ? run : reach;
-    rows += (b < 0 ? rank != a : rank == b) ? run : 0;
+    rows += rank == b ? run : 0;
     i += run;
   }
   return rows;
 }
 
-int64_t precis_exchange_rows(const precis_exchange_shape *exchange, int a, int b)
+int64_t precis_exchange_rows(const precis_exchange_shape *x, int a, int b)
 {
-  return count(exchange, a, b);
+  if (x->from.start != NULL)
+    return precis_layout_overlap(&x->to, x->from.start[a], x->from.start[a + 1], b, b + 1);
+  if (x->to.start != NULL)
+    return precis_layout_overlap(&x->from, x->to.start[b], x->to.start[b + 1], a, a + 1);
+  return count_runs(x, a, b);
 }
 
-int64_t precis_exchange_leaving(const precis_exchange_shape *exchange, int rank)
+int64_t precis_exchange_leaving(const precis_exchange_shape *x, int rank)
 {
-  return exchange->from.ranks > 0 ? count(exchange, rank, -1) : -1;
+  return x->from.ranks > 0
+             ? precis_layout_share(&x->from, rank) - precis_exchange_rows(x, rank, rank)
+             : -1;
 }

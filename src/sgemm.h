@@ -10,4 +10,9 @@ void precis_sgemm_square(int order, const float *a, const float *b, float *c);
  * then falls short of it. Static storage. */
 const char *precis_sgemm_core(void);
 
+/* What OPENBLAS_CORETYPE should be set to, where the kernels of `core` leave vector units idle that
+ * this processor has; NULL where they do not. BLAS reads it when it is loaded, so nobody can set it
+ * from within. Static storage. */
+const char *precis_sgemm_better_core(const char *core);
+
 #endif

@@ -15,15 +15,14 @@ static inline int64_t precis_wire_sum(const precis_wire *wire)
   return wire->network + wire->node;
 }
 
-/* So many bytes for each row of `rows`. */
-static inline precis_wire precis_wire_times(precis_wire rows, int64_t bytes)
-{
-  return (precis_wire){rows.network * bytes, rows.node * bytes};
-}
-
 static inline precis_wire precis_wire_plus(precis_wire a, precis_wire b)
 {
   return (precis_wire){a.network + b.network, a.node + b.node};
+}
+
+static inline precis_wire precis_wire_times(precis_wire a, int64_t times)
+{
+  return (precis_wire){a.network * times, a.node * times};
 }
 
 #endif

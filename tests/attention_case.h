@@ -30,6 +30,7 @@ typedef struct attention_case {
   double heavy_factor; /* ... so many times; 0: 10 */
   int64_t long_query;  /* this query (and all heads of it) is ... */
   double length;       /* ... so many times as long; 0: as it is */
+  int64_t short_step; /* every short_step-th query, the first one on, is a tenth as long; 0: none */
   double query_offset, key_offset, value_offset; /* added to all */
   bias_kind bias;
   double bias_factor; /* of the finite biases, which lie within 5; 0: 1 */

@@ -92,6 +92,8 @@ attention_data attention_data_make(const attention_case *c)
   }
   for (int64_t i = 0; i < q && c->length > 0 && c->long_query < c->queries; i++)
     d.q[c->long_query * q + i] = (float)(d.q[c->long_query * q + i] * c->length);
+  for (int64_t i = 0; c->short_step > 0 && i < c->queries * q; i++)
+    d.q[i] *= i / q % c->short_step == 0 ? .1f : 1;
   move_keys(c, k, dim, d.k);
   shift(c->queries * q, c->query_offset, d.q);
   shift(c->keys * k, c->key_offset, d.k);

@@ -17,6 +17,8 @@ folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 mkdir work && cd work || exit 1
+# Programs without a launcher would all share one folder of Open MPI's.
+export OMPI_MCA_orte_tmpdir_base="$folder"
 failures=0
 limit=${TEST_TIMEOUT-60}
 # Threads must not spin while other ranks share their cores.
@@ -173,6 +175,13 @@ for key in network_bytes node_bytes fast_memory_words peak_bytes alternatives pr
   grep -q "\"$key\": " report.json || complain "no $key in the plan"
 done
 works 0 plan --ranks 8 --tokens 1e6 --heads 4 --dim 16 --memory-limit 120M
+works 0 plan --ranks 4096 --ranks-per-node 64 --tokens 1e9 --heads 32 --dim 64 --bound 1.5 --spread 0.2 --tol 1e-2 --schedule 4095
+says "schedule   summaries, rank 4095 of 4096: "
+says "more steps, from round 0 to "
+[ "$(awk '{ if (length > most) most = length } END { print most }' ../out)" -le 140 ] || complain "a page of long lines"
+works 0 plan --ranks 8 --tokens 1e5 --heads 4 --dim 16 --move heads --schedule 3 --rounds 8..9 --json report.json
+holds "$(grep -c '"round": 8, ' report.json) > 0 && $(grep -c '"round": 9, ' report.json) > 0"
+grep -q '"round": 10, ' report.json && complain "rounds that were not asked for"
 works 0 plan --sweep --machine "$machine"
 [ "$(wc -l <../out)" -gt 500 ] || complain "a sweep of few lines"
 [ "$(head -n 1 ../out)" = dim,spread,tol,tokens_per_rank,move,gain,summaries_seconds,exact_seconds,degree,envelope_degree ] ||
@@ -190,14 +199,47 @@ same_plan()
       complain "run and plan differ in $key: $*"
   done
 }
+
+# sends RANK...: the bytes that plan.json's pages say these ranks send.
+sends()
+{
+  for rank; do
+    works 0 plan --machine "$machine" --json plan.json --spread 0.2 --threads 1 --schedule "$rank" $planned
+    sed -nE 's/.*"kind": "(send|exchange)".*"bytes": ([0-9]+).*/\2/p' plan.json
+  done | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# same_bytes RANKS ARGUMENTS...: a run moves what its plan said, and what the pages of all ranks say.
+same_bytes()
+{
+  ranks=$1
+  shift
+  works "$ranks" run --machine "$machine" --json run.json "$@"
+  planned="--ranks $ranks --ranks-per-node $ranks $*"
+  moved=$(sed -n '/"moved"/,/}/s/.*"node_bytes": \([0-9]*\).*/\1/p' run.json)
+  sent=$(sends $(seq 0 $((ranks - 1))))
+  [ "$moved" -gt 0 ] && [ "$moved" = "$sent" ] ||
+    complain "a run moves $moved bytes, the pages of its ranks $sent: $*"
+}
+
 export OMP_NUM_THREADS=1
 works 0 gen --tokens 3000 --heads 2 --dim 8 --kind gauss --spread 0.2 -o plan.safetensors
 for tol in 0.05 0.02 0.003; do
   same_plan 3 --input plan.safetensors --tol $tol
 done
 same_plan 2 --input plan.safetensors
+works 0 gen --tokens 3000 --queries 1000 --heads 4 --kv-heads 2 --dim 8 --kind gauss --spread 0.2 -o fewer.safetensors
+for file in plan fewer; do
+  for mask in "" --causal; do
+    # shellcheck disable=SC2086
+    for move in tiles heads queries; do
+      same_bytes 3 --input $file.safetensors --move $move $mask
+    done
+    same_bytes 3 --input $file.safetensors --degree 2 $mask
+  done
+done
 unset OMP_NUM_THREADS
-rm run.json plan.json plan.safetensors report.json
+rm run.json plan.json plan.safetensors fewer.safetensors report.json
 
 echo "cli.sh: limits of memory"
 works 2 run --input in.safetensors --memory-limit 1G --verify 5
@@ -244,6 +286,26 @@ works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --guarant
 says "not proved"
 grep -q '"estimate": true' report.json || complain "an estimate is called a proof"
 grep -q '"guarantee": "sampled"' report.json || complain "the report does not name the guarantee"
+
+echo "cli.sh: batches"
+for options in "--batch-rows 7" "--batch-rows 7 --causal" "--batch-rows 1000 --causal" "--checkpoint-every 0.001"; do
+  for ranks in 1 3; do
+    # shellcheck disable=SC2086
+    works $ranks run --input in.safetensors --out a.npy --lse b.npy --verify 20 --json report.json $options
+    case $options in
+      *causal) works 0 check a.npy out.tiles.1.npy --tol 1e-5 ;;
+      *) works 0 check a.npy out.safetensors --tol 1e-5 ;;
+    esac
+    holds "$(number queries) == 300 && $(number resumed_rows) == 0"
+    [ ! -e a.npy.progress.json ] || complain "a checkpoint is left of a run that is done"
+  done
+done
+works 2 run --input in.safetensors --batch-rows 100 --verify 20 --json report.json
+says "batches    3 of at most 100 queries: 300 by "
+holds "$(number count) == 3 && $(number largest) == 100"
+works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --batch-rows 300 --verify 20 --json report.json
+says "summaries: "
+holds "$(number max_error) <= $(number error) && $(number error) <= 1e-2 && $(number count) == 7"
 
 echo "cli.sh: kernels"
 works 0 bench kernels --repeats 1 --json -
@@ -306,6 +368,9 @@ fails 2 "--guarantee is 'luck'" 0 run --input in.safetensors --guarantee luck
 fails 2 "--input and --k" 0 run --input in.safetensors --k k.npy
 fails 2 "--v is missing" 0 run --q q.npy --k k.npy
 fails 2 "--input is missing" 0 run --out new.npy
+fails 2 "--restart needs --out" 0 run --input in.safetensors --restart
+fails 2 "--batch-rows is 0" 0 run --input in.safetensors --batch-rows 0
+fails 2 "--checkpoint-every is 0" 0 run --input in.safetensors --out new.npy --checkpoint-every 0
 fails 2 "--first-position needs --causal" 0 run --input in.safetensors --first-position 3
 fails 2 "name the same file" 0 run --input in.safetensors --out in.safetensors
 fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --lse new.npy
@@ -326,6 +391,13 @@ fails 2 "--spread is 0" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --sprea
 fails 2 "more than are counted" 0 plan --ranks 1Mi --tokens 1e14 --heads 64 --dim 128
 fails 2 "must be one of gauss|unit" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --kind sinks
 fails 2 "--heads and an input file" 0 plan --input in.safetensors --heads 2 --ranks 8
+fails 2 "--schedule is 8, must be below --ranks 8" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --schedule 8
+fails 2 "--rounds goes with --schedule" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --rounds 1..2
+fails 2 "--rounds" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --schedule 1 --rounds 3..2
+fails 2 "--rounds" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --schedule 1 --rounds x
+fails 2 "exclude each other" 0 plan --sweep --schedule 1
+fails 2 "is exact" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --move tiles --degree 2
+fails 3 "summaries cannot be used" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --spread 5 --move summaries --tol 1e-3
 fails 2 "no.safetensors" 0 plan --input no.safetensors --ranks 8
 fails 2 "bad.machine:9" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --machine ../bad.machine
 fails 1 "bytes are missing" 0 plan --ranks 8 --tokens 1e6 --heads 2 --dim 8 --memory-limit 1M
@@ -393,6 +465,8 @@ fails 1 "none/new.safetensors" 3 gen --tokens 8 --heads 1 --dim 4 --kind gauss -
 cp a.npy kept.npy
 fails 2 "nan.npy" 2 run --q nan.npy --k k.npy --v v.npy --out kept.npy
 cmp -s a.npy kept.npy || complain "a failed run changed the file that was there"
+# What would fail again is not kept to be resumed.
+fails 2 "nan.npy" 2 run --q nan.npy --k k.npy --v v.npy --out new.npy --lse more.npy --batch-rows 1 --checkpoint-every 0.001
 if [ -w /dev/full ]; then
   timeout -k 5 "$limit" "$precis" --version </dev/null >/dev/full 2>../err
   [ $? -eq 1 ] || complain "a full standard output goes unnoticed"

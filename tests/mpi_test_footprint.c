@@ -76,10 +76,10 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {{.heads = 4, .kv_heads = 2, .dim = 32, .value_dim = 48}, 9000, 12000},
-    {{.heads = 6, .dim = 16}, 40000, 3000},
+    {{.heads = 4, .kv_heads = 2, .dim = 32, .value_dim = 48}, 4500, 6000},
+    {{.heads = 6, .dim = 16}, 20000, 1500},
     {{.heads = 2, .dim = 64}, 300, 40000},
-    {{.heads = 4, .kv_heads = 1, .dim = 16, .causal = 1}, 9000, 9000},
+    {{.heads = 4, .kv_heads = 1, .dim = 16, .causal = 1}, 4500, 4500},
 };
 
 typedef struct arrays {
@@ -177,7 +177,7 @@ static void limited(void **state)
     int64_t free_peak, peak, kept = 0, refused = 0;
     precis_report report;
     assert_all(MPI_COMM_WORLD, attend(&p, &a, PRECIS_MOVE_AUTO, 0, &report, &free_peak) == 0);
-    for (int part = 20; part > 0; part--) {
+    for (int part = 20; part > 0; part -= 2) {
       int64_t limit = free_peak / 16 * part;
       said[0] = '\0';
       int status = attend(&p, &a, PRECIS_MOVE_AUTO, limit, &report, &peak);
@@ -191,7 +191,7 @@ static void limited(void **state)
                 (long long)limit, status, precis_move_name(report.move), (long long)peak, said);
       assert_all(MPI_COMM_WORLD, good);
     }
-    assert_all(MPI_COMM_WORLD, kept >= 4 && refused >= 4);
+    assert_all(MPI_COMM_WORLD, kept >= 3 && refused >= 2);
     release(&a);
   }
 }

@@ -60,8 +60,8 @@ static int write_file(scratch *s, const char *name, const precis_output *arrays,
                       precis_message *why)
 {
   precis_writer *writer = NULL;
-  int status = precis_writer_create(&s->world, scratch_path(s, name).text, arrays, count, &writer,
-                                    why);
+  int status =
+      precis_writer_create(&s->world, scratch_path(s, name).text, arrays, count, &writer, why);
   for (int a = 0; a < count && status == PRECIS_SUCCESS; a++)
     status = write_share(s, writer, arrays, a, why);
   if (status == PRECIS_SUCCESS)
@@ -122,8 +122,8 @@ static void infinities_are_written(void **state)
   precis_writer *writer = NULL;
   precis_message why = {""};
   float data = -INFINITY;
-  int status = precis_writer_create(&s->world, scratch_path(s, "lse.npy").text, &lse, 1, &writer,
-                                    &why);
+  int status =
+      precis_writer_create(&s->world, scratch_path(s, "lse.npy").text, &lse, 1, &writer, &why);
   assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
   /* The last rank has the row. */
   status = precis_writer_rows(writer, 0, 0, s->world.rank == s->world.ranks - 1, &data, &why);
@@ -187,8 +187,8 @@ static precis_writer *begin_over(scratch *s, const precis_output *array)
   precis_writer *writer = NULL;
   precis_message why = {""};
   assert_all(EVERYWHERE, write_file(s, "x.npy", array, 1, &why) == PRECIS_SUCCESS);
-  int status = precis_writer_create(&s->world, scratch_path(s, "x.npy").text, array, 1, &writer,
-                                    &why);
+  int status =
+      precis_writer_create(&s->world, scratch_path(s, "x.npy").text, array, 1, &writer, &why);
   assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
   return writer;
 }
@@ -290,13 +290,113 @@ static void full_disk(void **state)
   scratch_clear(s);
 }
 
+/* The rows [first, first + rows) of one array, evenly over the ranks. */
+static int write_rows(scratch *s, precis_writer *writer, const precis_output *arrays, int a,
+                      int64_t first, int64_t rows, precis_message *why)
+{
+  int64_t width = width_of(&arrays[a]), from = first + rows * s->world.rank / s->world.ranks,
+          to = first + rows * (s->world.rank + 1) / s->world.ranks;
+  float *data = malloc((size_t)((to - from) * width + 1) * sizeof *data);
+  for (int64_t i = 0; i < (to - from) * width; i++)
+    data[i] = value_at(a, from * width + i);
+  int status = precis_writer_rows(writer, a, from, to - from, data, why);
+  free(data);
+  return status;
+}
+
+typedef struct part_name {
+  char text[64];
+} part_name;
+
+/* Some rows by one writer, which saves and leaves them; the name of what it leaves. */
+static part_name leave_rows(scratch *s, const char *name, const precis_output *arrays, int count,
+                            int64_t rows)
+{
+  precis_writer *writer = NULL;
+  precis_message why = {""};
+  part_name left;
+  int status =
+      precis_writer_create(&s->world, scratch_path(s, name).text, arrays, count, &writer, &why);
+  for (int a = 0; a < count && status == PRECIS_SUCCESS; a++)
+    status = write_rows(s, writer, arrays, a, 0, rows, &why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_writer_save(writer, &why);
+  assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
+  const char *aside = precis_writer_aside(writer);
+  snprintf(left.text, sizeof left.text, "%s", strrchr(aside, '/') + 1);
+  precis_writer_leave(&writer);
+  assert_all(EVERYWHERE, writer == NULL && access(scratch_path(s, left.text).text, F_OK) == 0 &&
+                             access(scratch_path(s, name).text, F_OK) != 0);
+  return left;
+}
+
+static void left_and_resumed(void **state)
+{
+  scratch *s = *state;
+  precis_output arrays[] = {{"out", 3, {17, 2, 3}}, {"lse", 2, {17, 2}}};
+  static const char *const names[] = {"x.npy", "x.safetensors"};
+  for (int f = 0; f < 2; f++) {
+    precis_writer *writer = NULL;
+    precis_message why = {""};
+    part_name left = leave_rows(s, names[f], arrays, f + 1, 11);
+    int status = precis_writer_resume(&s->world, scratch_path(s, names[f]).text, arrays, f + 1,
+                                      left.text, 11, &writer, &why);
+    assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
+    for (int a = 0; a < f + 1 && status == PRECIS_SUCCESS; a++)
+      status = write_rows(s, writer, arrays, a, 11, 6, &why);
+    if (status == PRECIS_SUCCESS)
+      status = precis_writer_commit(&writer, &why);
+    assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
+    for (int a = 0; a < f + 1; a++)
+      assert_all(EVERYWHERE, holds(s, names[f], arrays, a));
+  }
+  assert_all(EVERYWHERE, scratch_clear(s) == 2);
+}
+
+static void cannot_resume(scratch *s, const precis_output *array, const char *left, int expected)
+{
+  precis_writer *writer = NULL;
+  precis_message why = {""};
+  int status = precis_writer_resume(&s->world, scratch_path(s, "x.npy").text, array, 1, left, 2,
+                                    &writer, &why);
+  assert_all(EVERYWHERE, status == expected && scratch_same(status, &why) && writer == NULL);
+}
+
+/* What does not fit is refused and left alone; so is what was saved when a later call fails. */
+static void left_alone(void **state)
+{
+  scratch *s = *state;
+  precis_output array = {"q", 2, {5, 3}}, longer = {"q", 2, {6, 3}}, turned = {"q", 2, {3, 5}};
+  precis_writer *writer = NULL;
+  precis_message why = {""};
+  part_name left = leave_rows(s, "x.npy", &array, 1, 2);
+  cannot_resume(s, &longer, left.text, PRECIS_ERR_FORMAT);
+  cannot_resume(s, &turned, left.text, PRECIS_ERR_FORMAT);
+  cannot_resume(s, &array, "x.npy", PRECIS_ERR_FORMAT);
+  cannot_resume(s, &array, "x.npy.0-9999.part", PRECIS_ERR_IO);
+  int status = precis_writer_resume(&s->world, scratch_path(s, "x.npy").text, &array, 1, left.text,
+                                    2, &writer, &why);
+  assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
+  assert_all(EVERYWHERE, precis_writer_rows(writer, 0, 9, 1, NULL, &why) == PRECIS_ERR_ARGUMENT);
+  assert_all(EVERYWHERE, access(scratch_path(s, left.text).text, F_OK) == 0);
+  assert_all(EVERYWHERE, precis_writer_save(writer, &why) == PRECIS_ERR_INTERNAL);
+  assert_all(EVERYWHERE, precis_writer_commit(&writer, &why) == PRECIS_ERR_INTERNAL);
+  assert_all(EVERYWHERE, writer == NULL && access(scratch_path(s, left.text).text, F_OK) == 0);
+  status = precis_writer_resume(&s->world, scratch_path(s, "x.npy").text, &array, 1, left.text, 2,
+                                &writer, &why);
+  assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
+  precis_writer_discard(&writer);
+  assert_all(EVERYWHERE, writer == NULL && scratch_clear(s) == 0);
+}
+
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(there_and_back), cmocka_unit_test(infinities_are_written),
-      cmocka_unit_test(bad_arguments),  cmocka_unit_test(bad_places),
-      cmocka_unit_test(bad_rows),       cmocka_unit_test(missing_rows),
-      cmocka_unit_test(failing_disk),   cmocka_unit_test(full_disk),
+      cmocka_unit_test(there_and_back),   cmocka_unit_test(infinities_are_written),
+      cmocka_unit_test(bad_arguments),    cmocka_unit_test(bad_places),
+      cmocka_unit_test(bad_rows),         cmocka_unit_test(missing_rows),
+      cmocka_unit_test(failing_disk),     cmocka_unit_test(full_disk),
+      cmocka_unit_test(left_and_resumed), cmocka_unit_test(left_alone),
   };
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -9,117 +9,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/apply.h"
 #include "src/features.h"
+#include "src/limit.h"
+#include "src/paper_layout.h"
 #include "src/precis.h"
-#include "src/schedule_build.h"
 #include "src/schedule_trace.h"
-#include "src/share.h"
-#include "src/summarise.h"
+#include "src/shapes.h"
 
-enum { TILE_ROWS = 8192, BATCH_ROWS = 4096, FAST_MEMORY = 1 << 20, BLOCK = 128 };
+enum { FAST_MEMORY = 1 << 20 };
 
 typedef struct shapes {
   precis_problem problem;
   int ranks, degree;
-  int64_t *start, *first_position, *rows; /* of queries and of keys alike */
-  precis_query_map map;
-  precis_cut *cuts;
-  precis_nodes nodes; /* one for each rank */
-  precis_parcel_kind kind;
+  precis_paper_layout layout;
+  precis_shape_rows rows;
   precis_tiles_shape tiles;
   precis_heads_shape heads;
   precis_queries_shape queries;
-  precis_summaries_shape summaries;
+  precis_summaries_shape summaries, prefixes;
 } shapes;
 
-static int spread(shapes *s, int64_t tokens)
+/* Every query sees every key, in all of them: what is compared is how bytes travel. */
+static int fill(shapes *s, int64_t tokens)
 {
   const precis_problem *p = &s->problem;
-  size_t ranks = (size_t)s->ranks;
-  s->start = calloc(ranks + 1, sizeof *s->start);
-  s->first_position = calloc(ranks, sizeof *s->first_position);
-  s->rows = calloc(ranks, sizeof *s->rows);
-  s->cuts = calloc(ranks + 1, sizeof *s->cuts);
-  if (!s->start || !s->first_position || !s->rows || !s->cuts ||
-      precis_nodes_create(s->ranks, NULL, &s->nodes))
-    return -1;
-  for (int r = 0; r < s->ranks; r++) {
-    s->rows[r] = precis_share_rows(tokens, s->ranks, r);
-    s->first_position[r] = s->start[r];
-    s->start[r + 1] = s->start[r] + s->rows[r];
-  }
-  s->map = (precis_query_map){
-      .ranks = s->ranks, .keys = tokens, .start = s->start, .first_position = s->first_position};
-  s->kind = (precis_parcel_kind){.heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
-  precis_split_heads(&s->map, p->heads, s->cuts);
-  return 0;
-}
-
-static int64_t tile_of(int dim, int value_dim, int degree)
-{
-  precis_summarise_shape summarise;
-  precis_apply_shape apply;
-  precis_feature_set set = precis_feature_set_full(dim, degree, degree);
-  if (precis_summarise_plan(&set, value_dim, FAST_MEMORY, &summarise) ||
-      precis_apply_plan(&set, value_dim, FAST_MEMORY, &apply))
-    return 1;
-  return summarise.tile_features < apply.tile_features ? summarise.tile_features
-                                                       : apply.tile_features;
-}
-
-static void fill(shapes *s)
-{
-  const precis_problem *p = &s->problem;
+  int envelope = s->degree + s->degree % 2;
   int64_t features = precis_features_count(p->dim, s->degree),
-          all = precis_features_count(p->dim, s->degree + s->degree % 2);
-  s->tiles = (precis_tiles_shape){.problem = p,
-                                  .query_rows = s->rows,
-                                  .key_rows = s->rows,
-                                  .tile_rows = TILE_ROWS,
-                                  .kind = s->kind};
-  s->heads = (precis_heads_shape){.problem = p,
-                                  .map = &s->map,
-                                  .key_rows = s->rows,
-                                  .cuts = s->cuts,
-                                  .tile_rows = TILE_ROWS,
-                                  .kind = s->kind};
-  s->queries = (precis_queries_shape){.move = "queries",
-                                      .heads = p->heads,
-                                      .value_dim = p->value_dim,
-                                      .rows = s->rows,
-                                      .batch_rows = BATCH_ROWS,
-                                      .row_bytes = (int64_t)4 * p->heads * p->dim,
-                                      .key_rows = s->rows,
-                                      .tile_rows = TILE_ROWS,
-                                      .kind = s->kind};
-  s->summaries =
-      (precis_summaries_shape){.heads = p->heads,
-                               .kv_heads = p->kv_heads,
-                               .dim = p->dim,
-                               .value_dim = p->value_dim,
-                               .features = features,
-                               .count_features = all - features,
-                               .tile_features = tile_of(p->dim, p->value_dim, s->degree),
-                               .tile_counts = tile_of(p->dim, 0, s->degree + s->degree % 2),
-                               .query_start = s->start,
-                               .key_rows = s->rows,
-                               .kind = s->kind,
-                               .parcel_rows = 32 * BLOCK,
-                               .block_keys = BLOCK};
+          counts = precis_features_count(p->dim, envelope) - features;
+  precis_feature_set set = precis_feature_set_full(p->dim, s->degree, envelope);
+  precis_summary_kernels kernels;
+  if (precis_summary_kernels_plan(&set, p->value_dim, FAST_MEMORY, &kernels) ||
+      precis_paper_layout_make(tokens, tokens, 0, p->heads, s->ranks, 1, &s->layout))
+    return -1;
+  const precis_placement at = {
+      .problem = p,
+      .map = &s->layout.map,
+      .key_rows = s->layout.key_rows,
+      .key_start = s->layout.key_start,
+      .cuts = s->layout.cuts,
+      .kind = {.heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim},
+      .tile_rows = precis_limit_tile_rows(p, 0)};
+  precis_shape_rows again = {NULL, NULL};
+  int status = precis_shape_tiles(&at, &again, &s->tiles);
+  precis_shape_rows_free(&again);
+  if (status != PRECIS_SUCCESS || precis_shape_queries(&at, &s->rows, &s->queries))
+    return -1;
+  s->tiles.query_rows = s->queries.rows; /* nothing is dealt: alike */
+  s->tiles.key_rows = s->queries.key_rows;
+  s->heads = precis_shape_heads(&at);
+  s->summaries = precis_shape_summaries(&at, features, counts, &kernels);
+  s->prefixes = precis_shape_prefixes(&at, features, counts, &kernels, 0);
+  return 0;
 }
 
 static precis_schedule schedule_of(const shapes *s, const char *move)
 {
   if (strcmp(move, "heads") == 0)
-    return precis_schedule_heads(&s->heads, &s->nodes);
+    return precis_schedule_heads(&s->heads, &s->layout.nodes);
   if (strcmp(move, "queries") == 0)
-    return precis_schedule_queries(&s->queries, &s->nodes);
+    return precis_schedule_queries(&s->queries, &s->layout.nodes);
   if (strcmp(move, "summaries") == 0)
-    return precis_schedule_summaries(&s->summaries, &s->nodes);
+    return precis_schedule_summaries(&s->summaries, &s->layout.nodes);
   if (strcmp(move, "prefixes") == 0)
-    return precis_schedule_causal(&s->summaries, &s->nodes);
-  return precis_schedule_tiles(&s->tiles, &s->nodes);
+    return precis_schedule_causal(&s->prefixes, &s->layout.nodes);
+  return precis_schedule_tiles(&s->tiles, &s->layout.nodes);
 }
 
 typedef struct work {
@@ -185,17 +138,13 @@ int main(int argc, char **argv)
                                .dim = atoi(argv[6]),
                                .value_dim = atoi(argv[6])};
   if (s.ranks < 1 || s.degree < 1 || s.problem.kv_heads < 1 || s.problem.dim < 1 ||
-      spread(&s, atoll(argv[3])))
+      fill(&s, atoll(argv[3])))
     return 2;
-  fill(&s);
   precis_schedule schedule = schedule_of(&s, argv[1]);
   int status = write_all(&schedule, argv[8]);
   if (status != PRECIS_SUCCESS)
     fprintf(stderr, "replay: %s\n", precis_strerror(status));
-  free(s.start);
-  free(s.first_position);
-  free(s.rows);
-  free(s.cuts);
-  precis_nodes_free(&s.nodes);
+  precis_shape_rows_free(&s.rows);
+  precis_paper_layout_free(&s.layout);
   return status != PRECIS_SUCCESS;
 }

@@ -173,6 +173,30 @@ for job in $resuming; do
   [ "$(grep -cx resumed "precis-$job.out")" = 2 ] || complain "job $job does not resume: $(cat "precis-$job.out")"
 done
 
+echo "slurm.sh: an attention that is interrupted goes on where it was"
+"$PRECIS" gen --tokens 12k --heads 4 --dim 32 --kind gauss --quiet -o long.safetensors
+interrupted=''
+for launcher in srun mpirun; do
+  LAUNCHER=$launcher INPUT=long.safetensors OUT=long-$launcher.npy OPTIONS='--batch-rows 100 --checkpoint-every 0.01 --verify 9' \
+    submit --nodes=2 "$top/jobs/slurm/attention.sbatch"
+  interrupted="$interrupted $job"
+  until_ 60 "job $job makes no checkpoint" test -e long-$launcher.npy.progress.json
+  [ ! -e long-$launcher.npy ] || complain "job $job has its output already"
+  scancel --batch --signal=USR1 "$job"
+done
+for job in $interrupted; do
+  completes "interrupted" "$job"
+  says "$job" "precis: interrupted by SIGUSR1 after"
+  says "$job" "exit status 75"
+  says "$job" "start number 2"
+  says "$job" "done before, by a run that was interrupted"
+done
+"$PRECIS" run --input long.safetensors --out long.npy --quiet || complain "not interrupted"
+for launcher in srun mpirun; do
+  "$PRECIS" check long-$launcher.npy long.npy --tol 1e-5 --quiet || complain "another output with $launcher"
+done
+[ -z "$(find . -name 'long*.part' -o -name 'long*.progress.json')" ] || complain "something was left: $(ls)"
+
 echo "slurm.sh: a signal before the time limit, and a node that dies"
 REPEATS=3 submit --nodes=2 --exclude=n1,n2 "$top/jobs/slurm/weak-work.sbatch"
 signalled=$job

@@ -264,12 +264,60 @@ static void failed_commit(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
+/* What was left aside is found again under its name, and under no other. */
+static void left_and_found(void **state)
+{
+  (void)state;
+  precis_draft draft, again;
+  precis_message why = {""};
+  put("x", "old", 0640);
+  assert_int_equal(precis_draft_create("./x", &draft, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_draft_write(&draft, "new", 3, 0, &why), PRECIS_SUCCESS);
+  char name[100];
+  snprintf(name, sizeof name, "%s", precis_draft_name(draft.aside));
+  precis_draft_leave(&draft);
+  precis_draft_leave(&draft); /* nothing happens */
+  assert_true(draft.path == NULL && holds("x", "old") && holds(name, "new"));
+  put("y.1-0.part", "new", 0640);
+  put("x.1-0.part.more", "new", 0640);
+  assert_int_equal(symlink(name, "x.2-0.part"), 0);
+  assert_int_equal(mkdir("x.3-0.part", 0777), 0);
+  static const char *const others[] = {
+      "x",         "x.part", "", "y.1-0.part", "x.1-0.part.more", "../x.1-0.part", "./x.1-0.part",
+      "x.3-0.part"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    assert_int_not_equal(precis_draft_reopen("x", others[i], -1, &again, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_draft_reopen("x", "x.2-0.part", -1, &again, &why), PRECIS_ERR_IO);
+  assert_int_equal(precis_draft_reopen("x", "x.4-0.part", -1, &again, &why), PRECIS_ERR_IO);
+  assert_int_equal(precis_draft_reopen("x", name, 4, &again, &why), PRECIS_ERR_FORMAT);
+  assert_int_equal(precis_draft_reopen("x", name, 3, &again, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_draft_write(&again, "!", 1, 3, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_draft_commit(&again, &why), PRECIS_SUCCESS);
+  assert_true(holds("x", "new!") && rights_of("x") == 0640 && rights_of(name) == 0);
+}
+
+/* One that is kept survives a commit that fails. */
+static void kept(void **state)
+{
+  (void)state;
+  precis_draft draft;
+  precis_message why = {""};
+  char name[100];
+  assert_int_equal(precis_draft_create("x", &draft, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_draft_write(&draft, "new", 3, 0, &why), PRECIS_SUCCESS);
+  snprintf(name, sizeof name, "%s", draft.aside);
+  draft.kept = 1;
+  assert_int_equal(mkdir("x", 0777), 0);
+  assert_int_equal(precis_draft_commit(&draft, &why), PRECIS_ERR_IO);
+  assert_true(draft.path == NULL && holds(name, "new"));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      IN_FOLDER(new_file),       IN_FOLDER(old_file), IN_FOLDER(links_are_followed),
-      IN_FOLDER(never_replaced), IN_FOLDER(names),    IN_FOLDER(no_space),
-      IN_FOLDER(failed_commit),
+      IN_FOLDER(new_file),       IN_FOLDER(old_file),       IN_FOLDER(links_are_followed),
+      IN_FOLDER(never_replaced), IN_FOLDER(names),          IN_FOLDER(no_space),
+      IN_FOLDER(failed_commit),  IN_FOLDER(left_and_found), IN_FOLDER(kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

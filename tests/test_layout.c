@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "src/balance.h"
 #include "src/layout.h"
 #include "src/split.h"
 #include "src/visible.h"
@@ -34,6 +35,48 @@ static void check_layout(const precis_layout *layout)
   assert_int_equal(seen, layout->rows);
 }
 
+/* Rows that two ranges share, one by one. */
+static void check_overlap(const precis_layout *layout)
+{
+  for (int i = 0; i < 8; i++) {
+    int64_t first = layout->rows * i / 9, end = layout->rows - layout->rows * i / 11, count = 0;
+    int a = layout->ranks * i / 10, b = layout->ranks - i * layout->ranks / 20;
+    for (int64_t row = first; row < end; row++) {
+      int rank;
+      int64_t local;
+      precis_layout_find(layout, row, &rank, &local);
+      count += rank >= a && rank < b;
+    }
+    assert_int_equal(precis_layout_overlap(layout, first, end, a, b), count);
+  }
+}
+
+/* Rows that change rank, one by one, with nodes in order and not. */
+static void leaving(void **state)
+{
+  (void)state;
+  enum { RANKS = 7, ROWS = 1000 };
+  const int64_t start[RANKS + 1] = {0, 10, 10, 400, 401, 600, 999, ROWS};
+  const int nodes[2][RANKS] = {{0, 0, 0, 1, 1, 2, 2}, {0, 1, 2, 0, 1, 2, 0}};
+  const precis_layout home = precis_layout_consecutive(RANKS, start);
+  for (int i = 0; i < 8; i++) {
+    const int *node = nodes[i % 2];
+    precis_layout to = precis_layout_dealt(RANKS, ROWS, 1 + i);
+    precis_wire counted = {0, 0};
+    for (int64_t row = 0; row < ROWS; row++) {
+      int from, there;
+      int64_t local;
+      precis_layout_find(&home, row, &from, &local);
+      precis_layout_find(&to, row, &there, &local);
+      if (from != there)
+        *(node[from] == node[there] ? &counted.node : &counted.network) += 1;
+    }
+    precis_wire wire = precis_balance_leaving(start, &to, node);
+    assert_int_equal(wire.node, counted.node);
+    assert_int_equal(wire.network, counted.network);
+  }
+}
+
 static void dealt(void **state)
 {
   (void)state;
@@ -43,6 +86,7 @@ static void dealt(void **state)
       for (int pairs = 1; pairs <= 4; pairs++) {
         precis_layout layout = precis_layout_dealt(ranks, rows[i], pairs);
         check_layout(&layout);
+        check_overlap(&layout);
       }
 }
 
@@ -52,6 +96,7 @@ static void consecutive(void **state)
   const int64_t start[] = {0, 0, 3, 3, 3, 10, 11, 11};
   precis_layout layout = precis_layout_consecutive(7, start);
   check_layout(&layout);
+  check_overlap(&layout);
   const int64_t none[] = {0, 0};
   layout = precis_layout_consecutive(1, none);
   check_layout(&layout);
@@ -160,7 +205,7 @@ static void split_nothing(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(dealt),   cmocka_unit_test(consecutive), cmocka_unit_test(dealt_is_even),
+      cmocka_unit_test(dealt), cmocka_unit_test(leaving),   cmocka_unit_test(consecutive), cmocka_unit_test(dealt_is_even),
       cmocka_unit_test(visible), cmocka_unit_test(split),       cmocka_unit_test(split_nothing),
   };
   return cmocka_run_group_tests_name("layout", tests, NULL, NULL);

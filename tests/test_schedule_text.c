@@ -88,7 +88,9 @@ static void text(void **state)
   size_t column = 0;
   FILE *file = tmpfile();
   assert_non_null(file);
-  precis_schedule_print(&schedule, 3, 10, file);
+  const precis_schedule_page page = {.rank = 3, .first = 0, .end = INT64_MAX, .most = 10};
+  assert_int_equal(precis_schedule_print(&schedule, &page, file),
+                   precis_schedule_count(&schedule, 3).steps - 10);
   rewind(file);
   while (fgets(line, sizeof line, file) != NULL) {
     const char *title = strstr(line, "bytes  memory");
@@ -200,7 +202,8 @@ static void exchanges(void **state)
       read_line(line, r, &t);
     rewind(file);
     assert_int_equal(ftruncate(fileno(file), 0), 0);
-    precis_schedule_print(&schedule, r, 1000, file);
+    const precis_schedule_page page = {.rank = r, .first = 0, .end = INT64_MAX, .most = 1000};
+    precis_schedule_print(&schedule, &page, file);
     rewind(file);
     while (fgets(line, sizeof line, file) != NULL) {
       int64_t bytes;

@@ -13,6 +13,7 @@ typedef struct precis_cli {
   precis_watchdog watchdog;
   precis_message why; /* the words that go with a status other than success */
   double started;     /* MPI_Wtime() */
+  int interrupted;    /* nonzero, with success: not done, the same command resumes */
 } precis_cli;
 
 /* Commands are collective: they return the same status on every rank, with the text in cli->why. */

@@ -55,6 +55,12 @@ const precis_flag precis_flags[] = {
     {"--sweep", NULL, PLAN, FLAG, AT(sweep), 0, 0, 0, 0,
      "instead of one plan, a table of where summaries win, and by how much: over d, the deviation "
      "of scores, the tolerance and tokens a rank. CSV, or JSON with --json"},
+    {"--schedule", "RANK", PLAN, SIZE, AT(schedule), 0, 1 << 20, 0, 0,
+     "also print what this rank does, step by step (from 0)"},
+    {"--rounds", "A..B", PLAN, PRECIS_RULE_RANGE, AT(rounds), 0, 0x1p62, 0, 0,
+     "with --schedule: only these rounds, all of their steps (default: the first steps; with "
+     "--json "
+     "all)"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
     {"--decay", "E", GEN, NUMBER, AT(decay), 0, 10, 0, 0,
      "variances of queries and keys decay like i^-E over axes turned at random (default: 0)"},
@@ -98,7 +104,7 @@ const precis_flag precis_flags[] = {
     {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound|sampled", 0,
      "what --tol means for summaries. bound: proved for every row (default); sampled: an estimate, "
      "measured on rows that had no part in the fit"},
-    {"--move", "MOVE", RUN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries|summaries", 0,
+    {"--move", "MOVE", RUN | PLAN, WORD, AT(move), 0, 0, "auto|tiles|heads|queries|summaries", 0,
      "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
      "and values; status 3 if they miss --tol), or auto (default): the fewest predicted seconds, "
@@ -108,6 +114,14 @@ const precis_flag precis_flags[] = {
      "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
      "measure the error of so many rows against double precision"},
+    {"--batch-rows", "N", RUN, SIZE, AT(batch_rows), 1, TOKENS_MOST, 0, 0,
+     "attend with so many queries at a time (default with --out: as many as take the seconds of "
+     "--checkpoint-every, else all)"},
+    {"--checkpoint-every", "S", RUN, NUMBER, AT(checkpoint_every), 0.001, 1e9, 0, 0,
+     "seconds; with --out what is done is made safe about so often (default: 20), and after SIGUSR1 "
+     "or SIGTERM, which end the run with status 75. The same command goes on from there"},
+    {"--restart", NULL, RUN, FLAG, AT(restart), 0, 0, 0, 0,
+     "do not go on with what an interrupted run has left of --out, start over"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
     {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,
@@ -180,11 +194,13 @@ const precis_command precis_commands[] = {
     {"plan", PRECIS_VERB_PLAN, 0,
      "precis plan --tokens N --heads H --dim D --ranks P [--tol T] [options]\n"
      "       precis plan --input FILE.safetensors --ranks P [options]\n"
+     "       precis plan ... --schedule RANK [--rounds A..B]\n"
      "       precis plan --sweep [options]",
      "what a run would choose and take, on paper",
      "Needs no data and no launcher: shapes are given or read from the head of a file, scores are "
      "assumed. The moves are predicted as precis run does it, for any number of ranks, with what "
-     "they would take and where summaries begin to win."},
+     "they would take and where summaries begin to win. With --schedule, what one rank does: which "
+     "bytes, from whom, to whom, when."},
     {"serve", 0, 0, 0, 0, 0},
     {0}};
 

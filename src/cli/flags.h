@@ -13,6 +13,7 @@ typedef enum precis_rule {
   PRECIS_RULE_SIZE,   /* int64_t in [least, most] */
   PRECIS_RULE_NUMBER, /* double in [least, most] */
   PRECIS_RULE_FACTOR, /* likewise, but not 0 */
+  PRECIS_RULE_RANGE,  /* precis_range in [least, most] */
   PRECIS_RULE_WORD,   /* int, the index of the value in words */
   PRECIS_RULE_LATER,  /* known, but not in this version; takes a value if `value` is set */
   PRECIS_RULE_HELP

@@ -1,5 +1,6 @@
 #include "src/cli/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,24 +31,64 @@ int precis_json_open(precis_cli *cli, precis_draft *draft)
   return status;
 }
 
+void precis_json_start(precis_cli *cli, precis_draft *draft, precis_json_writer *writer)
+{
+  writer->cli = cli;
+  writer->draft = draft;
+  writer->status = PRECIS_SUCCESS;
+  writer->offset = 0;
+  writer->used = 0;
+}
+
+static void put(precis_json_writer *w, const char *text, size_t length)
+{
+  if (w->status != PRECIS_SUCCESS || length == 0)
+    return;
+  if (w->draft->path != NULL)
+    w->status = precis_draft_write(w->draft, text, (int64_t)length, w->offset, &w->cli->why);
+  else if (fwrite(text, 1, length, stdout) < length)
+    w->status = precis_message_set(&w->cli->why, PRECIS_ERR_IO,
+                                   "standard output: cannot be written: %s", strerror(errno));
+  w->offset += (int64_t)length;
+}
+
+void precis_json_write(precis_json_writer *w, const char *text, size_t length)
+{
+  if (w->used + length > sizeof w->buffer) {
+    put(w, w->buffer, w->used);
+    w->used = 0;
+  }
+  if (length > sizeof w->buffer) {
+    put(w, text, length);
+    return;
+  }
+  memcpy(w->buffer + w->used, text, length);
+  w->used += length;
+}
+
+int precis_json_end(precis_json_writer *w, int status)
+{
+  put(w, w->buffer, w->used);
+  w->used = 0;
+  status = status == PRECIS_SUCCESS ? w->status : status;
+  if (status == PRECIS_SUCCESS && w->draft->path != NULL)
+    status = precis_draft_commit(w->draft, &w->cli->why);
+  if (status != PRECIS_SUCCESS)
+    precis_draft_discard(w->draft);
+  return status;
+}
+
 int precis_json_save(precis_cli *cli, json_t *object, precis_draft *draft)
 {
   char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
-  int status = text ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+  precis_json_writer writer;
   json_decref(object);
-  if (draft->path == NULL) {
-    if (text != NULL)
-      puts(text); /* main() looks whether standard output took it */
-  } else if (text != NULL) {
-    int64_t length = (int64_t)strlen(text);
-    status = precis_draft_write(draft, text, length, 0, &cli->why);
-    if (status == PRECIS_SUCCESS)
-      status = precis_draft_write(draft, "\n", 1, length, &cli->why);
-    if (status == PRECIS_SUCCESS)
-      status = precis_draft_commit(draft, &cli->why);
+  precis_json_start(cli, draft, &writer);
+  if (text != NULL) {
+    precis_json_write(&writer, text, strlen(text));
+    precis_json_write(&writer, "\n", 1);
   }
+  int status = precis_json_end(&writer, text ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
   free(text);
-  if (status != PRECIS_SUCCESS)
-    precis_draft_discard(draft);
   return status;
 }

@@ -24,4 +24,20 @@ int precis_json_open(precis_cli *cli, precis_draft *draft);
  * draft. Errors: IO, MEMORY. */
 int precis_json_save(precis_cli *cli, json_t *object, precis_draft *draft);
 
+/* Text on its way to where --json says, for what is too long to be an object in memory. */
+typedef struct precis_json_writer {
+  precis_cli *cli;
+  precis_draft *draft;
+  int status; /* once not SUCCESS, nothing more is written */
+  int64_t offset;
+  size_t used;
+  char buffer[1 << 16];
+} precis_json_writer;
+
+/* The draft is as precis_json_open() leaves it. */
+void precis_json_start(precis_cli *cli, precis_draft *draft, precis_json_writer *writer);
+void precis_json_write(precis_json_writer *writer, const char *text, size_t length);
+/* Writes what is left and closes the draft. Errors: IO, MEMORY, those given to it. */
+int precis_json_end(precis_json_writer *writer, int status);
+
 #endif

@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "src/cli/cli.h"
+#include "src/cli/interrupt.h"
+
+/* What EX_TEMPFAIL is to sysexits.h: to be tried again. */
+enum { INTERRUPTED = 75 };
 
 static int exit_status(int status)
 {
@@ -95,21 +99,24 @@ static int work(precis_cli *cli, int argc, char **argv)
   return status;
 }
 
-/* Before MPI starts, which waits for all ranks. What is wrong with the command line is said later.
- */
-static void set_deadline(precis_cli *cli, int argc, char **argv)
+/* Before MPI starts, which waits for all ranks: the deadline, and whether signals may come. What is
+ * wrong with the command line is said later. */
+static void prepare(precis_cli *cli, int argc, char **argv)
 {
   precis_settings settings;
   precis_message why;
-  if (precis_settings_parse(argc, argv, &settings, &why) == PRECIS_SUCCESS)
-    precis_watchdog_arm(&cli->watchdog, settings.timeout);
+  if (precis_settings_parse(argc, argv, &settings, &why) != PRECIS_SUCCESS)
+    return;
+  precis_watchdog_arm(&cli->watchdog, settings.timeout);
+  if (settings.verb == PRECIS_VERB_RUN && settings.out != NULL)
+    precis_interrupt_expect();
 }
 
 int main(int argc, char **argv)
 {
   int provided;
   precis_cli cli = {.why = {""}};
-  set_deadline(&cli, argc, argv);
+  prepare(&cli, argc, argv);
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
     fputs("precis: MPI could not be started\n", stderr);
     return 1;
@@ -126,5 +133,7 @@ int main(int argc, char **argv)
   if (have_world)
     precis_world_free(&cli.world);
   MPI_Finalize();
+  if (status == PRECIS_SUCCESS && cli.interrupted)
+    return INTERRUPTED;
   return cli.settings.no_command ? 2 : exit_status(status);
 }

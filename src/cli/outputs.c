@@ -39,9 +39,12 @@ static int open_json(precis_cli *cli, precis_outputs *outputs)
   return precis_cli_agree(cli, status);
 }
 
+/* part: what an earlier run left of it. */
 static int open_writer(precis_cli *cli, const char *path, const precis_output *arrays, int count,
-                       precis_writer **writer)
+                       int64_t done, const char *part, precis_writer **writer)
 {
+  if (done > 0)
+    return precis_writer_resume(&cli->world, path, arrays, count, part, done, writer, &cli->why);
   precis_watchdog_hold(&cli->watchdog);
   int status = precis_writer_create(&cli->world, path, arrays, count, writer, &cli->why);
   precis_watchdog_guard(&cli->watchdog,
@@ -49,7 +52,8 @@ static int open_writer(precis_cli *cli, const char *path, const precis_output *a
   return status;
 }
 
-int precis_outputs_open(precis_cli *cli, const precis_input *input, precis_outputs *outputs)
+int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis_checkpoint *from,
+                        precis_outputs *outputs)
 {
   const precis_settings *s = &cli->settings;
   const precis_problem *p = &input->problem;
@@ -60,10 +64,11 @@ int precis_outputs_open(precis_cli *cli, const precis_input *input, precis_outpu
     status = open_json(cli, outputs);
   if (status == PRECIS_SUCCESS && s->out != NULL) {
     outputs->out_has_lse = ends_in(s->out, ".safetensors");
-    status = open_writer(cli, s->out, arrays, outputs->out_has_lse ? 2 : 1, &outputs->out);
+    status = open_writer(cli, s->out, arrays, outputs->out_has_lse ? 2 : 1, from->rows, from->out,
+                         &outputs->out);
   }
   if (status == PRECIS_SUCCESS && s->lse != NULL)
-    status = open_writer(cli, s->lse, &arrays[1], 1, &outputs->lse);
+    status = open_writer(cli, s->lse, &arrays[1], 1, from->rows, from->lse, &outputs->lse);
   return status;
 }
 
@@ -85,14 +90,43 @@ int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first
   return status;
 }
 
-int precis_outputs_commit(precis_cli *cli, precis_outputs *outputs)
+const char *precis_outputs_part(const precis_writer *writer)
+{
+  return writer != NULL ? precis_draft_name(precis_writer_aside(writer)) : "";
+}
+
+int precis_outputs_save(precis_cli *cli, precis_outputs *outputs)
 {
   int status = PRECIS_SUCCESS;
   if (outputs->out != NULL)
-    status = precis_writer_commit(&outputs->out, &cli->why);
+    status = precis_writer_save(outputs->out, &cli->why);
   if (status == PRECIS_SUCCESS && outputs->lse != NULL)
-    status = precis_writer_commit(&outputs->lse, &cli->why);
+    status = precis_writer_save(outputs->lse, &cli->why);
   return status;
+}
+
+void precis_outputs_spare(precis_cli *cli, const precis_outputs *outputs)
+{
+  const precis_writer *all[] = {outputs->out, outputs->lse};
+  for (int i = 0; i < 2; i++)
+    if (all[i] != NULL)
+      precis_watchdog_spare(&cli->watchdog, precis_writer_aside(all[i]));
+}
+
+int precis_outputs_commit(precis_cli *cli, precis_outputs *outputs)
+{
+  int status = PRECIS_SUCCESS;
+  if (outputs->lse != NULL)
+    status = precis_writer_commit(&outputs->lse, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->out != NULL)
+    status = precis_writer_commit(&outputs->out, &cli->why);
+  return status;
+}
+
+void precis_outputs_leave(precis_outputs *outputs)
+{
+  precis_writer_leave(&outputs->out);
+  precis_writer_leave(&outputs->lse);
 }
 
 void precis_outputs_discard(precis_outputs *outputs)

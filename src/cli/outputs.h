@@ -4,6 +4,7 @@
 #define PRECIS_CLI_OUTPUTS_H
 
 #include "mpi/files.h"
+#include "src/cli/checkpoint.h"
 #include "src/cli/cli.h"
 #include "src/cli/input.h"
 #include "src/draft.h"
@@ -14,16 +15,27 @@ typedef struct precis_outputs {
   precis_draft json;        /* on rank 0; not open: not wanted, or standard output */
 } precis_outputs;
 
-/* Collective, all of these but precis_outputs_want_lse(). Errors: ARGUMENT (names that collide,
- * wrong ending), IO, MEMORY. */
-int precis_outputs_open(precis_cli *cli, const precis_input *input, precis_outputs *outputs);
+/* Collective, all of these unless they say otherwise. from: with rows, what an earlier run left is
+ * gone on with. Errors: ARGUMENT (names that collide, wrong ending), FORMAT (left files that do not
+ * fit), IO, MEMORY. */
+int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis_checkpoint *from,
+                        precis_outputs *outputs);
+/* Not collective. */
 int precis_outputs_want_lse(const precis_outputs *outputs);
 /* This rank's rows. lse may be NULL if it is not wanted. */
 int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first, int64_t rows,
                          const float *out, const float *lse);
-/* The arrays; the report stays. */
+/* What was written is safe on disk, and the arrays' files aside stay after failures. */
+int precis_outputs_save(precis_cli *cli, precis_outputs *outputs);
+/* Not collective: nor does --timeout remove them any more. */
+void precis_outputs_spare(precis_cli *cli, const precis_outputs *outputs);
+/* Not collective: the name of a file aside without its folder; "" for NULL. */
+const char *precis_outputs_part(const precis_writer *writer);
+/* Puts the arrays in place, --out last: once it is there all is. The report stays. */
 int precis_outputs_commit(precis_cli *cli, precis_outputs *outputs);
-/* Whatever is not committed yet, in any state. */
+/* The arrays' files aside stay. */
+void precis_outputs_leave(precis_outputs *outputs);
+/* Removes whatever is not committed or left yet, in any state. */
 void precis_outputs_discard(precis_outputs *outputs);
 
 #endif

@@ -1,6 +1,8 @@
 /* plan.c - precis plan: a plan without data */
 #include "src/cli/plan.h"
 
+#include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -70,6 +72,25 @@ static int take_machine(precis_cli *cli, precis_paper *paper)
   return status;
 }
 
+/* Whose page is wanted, and what of it. */
+static int check_schedule(precis_cli *cli, int ranks)
+{
+  const precis_settings *s = &cli->settings;
+  if (s->rounds.last >= 0 && s->schedule < 0)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--rounds goes with --schedule");
+  if (s->schedule >= 0 && s->sweep)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--schedule and --sweep exclude each other");
+  if (s->move != PRECIS_MOVE_AUTO && s->sweep)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--move and --sweep exclude each other");
+  if (s->schedule >= ranks)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--schedule is %" PRId64 ", must be below --ranks %d", s->schedule,
+                              ranks);
+  return PRECIS_SUCCESS;
+}
+
 static int take(precis_cli *cli, precis_paper *paper)
 {
   const precis_settings *s = &cli->settings;
@@ -83,10 +104,16 @@ static int take(precis_cli *cli, precis_paper *paper)
                           .unit = s->kind == 1,
                           .tol = fmax(s->tol, 0),
                           .degree = (int)s->degree,
+                          .move = s->sweep ? PRECIS_MOVE_AUTO : precis_settings_move(s),
                           .memory_limit = s->memory_limit};
-  if (s->sweep)
-    return take_machine(cli, paper);
-  int status = files ? take_files(cli, paper) : take_options(cli, paper);
+  int status = check_schedule(cli, paper->ranks);
+  if (status == PRECIS_SUCCESS)
+    status = precis_settings_check_move(s, &cli->why);
+  if (status != PRECIS_SUCCESS || s->sweep)
+    return status == PRECIS_SUCCESS ? take_machine(cli, paper) : status;
+  if (paper->move == PRECIS_MOVE_SUMMARIES && !(paper->tol > 0))
+    paper->tol = DBL_MAX; /* whatever they promise */
+  status = files ? take_files(cli, paper) : take_options(cli, paper);
   if (status == PRECIS_SUCCESS && paper->tol > 0 && !(paper->spread > 0))
     status = precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--spread is 0, must not be");
   if (status == PRECIS_SUCCESS)
@@ -104,6 +131,8 @@ static int make(precis_cli *cli, precis_plan_answer *a)
     status = precis_paper_cross_keys(paper, &a->fits, &a->keys);
   if (status == PRECIS_SUCCESS && paper->tol > 0)
     status = precis_paper_cross_ranks(paper, &a->fits, &a->ranks);
+  if (status == PRECIS_SUCCESS && cli->settings.schedule >= 0)
+    status = precis_paper_schedules_make(paper, &a->fits, &a->plan, &a->schedules);
   return status;
 }
 
@@ -118,9 +147,14 @@ static int answer(precis_cli *cli, const precis_paper *paper)
   if (status == PRECIS_SUCCESS)
     status = make(cli, &a);
   if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
-    status = precis_json_save(cli, precis_plan_object(&a), &json);
-  if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
+    status = a.schedules.count > 0
+                 ? precis_plan_save_schedules(cli, &a, precis_plan_object(&a), &json)
+                 : precis_json_save(cli, precis_plan_object(&a), &json);
+  if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli)) {
     precis_plan_print(&a, stdout);
+    precis_plan_print_schedules(&a, &cli->settings, stdout);
+  }
+  precis_paper_schedules_free(&a.schedules);
   precis_draft_discard(&json);
   return status;
 }
@@ -133,6 +167,11 @@ int precis_command_plan(precis_cli *cli)
   if (status == PRECIS_SUCCESS && cli->world.rank == 0)
     status = answer(cli, &paper);
   return precis_cli_agree(cli, status);
+}
+
+double precis_plan_tol(const precis_plan_answer *a)
+{
+  return a->paper.tol < DBL_MAX ? a->paper.tol : 0;
 }
 
 const precis_candidate *precis_plan_summary(const precis_plan_answer *a)

@@ -8,6 +8,7 @@
 #include "src/cli/cli.h"
 #include "src/draft.h"
 #include "src/paper.h"
+#include "src/paper_schedule.h"
 
 typedef struct precis_plan_answer {
   precis_paper paper;
@@ -15,6 +16,7 @@ typedef struct precis_plan_answer {
   precis_paper_fits fits;
   precis_paper_plan plan;
   precis_paper_crossing keys, ranks; /* set where tol > 0 */
+  precis_paper_schedules schedules;  /* empty unless a rank's page of them is wanted */
 } precis_plan_answer;
 
 /* Degrees and features of the best summary, or NULL. */
@@ -22,6 +24,16 @@ const precis_candidate *precis_plan_summary(const precis_plan_answer *answer);
 
 void precis_plan_print(const precis_plan_answer *answer, FILE *stream);
 json_t *precis_plan_object(const precis_plan_answer *answer);
+
+/* The tolerance that was named; 0: none. */
+double precis_plan_tol(const precis_plan_answer *answer);
+
+/* A rank's page of the schedules, for people, and at the end of the plan's object for programs: the
+ * object is taken, and `draft` closed. Errors: IO, MEMORY. */
+void precis_plan_print_schedules(const precis_plan_answer *answer, const precis_settings *settings,
+                                 FILE *stream);
+int precis_plan_save_schedules(precis_cli *cli, const precis_plan_answer *answer, json_t *object,
+                               precis_draft *draft);
 
 /* Seconds, bytes, words and memory of a move, as runs report them too. */
 json_t *precis_forecast_object(const precis_forecast *forecast);

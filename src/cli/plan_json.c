@@ -81,10 +81,11 @@ json_t *precis_plan_object(const precis_plan_answer *a)
       "precis", precis_version(), "problem", "queries", precis_json_integer(p->queries), "keys",
       precis_json_integer(p->keys), "heads", problem->heads, "kv_heads", problem->kv_heads, "dim",
       problem->dim, "value_dim", problem->value_dim, "causal", problem->causal, "scale",
-      precis_json_number(problem->scale), "tol", precis_json_number(p->tol), "guarantee", "bound",
-      "machine", "ranks", p->ranks, "nodes", (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node,
-      "threads", (int)p->rates.threads, "fast_memory_bytes",
-      precis_json_integer((int64_t)p->rates.fast_memory), "plan", plan_object(a));
+      precis_json_number(problem->scale), "tol", precis_json_number(precis_plan_tol(a)),
+      "guarantee", "bound", "machine", "ranks", p->ranks, "nodes",
+      (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node, "threads", (int)p->rates.threads,
+      "fast_memory_bytes", precis_json_integer((int64_t)p->rates.fast_memory), "plan",
+      plan_object(a));
   if (all == NULL || !(p->tol > 0))
     return all;
   json_object_set_new(all, "assumed",

@@ -22,8 +22,9 @@ static void print_problem(const precis_plan_answer *a, FILE *stream)
           p->ranks == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", p->rates.threads,
           p->rates.threads == 1 ? "" : "s", a->machine ? a->machine : "nominal, not measured");
   if (p->tol > 0)
-    fprintf(stream, "scores     deviation %g, |y| <= %.3g%s; tolerance %g\n", p->spread,
-            a->plan.bound, p->bound > 0 ? "" : " as may be expected", p->tol);
+    fprintf(stream, "scores     deviation %g, |y| <= %.3g%s; tolerance %g%s\n", p->spread,
+            a->plan.bound, p->bound > 0 ? "" : " as may be expected", precis_plan_tol(a),
+            precis_plan_tol(a) > 0 ? "" : " (none)");
 }
 
 static void print_move(const precis_plan_answer *a, precis_move move, FILE *stream)

@@ -10,16 +10,31 @@
 #include "src/cli/settings.h"
 #include "src/precis.h"
 
+/* Queries go in batches, each of them one precis_attend(). */
+typedef struct precis_batches_report {
+  int64_t count;              /* of this run of the program */
+  int64_t largest;            /* queries in one */
+  int64_t rows[PRECIS_MOVES]; /* queries by the move that ran */
+  int64_t resumed_rows;       /* queries that were done by an earlier run, which was interrupted */
+} precis_batches_report;
+
 /* Bytes are summed over the ranks; seconds and peak_bytes are the largest of any rank. */
 typedef struct precis_run_report {
   const precis_settings *settings;
   precis_problem problem; /* settled */
-  precis_report attend;
+  int64_t queries;        /* of the problem */
+  precis_report attend;   /* of all batches: sums and largest values; move, why and what belongs to
+                             them from the largest batch. Promises are for resumed rows too */
+  precis_batches_report batches;
+  double flops;                  /* of all batches, as precis_report_gflops() counts them */
   char cpu[128];                 /* of rank 0 */
   precis_verify_result measured; /* rows 0: not measured */
   double seconds_read, seconds_verify, seconds_write, seconds_total;
   int64_t peak_bytes;
 } precis_run_report;
+
+/* Adds what a batch reports. report->problem is set. */
+void precis_report_add(precis_run_report *report, const precis_report *batch);
 
 /* Billions of floating-point operations a second: 2 (dim + value_dim) for each pair of a query and
  * a key that was computed by itself; with summaries 2 (value_dim + 1) for each feature with values

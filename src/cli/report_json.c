@@ -10,10 +10,9 @@ static json_t *problem_object(const precis_run_report *r)
 {
   const precis_problem *p = &r->problem;
   return json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}", "queries",
-                   precis_json_integer(r->attend.queries), "keys",
-                   precis_json_integer(r->attend.keys), "heads", p->heads, "kv_heads", p->kv_heads,
-                   "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal, "scale",
-                   precis_json_number(p->scale), "tol",
+                   precis_json_integer(r->queries), "keys", precis_json_integer(r->attend.keys),
+                   "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim, "value_dim",
+                   p->value_dim, "causal", p->causal, "scale", precis_json_number(p->scale), "tol",
                    precis_json_number(fmax(r->settings->tol, 0)), "guarantee",
                    r->settings->guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
 }
@@ -93,15 +92,28 @@ static json_t *seconds_object(const precis_run_report *r)
   return object;
 }
 
+static json_t *batches_object(const precis_batches_report *b)
+{
+  json_t *moves = json_object();
+  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++)
+    if (b->rows[move] > 0)
+      json_object_set_new(moves, precis_move_name((precis_move)move),
+                          precis_json_integer(b->rows[move]));
+  return json_pack("{s:o, s:o, s:o, s:o}", "count", precis_json_integer(b->count), "largest",
+                   precis_json_integer(b->largest), "by_move", moves, "resumed_rows",
+                   precis_json_integer(b->resumed_rows));
+}
+
 json_t *precis_report_json(const precis_run_report *r)
 {
-  json_t *all = json_pack(
-      "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis", precis_version(),
-      "problem", problem_object(r), "machine", machine_object(r), "plan", plan_object(r), "promise",
-      promise_object(&r->attend), "moved", moved_object(&r->attend), "seconds", seconds_object(r),
-      "rates", "gflops", precis_json_number(precis_report_gflops(r)), "tokens_per_second",
-      precis_json_number(precis_report_tokens_per_second(r)), "peak_bytes",
-      precis_json_integer(r->peak_bytes));
+  json_t *all =
+      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
+                precis_version(), "problem", problem_object(r), "machine", machine_object(r),
+                "plan", plan_object(r), "promise", promise_object(&r->attend), "batches",
+                batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds",
+                seconds_object(r), "rates", "gflops", precis_json_number(precis_report_gflops(r)),
+                "tokens_per_second", precis_json_number(precis_report_tokens_per_second(r)),
+                "peak_bytes", precis_json_integer(r->peak_bytes));
   if (all != NULL && r->measured.rows > 0)
     json_object_set_new(all, "measured",
                         json_pack("{s:o, s:o, s:o}", "rows", precis_json_integer(r->measured.rows),

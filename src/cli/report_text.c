@@ -3,15 +3,11 @@
 
 #include "src/cli/quantity.h"
 #include "src/cli/report.h"
+#include "src/sgemm.h"
 
 double precis_report_gflops(const precis_run_report *r)
 {
-  const precis_problem *p = &r->problem;
-  const precis_report *a = &r->attend;
-  double tokens = (double)a->keys * p->kv_heads + (double)a->queries * p->heads,
-         feature_columns = (double)a->features * (p->value_dim + 1) + (double)a->count_features;
-  double flops = 2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
-  return r->attend.seconds_total > 0 ? flops / r->attend.seconds_total * 1e-9 : 0;
+  return r->attend.seconds_total > 0 ? r->flops / r->attend.seconds_total * 1e-9 : 0;
 }
 
 double precis_report_tokens_per_second(const precis_run_report *r)
@@ -27,8 +23,8 @@ static const char *plural(int64_t count)
 static void print_problem(const precis_run_report *r, FILE *stream)
 {
   const precis_problem *p = &r->problem;
-  fprintf(stream, "problem    %" PRId64 " quer%s, %" PRId64 " key%s, %d head%s", r->attend.queries,
-          r->attend.queries == 1 ? "y" : "ies", r->attend.keys, plural(r->attend.keys), p->heads,
+  fprintf(stream, "problem    %" PRId64 " quer%s, %" PRId64 " key%s, %d head%s", r->queries,
+          r->queries == 1 ? "y" : "ies", r->attend.keys, plural(r->attend.keys), p->heads,
           plural(p->heads));
   if (p->kv_heads != p->heads)
     fprintf(stream, " sharing %d of keys and values", p->kv_heads);
@@ -67,8 +63,8 @@ static void print_summary(const precis_report *a, FILE *stream)
     fprintf(stream, " and %" PRId64 " counts", a->count_features);
   fprintf(stream, ", |y| <= %.3g\n", a->bound);
   if (a->outlier_keys > 0 || a->outlier_queries > 0)
-    fprintf(stream, "outliers   %" PRId64 " keys and %" PRId64 " queries, exact\n",
-            a->outlier_keys, a->outlier_queries);
+    fprintf(stream, "outliers   %" PRId64 " keys and %" PRId64 " queries, exact\n", a->outlier_keys,
+            a->outlier_queries);
 }
 
 static void print_promise(const precis_report *a, FILE *stream)
@@ -87,6 +83,26 @@ static void print_promise(const precis_report *a, FILE *stream)
     fprintf(stream, "repair     %" PRId64 " row%s recomputed exactly, %s moved for %s\n",
             a->rows_recomputed, plural(a->rows_recomputed), precis_bytes_text(a->repair_bytes).text,
             a->rows_recomputed == 1 ? "it" : "them");
+}
+
+/* Nothing of a run in one go. */
+static void print_batches(const precis_batches_report *b, FILE *stream)
+{
+  if (b->count < 2 && b->resumed_rows == 0)
+    return;
+  fprintf(stream, "batches    %" PRId64 " of at most %" PRId64 " quer%s", b->count, b->largest,
+          b->largest == 1 ? "y" : "ies");
+  const char *before = ": ";
+  for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++)
+    if (b->rows[move] > 0) {
+      fprintf(stream, "%s%" PRId64 " by %s", before, b->rows[move],
+              precis_move_name((precis_move)move));
+      before = ", ";
+    }
+  if (b->resumed_rows > 0)
+    fprintf(stream, "; %" PRId64 " were done before, by a run that was interrupted",
+            b->resumed_rows);
+  fputc('\n', stream);
 }
 
 static void print_seconds(const precis_run_report *r, FILE *stream)
@@ -109,7 +125,15 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   fprintf(stream, "machine    %d rank%s on %d node%s, %d thread%s each, fast memory %s, %s\n",
           a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
           precis_bytes_text(a->fast_memory_bytes).text, r->cpu);
+  const char *core = precis_sgemm_core(), *better = precis_sgemm_better_core(core);
+  if (better != NULL)
+    fprintf(
+        stream,
+        "warning    OpenBLAS does not know this processor, takes it for %s, and is several times "
+        "slower than it could be: set OPENBLAS_CORETYPE=%s\n",
+        core, better);
   fprintf(stream, "move       %s\n", a->why);
+  print_batches(&r->batches, stream);
   print_forecast(a, stream);
   print_summary(a, stream);
   fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",

@@ -8,6 +8,9 @@
 
 enum { FLAGS_MOST = 64, FIRST_CODE = 256 };
 
+/* Seconds: a job that is told to stop a minute before its end has time to. */
+static const double CHECKPOINT_EVERY = 20;
+
 static int not_in_this_version(const char *what, const char *value, precis_message *why)
 {
   return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s%s%s is not in this version (%s)", what,
@@ -52,6 +55,29 @@ static int take_factor(const precis_flag *flag, const char *text, double *value,
   return status;
 }
 
+/* "3..17", or "3" for that one. */
+static int take_range(const precis_flag *flag, const char *text, precis_range *value,
+                      precis_message *why)
+{
+  char first[32];
+  const char *dots = strstr(text, "..");
+  size_t length = dots ? (size_t)(dots - text) : strlen(text);
+  precis_range range = {0, 0};
+  if (length >= sizeof first)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is '%s', must be A..B", flag->name,
+                              text);
+  memcpy(first, text, length);
+  first[length] = '\0';
+  int64_t least = (int64_t)flag->least, most = (int64_t)flag->most;
+  int status = precis_size_parse(flag->name, first, least, most, &range.first, why);
+  if (status == PRECIS_SUCCESS)
+    status =
+        precis_size_parse(flag->name, dots ? dots + 2 : first, range.first, most, &range.last, why);
+  if (status == PRECIS_SUCCESS)
+    *value = range;
+  return status;
+}
+
 static int take(const precis_flag *flag, const char *text, precis_settings *settings,
                 precis_message *why)
 {
@@ -74,6 +100,8 @@ static int take(const precis_flag *flag, const char *text, precis_settings *sett
     return take_factor(flag, text, place, why);
   case PRECIS_RULE_WORD:
     return take_word(flag, name, text, place, why);
+  case PRECIS_RULE_RANGE:
+    return take_range(flag, text, place, why);
   case PRECIS_RULE_LATER:
     return not_in_this_version(name, NULL, why);
   case PRECIS_RULE_HELP:
@@ -207,7 +235,13 @@ static int parse_help(int argc, char **argv, precis_settings *settings, precis_m
 
 int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why)
 {
-  precis_settings parsed = {.tol = -1, .first_position = -1, .kind = -1, .spread = 1};
+  precis_settings parsed = {.tol = -1,
+                            .first_position = -1,
+                            .kind = -1,
+                            .spread = 1,
+                            .schedule = -1,
+                            .rounds = {0, -1},
+                            .checkpoint_every = CHECKPOINT_EVERY};
   int status = PRECIS_SUCCESS;
   if (!parse_general(argc, argv, &parsed)) {
     const precis_command *command = precis_command_find(argv[1]);
@@ -224,4 +258,26 @@ int precis_settings_parse(int argc, char **argv, precis_settings *settings, prec
   if (status == PRECIS_SUCCESS)
     *settings = parsed;
   return status;
+}
+
+int precis_settings_check_move(const precis_settings *s, precis_message *why)
+{
+  const char *move = precis_move_name((precis_move)s->move);
+  if (s->exact && s->tol >= 0)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "--exact and --tol %g exclude each other",
+                              s->tol);
+  int exact = s->exact || s->tol == 0, forced = s->move == PRECIS_MOVE_SUMMARIES;
+  if (exact && (forced || s->degree > 0))
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s and %s exclude each other",
+                              s->exact ? "--exact" : "--tol 0",
+                              forced ? "--move summaries" : "--degree");
+  if (s->degree > 0 && s->move != PRECIS_MOVE_AUTO && !forced)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "--degree and --move %s exclude each other: %s is exact", move, move);
+  return PRECIS_SUCCESS;
+}
+
+precis_move precis_settings_move(const precis_settings *s)
+{
+  return s->degree > 0 && s->tol < 0 ? PRECIS_MOVE_SUMMARIES : (precis_move)s->move;
 }

@@ -26,6 +26,11 @@ typedef enum precis_verb {
 
 enum { PRECIS_OPERANDS = 2 };
 
+/* From `first` to `last`, which is one of them. */
+typedef struct precis_range {
+  int64_t first, last;
+} precis_range;
+
 /* What was not given is 0, NULL, or as said. Strings belong to argv. */
 typedef struct precis_settings {
   precis_verb verb;
@@ -44,6 +49,9 @@ typedef struct precis_settings {
   int move;               /* precis_move */
   int64_t degree;
   int64_t verify, rows; /* rows to sample */
+  int64_t batch_rows;
+  double checkpoint_every; /* seconds */
+  int restart;
   int64_t threads, fast_memory, memory_limit;
   const char *machine;
   int calibrate;
@@ -60,10 +68,18 @@ typedef struct precis_settings {
   int64_t ranks, ranks_per_node;
   double bound; /* 0: not given */
   int sweep;
+  int64_t schedule;    /* the rank whose page is wanted; -1: none */
+  precis_range rounds; /* last -1: all */
 } precis_settings;
 
 /* Errors: ARGUMENT, with the option and its value in words. */
 int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why);
+
+/* What asks for summaries and what rules them out, taken together. Errors: ARGUMENT. */
+int precis_settings_check_move(const precis_settings *settings, precis_message *why);
+
+/* The move that is asked for: with a degree but no tolerance, summaries, whatever they promise. */
+precis_move precis_settings_move(const precis_settings *settings);
 
 /* Help on a command, or on the program (0). */
 void precis_settings_help(precis_verb verb, FILE *stream);

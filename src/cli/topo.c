@@ -9,6 +9,7 @@
 #include "src/cli/calibrate.h"
 #include "src/cli/json.h"
 #include "src/memory.h"
+#include "src/sgemm.h"
 
 static int number_in_environment(const char *name)
 {
@@ -23,6 +24,9 @@ int precis_topo_gather(precis_cli *cli, precis_topo_rank **all)
                            .threads = omp_get_max_threads(),
                            .blas_threads = number_in_environment("OPENBLAS_NUM_THREADS"),
                            .slurm_cpus = number_in_environment("SLURM_CPUS_PER_TASK")};
+  const char *core = precis_sgemm_core(), *better = precis_sgemm_better_core(core);
+  snprintf(mine.blas_core, sizeof mine.blas_core, "%s", core);
+  snprintf(mine.better_core, sizeof mine.better_core, "%s", better != NULL ? better : "");
   *all = NULL;
   int status = precis_machine_find(&cli->world, &mine.machine);
   if (status != PRECIS_SUCCESS)
@@ -130,6 +134,7 @@ static json_t *rank_object(const precis_topo_rank *t, int rank)
                 c->allowed_cores, "numa", c->numa, "numa_near", c->numa_count, "numa_nodes",
                 c->numa_nodes, "packages", c->packages, "l2_count", c->l2_count, "l3_count",
                 c->l3_count, "l2_size", (json_int_t)c->l2_size, "l3_size", (json_int_t)c->l3_size);
+  json_object_set_new(more, "blas_core", json_string(t->blas_core));
   json_object_update(object, more);
   json_decref(more);
   return object;

@@ -9,8 +9,9 @@
 typedef struct precis_topo_rank {
   precis_machine machine;
   int node, threads;
-  int blas_threads; /* asked for in the environment, or 0 */
-  int slurm_cpus;   /* that Slurm was asked for, for each rank; or 0 */
+  int blas_threads;                    /* asked for in the environment, or 0 */
+  int slurm_cpus;                      /* that Slurm was asked for, for each rank; or 0 */
+  char blas_core[24], better_core[24]; /* see src/sgemm.h; the better one empty if there is none */
 } precis_topo_rank;
 
 /* Collective: on rank 0 all ranks, to be freed; NULL on others. Errors: MEMORY, MPI, INTERNAL. */

@@ -119,11 +119,14 @@ static void warn_of_threads(warner *w, const sums *s, int ranks)
 
 static void warn_of_settings(warner *w, const precis_topo_rank *all, int ranks)
 {
-  int unknown = 0, blas = 0, fewer = 0;
+  int unknown = 0, blas = 0, fewer = 0, slow = 0;
+  const precis_topo_rank *slowest = NULL;
   for (int r = 0; r < ranks; r++) {
     unknown += !all[r].machine.cache.known;
     blas += all[r].blas_threads > 1;
     fewer += all[r].slurm_cpus > all[r].machine.cache.pus;
+    if (all[r].better_core[0] != '\0' && slow++ == 0)
+      slowest = &all[r];
   }
   if (fewer > 0)
     warn(w,
@@ -135,6 +138,11 @@ static void warn_of_settings(warner *w, const precis_topo_rank *all, int ranks)
          "%d of %d ranks have OPENBLAS_NUM_THREADS over 1: Precis sets OpenBLAS to one thread "
          "while it works, as its own threads share the work; leave it out",
          blas, ranks);
+  if (slow > 0)
+    warn(w,
+         "%d of %d ranks: OpenBLAS does not know the processor, takes it for %s, and computes "
+         "several times slower than it could: set OPENBLAS_CORETYPE=%s, or use a newer OpenBLAS",
+         slow, ranks, slowest->blas_core, slowest->better_core);
   if (unknown > 0)
     warn(w, "%d of %d ranks cannot tell their caches: give --fast-memory to precis run", unknown,
          ranks);

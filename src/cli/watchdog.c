@@ -164,3 +164,16 @@ void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
     watchdog->files[i] = strdup(path);
   pthread_mutex_unlock(&watchdog->mutex);
 }
+
+void precis_watchdog_spare(precis_watchdog *watchdog, const char *path)
+{
+  if (watchdog->seconds <= 0)
+    return;
+  pthread_mutex_lock(&watchdog->mutex);
+  for (int i = 0; i < PRECIS_WATCHDOG_FILES; i++)
+    if (watchdog->files[i] != NULL && strcmp(watchdog->files[i], path) == 0) {
+      free(watchdog->files[i]);
+      watchdog->files[i] = NULL;
+    }
+  pthread_mutex_unlock(&watchdog->mutex);
+}

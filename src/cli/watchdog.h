@@ -51,5 +51,7 @@ void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiti
  * behind; other ranks still do. Nothing happens if the file is gone by then. */
 void precis_watchdog_hold(precis_watchdog *watchdog);
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path);
+/* A file that was guarded is not removed any more. Nothing happens if it was not. */
+void precis_watchdog_spare(precis_watchdog *watchdog, const char *path);
 
 #endif

@@ -1,0 +1,146 @@
+/* run_batches.c - queries in, outputs out, a batch at a time
+ *
+ * Batches are stretches of all queries, shared evenly over the ranks, so that what is done is one
+ * number whatever the number of ranks. After each, ranks agree whether to go on. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/cli/batches.h"
+#include "src/cli/interrupt.h"
+#include "src/cli/run.h"
+#include "src/share.h"
+
+int64_t precis_run_batch_most(const precis_run *r)
+{
+  int64_t most = r->cli->settings.batch_rows;
+  return most > 0 && most < r->input.queries ? most : r->input.queries;
+}
+
+/* Of exact attention for the queries that are left, by the rates of the machine at hand. */
+static double foretell(const precis_run *r)
+{
+  const precis_problem *p = &r->input.problem;
+  const precis_rates *rates = &r->attention->rates;
+  double left = (double)(r->input.queries - r->done), seen = (double)r->input.keys;
+  if (p->causal)
+    seen = fmin(
+        seen, fmax((double)r->input.first_position + (double)(r->done + r->input.queries) / 2, 1));
+  double pairs = left * seen * p->heads / r->cli->world.ranks;
+  return pairs * (2. * (p->dim + p->value_dim) / rates->tile_flops + 1 / rates->tile_exponentials);
+}
+
+/* The next batch, after `rows` that took `seconds`. In one go where nothing can be resumed. */
+static int64_t next_size(const precis_run *r, int64_t rows, double seconds)
+{
+  const precis_settings *s = &r->cli->settings;
+  int64_t left = r->input.queries - r->done, most = precis_run_batch_most(r);
+  if (s->batch_rows > 0 || r->progress_path == NULL)
+    return most < left ? most : left;
+  return precis_batches_next(left, r->cli->world.ranks, rows, seconds, s->checkpoint_every);
+}
+
+static int begin(precis_run *r, int64_t size)
+{
+  precis_cli *cli = r->cli;
+  precis_batch *b = &r->batch;
+  const precis_problem *p = &r->input.problem;
+  int ranks = cli->world.ranks, rank = cli->world.rank;
+  *b = (precis_batch){.start = r->done,
+                      .size = size,
+                      .first = r->done + precis_share_first(size, ranks, rank),
+                      .rows = precis_share_rows(size, ranks, rank)};
+  double start = precis_cli_phase(cli, "reading queries");
+  int status = precis_cli_floats(cli, "queries", b->rows, (int64_t)p->heads * p->dim, &b->q);
+  if (status == PRECIS_SUCCESS)
+    status = precis_file_read(&cli->world, &r->input.q, b->first, b->rows, 0, b->q, &cli->why);
+  r->report.seconds_read += precis_cli_phase(cli, "making room for outputs") - start;
+  if (status == PRECIS_SUCCESS)
+    status = precis_cli_floats(cli, "outputs", b->rows, (int64_t)p->heads * p->value_dim, &b->out);
+  if (status == PRECIS_SUCCESS && precis_outputs_want_lse(&r->outputs))
+    status = precis_cli_floats(cli, "lse", b->rows, p->heads, &b->lse);
+  return status;
+}
+
+static int attend(precis_run *r)
+{
+  precis_cli *cli = r->cli;
+  const precis_batch *b = &r->batch;
+  precis_report report;
+  precis_cli_phase(cli, "attending");
+  int status = precis_attend_at(r->attention, r->input.first_position + b->first, b->rows, b->q,
+                                b->out, b->lse, &report);
+  if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
+    precis_run_limit_explain(r);
+  if (status == PRECIS_SUCCESS)
+    precis_report_add(&r->report, &report);
+  return status;
+}
+
+static int write_batch(precis_run *r)
+{
+  const precis_batch *b = &r->batch;
+  double start = precis_cli_phase(r->cli, "writing outputs");
+  int status = precis_outputs_write(r->cli, &r->outputs, b->first, b->rows, b->out, b->lse);
+  r->report.seconds_write += precis_cli_phase(r->cli, "going on") - start;
+  return status;
+}
+
+static int run_batch(precis_run *r, int64_t size)
+{
+  precis_batch *b = &r->batch;
+  int status = begin(r, size);
+  if (status == PRECIS_SUCCESS)
+    status = attend(r);
+  if (status == PRECIS_SUCCESS)
+    status = precis_run_sample_batch(r);
+  if (status == PRECIS_SUCCESS)
+    status = write_batch(r);
+  if (status == PRECIS_SUCCESS)
+    r->done += size;
+  free(b->lse);
+  free(b->out);
+  free(b->q);
+  b->q = b->out = b->lse = NULL;
+  return status;
+}
+
+/* Whether any rank was told to stop, and how long it all takes: what ranks decide by is the same on
+ * all of them. */
+static int meet(precis_run *r, double started, double saved, double *took, double *unsaved)
+{
+  double now = MPI_Wtime();
+  double most[] = {precis_interrupt_signal(), now - started, now - saved};
+  if (MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_DOUBLE, MPI_MAX, r->cli->world.comm))
+    return PRECIS_ERR_MPI;
+  r->told = (int)most[0];
+  *took = most[1];
+  *unsaved = most[2];
+  return PRECIS_SUCCESS;
+}
+
+/* A batch may end a little before its time. */
+static const double NEARLY = .5;
+
+int precis_run_batches(precis_run *r)
+{
+  double started = MPI_Wtime(), saved = started, took, unsaved;
+  int64_t left = r->input.queries - r->done, size = next_size(r, left, foretell(r));
+  precis_progress_start(&r->progress, precis_cli_prints(r->cli));
+  int status = meet(r, started, saved, &took, &unsaved);
+  while (status == PRECIS_SUCCESS && r->told == 0 && r->done < r->input.queries) {
+    started = MPI_Wtime();
+    status = run_batch(r, size);
+    if (status == PRECIS_SUCCESS)
+      status = meet(r, started, saved, &took, &unsaved);
+    if (status != PRECIS_SUCCESS || r->done == r->input.queries)
+      break;
+    int due = r->told != 0 || unsaved >= NEARLY * r->cli->settings.checkpoint_every;
+    if (due && r->progress_path != NULL) {
+      status = precis_run_save(r);
+      saved = MPI_Wtime();
+    }
+    size = next_size(r, size, took);
+  }
+  precis_progress_end(&r->progress);
+  return status;
+}

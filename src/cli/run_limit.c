@@ -1,0 +1,55 @@
+/* run_limit.c - what the program itself takes of --memory-limit */
+#include <inttypes.h>
+
+#include "src/cli/run.h"
+#include "src/sample.h"
+#include "src/share.h"
+
+/* Bytes of the arrays that this program itself holds on the rank with most rows: while keys and
+ * values are handed over, and while it attends. */
+typedef struct own_bytes {
+  double handing_over, attending;
+} own_bytes;
+
+static own_bytes own_bytes_of(const precis_run *r)
+{
+  const precis_problem *p = &r->input.problem;
+  int ranks = r->cli->world.ranks;
+  double keys = (double)precis_share_rows(r->input.keys, ranks, 0),
+         queries = (double)precis_share_rows(precis_run_batch_most(r), ranks, 0),
+         key = p->kv_heads * (double)(p->dim + p->value_dim),
+         row = p->heads * (double)(p->dim + p->value_dim), samples = 0;
+  if (r->cli->settings.verify > 0)
+    samples = (double)precis_share_rows(
+        precis_sample_count(r->input.queries, r->cli->settings.verify), ranks, 0);
+  if (precis_outputs_want_lse(&r->outputs))
+    queries *= 1 + p->heads / row;
+  return (own_bytes){4 * keys * (key + r->input.has_bias), 4 * (queries + samples) * row};
+}
+
+int64_t precis_run_limit_left(const precis_run *r)
+{
+  int64_t limit = r->cli->settings.memory_limit;
+  return limit > 0 ? limit - (int64_t)own_bytes_of(r).attending : 0;
+}
+
+int precis_run_limit_check(precis_run *r)
+{
+  double limit = (double)r->cli->settings.memory_limit, handing = 2 * own_bytes_of(r).handing_over,
+         attending = own_bytes_of(r).attending + own_bytes_of(r).handing_over,
+         least = handing > attending ? handing : attending;
+  if (limit == 0 || least < limit)
+    return PRECIS_SUCCESS;
+  return precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                            "--memory-limit is %.0f bytes a rank, but its rows alone take %.0f: "
+                            "%.0f bytes are missing",
+                            limit, least, least - limit);
+}
+
+void precis_run_limit_explain(precis_run *r)
+{
+  precis_message why = r->cli->why;
+  precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                     "%.300s (of --memory-limit %" PRId64 ", queries and results take %.0f)",
+                     why.text, r->cli->settings.memory_limit, own_bytes_of(r).attending);
+}

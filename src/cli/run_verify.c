@@ -1,0 +1,190 @@
+/* run_verify.c - rows that are kept to be measured, and how good they are */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/verify.h"
+#include "src/cli/run.h"
+#include "src/memory.h"
+#include "src/sample.h"
+#include "src/share.h"
+
+static int64_t q_width(const precis_run *r)
+{
+  return (int64_t)r->input.problem.heads * r->input.problem.dim;
+}
+
+static int64_t out_width(const precis_run *r)
+{
+  return (int64_t)r->input.problem.heads * r->input.problem.value_dim;
+}
+
+/* Room for `more` samples behind those that are held. On this rank alone. */
+static int grow(precis_run *r, int64_t more)
+{
+  precis_samples *s = &r->samples;
+  size_t count = (size_t)(s->held + more);
+  if (more == 0)
+    return PRECIS_SUCCESS;
+  int64_t *rows = realloc(s->held_rows, count * sizeof *rows);
+  s->held_rows = rows ? rows : s->held_rows;
+  float *q = realloc(s->q, count * (size_t)q_width(r) * sizeof *q);
+  s->q = q ? q : s->q;
+  float *out = realloc(s->out, count * (size_t)out_width(r) * sizeof *out);
+  s->out = out ? out : s->out;
+  return rows && q && out ? PRECIS_SUCCESS
+                          : precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                                               "out of memory for the rows of --verify");
+}
+
+/* The first sample at or beyond a row. */
+static int64_t find(const precis_samples *s, int64_t row)
+{
+  int64_t low = 0, high = s->count;
+  while (low < high) {
+    int64_t middle = low + (high - low) / 2;
+    if (s->rows[middle] < row)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Rows of an earlier run come from the file aside, evenly over the ranks. */
+static int read_done(precis_run *r)
+{
+  precis_cli *cli = r->cli;
+  precis_samples *s = &r->samples;
+  precis_file_array out = {.path = NULL};
+  int64_t all = find(s, r->done);
+  precis_turns turns = precis_turns_plan(all, cli->world.ranks, cli->world.rank, 1, 1);
+  int status = precis_cli_agree(cli, grow(r, turns.rows));
+  if (status == PRECIS_SUCCESS)
+    status = precis_file_open(&cli->world, precis_writer_aside(r->outputs.out), "out", NULL, &out,
+                              &cli->why);
+  for (int64_t turn = 0; turn < turns.count && status == PRECIS_SUCCESS; turn++) {
+    int64_t mine = precis_turns_rows(&turns, turn), at = s->held,
+            row = mine > 0 ? s->rows[precis_turns_first(&turns, turn)] : 0;
+    float none;
+    status = precis_file_read(&cli->world, &r->input.q, row, mine, 0,
+                              mine > 0 ? s->q + at * q_width(r) : &none, &cli->why);
+    if (status == PRECIS_SUCCESS)
+      status = precis_file_read(&cli->world, &out, row, mine, 0,
+                                mine > 0 ? s->out + at * out_width(r) : &none, &cli->why);
+    if (mine > 0)
+      s->held_rows[s->held++] = row;
+  }
+  precis_file_close(&out);
+  return status;
+}
+
+int precis_run_sample_begin(precis_run *r)
+{
+  precis_samples *s = &r->samples;
+  if (r->cli->settings.verify == 0)
+    return PRECIS_SUCCESS;
+  s->count = precis_sample_count(r->input.queries, r->cli->settings.verify);
+  s->rows = precis_memory_array(s->count, sizeof *s->rows);
+  int status = precis_cli_agree(r->cli, s->rows ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_sample_rows(r->input.queries, s->count, 0, s->rows); /* as precis_verify() does */
+  return r->done > 0 ? read_done(r) : status;
+}
+
+int precis_run_sample_batch(precis_run *r)
+{
+  precis_samples *s = &r->samples;
+  const precis_batch *b = &r->batch;
+  if (s->count == 0)
+    return PRECIS_SUCCESS;
+  int64_t from = find(s, b->first), to = find(s, b->first + b->rows), q = q_width(r),
+          out = out_width(r);
+  int status = precis_cli_agree(r->cli, grow(r, to - from));
+  for (int64_t i = from; i < to && status == PRECIS_SUCCESS; i++) {
+    int64_t local = s->rows[i] - b->first, at = s->held++;
+    s->held_rows[at] = s->rows[i];
+    memcpy(s->q + at * q, b->q + local * q, (size_t)q * sizeof(float));
+    memcpy(s->out + at * out, b->out + local * out, (size_t)out * sizeof(float));
+  }
+  return status;
+}
+
+void precis_run_sample_free(precis_run *r)
+{
+  free(r->samples.rows);
+  free(r->samples.held_rows);
+  free(r->samples.q);
+  free(r->samples.out);
+}
+
+/* Each of the rows is held by one rank: the others add zeros. All lists ascend. */
+static int give_samples(void *context, int64_t count, const int64_t *rows, float *q, float *out,
+                        precis_message *why)
+{
+  precis_run *r = context;
+  const precis_samples *s = &r->samples;
+  precis_world *world = &r->cli->world;
+  int64_t q_row = q_width(r), out_row = out_width(r), at = 0;
+  memset(q, 0, (size_t)(count * q_row) * sizeof *q);
+  memset(out, 0, (size_t)(count * out_row) * sizeof *out);
+  for (int64_t i = 0; i < count; i++) {
+    while (at < s->held && s->held_rows[at] < rows[i])
+      at++;
+    if (at == s->held || s->held_rows[at] != rows[i])
+      continue;
+    memcpy(q + i * q_row, s->q + at * q_row, (size_t)q_row * sizeof *q);
+    memcpy(out + i * out_row, s->out + at * out_row, (size_t)out_row * sizeof *out);
+  }
+  /* Counts are small: precis_verify() asks for some MiB at a time. */
+  int failed =
+      MPI_Allreduce(MPI_IN_PLACE, q, (int)(count * q_row), MPI_FLOAT, MPI_SUM, world->comm) |
+      MPI_Allreduce(MPI_IN_PLACE, out, (int)(count * out_row), MPI_FLOAT, MPI_SUM, world->comm);
+  return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+}
+
+static int reread_keys(void *context, int64_t first, int64_t rows, float *k, float *v, float *bias,
+                       precis_message *why)
+{
+  precis_run *r = context;
+  (void)why; /* it is cli->why */
+  return precis_input_read_keys(r->cli, &r->input, first, rows, k, v, bias);
+}
+
+int precis_run_verify(precis_run *r)
+{
+  precis_cli *cli = r->cli;
+  if (cli->settings.verify == 0)
+    return PRECIS_SUCCESS;
+  precis_verify_job job = {.problem = r->input.problem,
+                           .queries = r->input.queries,
+                           .keys = r->input.keys,
+                           .first_position = r->input.first_position,
+                           .has_bias = r->input.has_bias,
+                           .rows = cli->settings.verify};
+  precis_verify_source source = {give_samples, reread_keys, r};
+  double start = precis_cli_phase(cli, "checking against double precision");
+  int status = precis_verify(&cli->world, &job, &source, &r->report.measured, &cli->why);
+  r->report.seconds_verify = precis_cli_phase(cli, "done checking") - start;
+  return status;
+}
+
+/* What the reference in double precision may err by itself, in generous measure: far below what an
+ * output in float32 can show. Columns of one value have a promise of 0. */
+static const double REFERENCE_ERROR = 1e-9;
+
+int precis_run_judge(precis_run *r)
+{
+  precis_message *why = &r->cli->why;
+  double tol = r->cli->settings.tol, error = r->report.measured.max_error,
+         promise = r->report.attend.promise;
+  if (!r->report.attend.estimate && error > promise + REFERENCE_ERROR)
+    return precis_message_set(why, PRECIS_ERR_INTERNAL,
+                              "measured error %.3g exceeds the promise %.3g, please report it",
+                              error, promise);
+  if (r->report.attend.estimate && tol > 0 && error > tol)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "measured error %.3g exceeds --tol %g, estimated was %.3g", error,
+                              tol, promise);
+  return PRECIS_SUCCESS;
+}

@@ -1,0 +1,52 @@
+/* Polynomials for the scores that a plan on paper assumes. */
+#include <stdlib.h>
+
+#include "src/cost.h"
+#include "src/feature_kernel.h"
+#include "src/memory.h"
+#include "src/paper.h"
+#include "src/paper_sample.h"
+
+static void fit_one(const precis_paper *p, const precis_scene *s, const precis_head_sample *sample,
+                    precis_paper_fit *f)
+{
+  const precis_candidate *c = &f->candidate;
+  precis_polynomial fit;
+  const precis_summary_rounding rounding = {
+      c->envelope_degree, PRECIS_KEY_BLOCK,
+      precis_cost_summary_roundings(p->ranks, s->nodes, p->ranks_per_node, s->prefixes),
+      PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES};
+  f->failing = 1;
+  if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)
+    f->failing = precis_choose_failing(sample, &fit, &rounding, p->tol);
+}
+
+int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
+{
+  const precis_paper_scores scores = {.dim = p->problem.dim,
+                                      .queries =
+                                          p->queries * (p->problem.heads / p->problem.kv_heads),
+                                      .keys = p->keys,
+                                      .spread = p->spread,
+                                      .bound = p->bound,
+                                      .unit = p->unit};
+  double *moments =
+      precis_memory_array(PRECIS_SAMPLE_QUERIES * PRECIS_SAMPLE_MOMENTS, sizeof *moments);
+  double lengths[PRECIS_SAMPLE_QUERIES];
+  *fits = (precis_paper_fits){.bound = precis_paper_bound(&scores)};
+  if (moments == NULL)
+    return PRECIS_ERR_MEMORY;
+  if (p->tol > 0 && fits->bound <= PRECIS_BOUND_MOST) {
+    precis_head_sample sample = precis_paper_sample(&scores, moments, lengths);
+    precis_candidate all[PRECIS_PAPER_FITS];
+    precis_scene s = precis_paper_scene(p);
+    s.memory_limit = 0;
+    fits->count = precis_choose_candidates(&s, p->degree, PRECIS_PAPER_FITS, all);
+    for (int i = 0; i < fits->count; i++) {
+      fits->fit[i].candidate = all[i];
+      fit_one(p, &s, &sample, &fits->fit[i]);
+    }
+  }
+  free(moments);
+  return PRECIS_SUCCESS;
+}
