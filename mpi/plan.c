@@ -50,7 +50,8 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   precis_layout dealt_keys = precis_layout_dealt(ranks, plan->map.keys, pairs);
   precis_layout dealt_queries = precis_layout_dealt(ranks, queries, pairs);
   double mine = precis_balance_key_pairs(&plan->map, a->keys.rows, a->keys.position, 0);
-  precis_wire none = {0, 0}, keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
+  precis_wire none = {0, 0},
+              keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
   double sum[3] = {mine, (double)keys.network, (double)keys.node}, most = mine;
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
