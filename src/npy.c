@@ -233,8 +233,9 @@ static int order_matters(const precis_tensor *tensor)
   return longer > 1 && !empty;
 }
 
-int precis_npy_parse(const char *path, const void *header, int64_t header_bytes, int64_t file_bytes,
-                     precis_tensor *tensor, precis_message *why)
+/* All but the length of the file. */
+static int parse_tensor(const char *path, const void *header, int64_t header_bytes,
+                        precis_tensor *tensor, precis_message *why)
 {
   const char *begin = (const char *)header + text_offset(header);
   reader r = {path, begin, begin, (const char *)header + header_bytes, why};
@@ -249,13 +250,35 @@ int precis_npy_parse(const char *path, const void *header, int64_t header_bytes,
   if (fortran && order_matters(&parsed))
     return fault(why, "%s: fortran_order is True for shape %s, only C order is supported", path,
                  shape.text);
+  *tensor = parsed;
+  return PRECIS_SUCCESS;
+}
+
+int precis_npy_parse(const char *path, const void *header, int64_t header_bytes, int64_t file_bytes,
+                     precis_tensor *tensor, precis_message *why)
+{
+  precis_tensor parsed;
+  int status = parse_tensor(path, header, header_bytes, &parsed, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
   int64_t expected = precis_tensor_bytes(&parsed), found = file_bytes - header_bytes;
   if (expected != found)
     return fault(why, "%s: %s: %s of shape %s takes %" PRId64 " bytes of data, found %" PRId64,
                  path, found < expected ? "truncated" : "trailing data",
-                 precis_dtype_name(parsed.dtype), shape.text, expected, found);
+                 precis_dtype_name(parsed.dtype), precis_tensor_shape_text(&parsed).text, expected,
+                 found);
   *tensor = parsed;
   return PRECIS_SUCCESS;
+}
+
+int precis_npy_extent(const char *path, const void *header, int64_t header_bytes,
+                      int64_t *file_bytes, precis_message *why)
+{
+  precis_tensor parsed;
+  int status = parse_tensor(path, header, header_bytes, &parsed, why);
+  if (status == PRECIS_SUCCESS)
+    *file_bytes = header_bytes + precis_tensor_bytes(&parsed);
+  return status;
 }
 
 int precis_npy_format(precis_tensor *tensor, char **header, int64_t *header_bytes,

@@ -27,6 +27,11 @@ int precis_npy_header_bytes(const char *path, const void *prefix, int64_t prefix
 int precis_npy_parse(const char *path, const void *header, int64_t header_bytes, int64_t file_bytes,
                      precis_tensor *tensor, precis_message *why);
 
+/* The length of the file that this header is the beginning of, for who reads a stream. Errors:
+ * FORMAT. */
+int precis_npy_extent(const char *path, const void *header, int64_t header_bytes,
+                      int64_t *file_bytes, precis_message *why);
+
 /* The header for a tensor, in new memory for the caller to free(); sets tensor->offset. Errors:
  * MEMORY, ARGUMENT. */
 int precis_npy_format(precis_tensor *tensor, char **header, int64_t *header_bytes,

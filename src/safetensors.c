@@ -155,8 +155,9 @@ static int by_offset(const void *a, const void *b)
   return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The tensors tile the data: no overlap, no hole, nothing left over. */
-static int check_offsets(table *t, int64_t data_bytes)
+/* The tensors tile the data: no overlap, no hole, and unless data_bytes is -1 nothing left over.
+ * Sets *end to where they end. */
+static int check_offsets(table *t, int64_t data_bytes, int64_t *end_bytes)
 {
   int64_t end = 0;
   if (t->count > 0)
@@ -169,13 +170,14 @@ static int check_offsets(table *t, int64_t data_bytes)
           ", %s %" PRId64 ", where the data before it end",
           t->path, t->entries[i].name, t->entries[i].begin,
           t->entries[i].begin < end ? "short of" : "past", end);
-  if (end != data_bytes)
+  *end_bytes = end;
+  if (data_bytes >= 0 && end != data_bytes)
     return fault(t->why, "%s: %s: the tensors take %" PRId64 " bytes of data, found %" PRId64,
                  t->path, data_bytes < end ? "truncated" : "trailing data", end, data_bytes);
   return PRECIS_SUCCESS;
 }
 
-static int read_table(table *t, json_t *root, int64_t data_bytes)
+static int read_table(table *t, json_t *root, int64_t data_bytes, int64_t *end)
 {
   const char *name;
   json_t *value;
@@ -189,7 +191,7 @@ static int read_table(table *t, json_t *root, int64_t data_bytes)
     if (status != PRECIS_SUCCESS)
       return status;
   }
-  return check_offsets(t, data_bytes);
+  return check_offsets(t, data_bytes, end);
 }
 
 /* The entry in our own terms. */
@@ -234,9 +236,9 @@ static int pick(const table *t, const char *name, int64_t header_bytes, int *fou
                t->count > 2 ? ", ..." : "");
 }
 
-int precis_safetensors_parse(const char *path, const void *header, int64_t header_bytes,
-                             int64_t file_bytes, const char *name, int *found,
-                             precis_tensor *tensor, precis_message *why)
+/* The JSON text, to be released by the caller. */
+static int read_text(const char *path, const void *header, int64_t header_bytes, json_t **root,
+                     precis_message *why)
 {
   const char *text = (const char *)header + LENGTH_BYTES;
   int64_t text_bytes = header_bytes - LENGTH_BYTES;
@@ -244,16 +246,47 @@ int precis_safetensors_parse(const char *path, const void *header, int64_t heade
     return fault(why, "%s: corrupt .safetensors header: it does not begin with '{'", path);
   json_error_t error;
   /* The depth is bounded by jansson itself (JSON_PARSER_MAX_DEPTH). */
-  json_t *root = json_loadb(text, (size_t)text_bytes, JSON_REJECT_DUPLICATES, &error);
-  if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
+  *root = json_loadb(text, (size_t)text_bytes, JSON_REJECT_DUPLICATES, &error);
+  if (*root == NULL && json_error_code(&error) == json_error_out_of_memory)
     return precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory for the header", path);
-  if (root == NULL)
+  if (*root == NULL)
     return fault(why, "%s: corrupt .safetensors header: byte %d of the JSON text: %s", path,
                  error.position, error.text);
+  return PRECIS_SUCCESS;
+}
+
+int precis_safetensors_parse(const char *path, const void *header, int64_t header_bytes,
+                             int64_t file_bytes, const char *name, int *found,
+                             precis_tensor *tensor, precis_message *why)
+{
+  json_t *root;
+  int64_t end;
+  int status = read_text(path, header, header_bytes, &root, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
   table t = {.path = path, .why = why};
-  int status = read_table(&t, root, file_bytes - header_bytes);
+  status = read_table(&t, root, file_bytes - header_bytes, &end);
   if (status == PRECIS_SUCCESS)
     status = pick(&t, name, header_bytes, found, tensor);
+  free(t.entries);
+  json_decref(root);
+  return status;
+}
+
+int precis_safetensors_extent(const char *path, const void *header, int64_t header_bytes,
+                              int64_t *file_bytes, precis_message *why)
+{
+  json_t *root;
+  int64_t end = 0;
+  int status = read_text(path, header, header_bytes, &root, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  table t = {.path = path, .why = why};
+  status = read_table(&t, root, -1, &end);
+  if (status == PRECIS_SUCCESS && end > INT64_MAX - header_bytes)
+    status = fault(why, "%s: corrupt .safetensors header: the data end beyond any file", path);
+  if (status == PRECIS_SUCCESS)
+    *file_bytes = header_bytes + end;
   free(t.entries);
   json_decref(root);
   return status;

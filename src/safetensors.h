@@ -30,6 +30,11 @@ int precis_safetensors_parse(const char *path, const void *header, int64_t heade
                              int64_t file_bytes, const char *name, int *found,
                              precis_tensor *tensor, precis_message *why);
 
+/* The length of the file that this header is the beginning of, for who reads a stream. Checks the
+ * header as precis_safetensors_parse() does. Errors: FORMAT, MEMORY. */
+int precis_safetensors_extent(const char *path, const void *header, int64_t header_bytes,
+                              int64_t *file_bytes, precis_message *why);
+
 /* The header for tensors one after the other, in new memory for the caller to free(); sets
  * tensors[i].offset. Errors: ARGUMENT (names that are repeated, reserved or no UTF-8; too large),
  * MEMORY. */

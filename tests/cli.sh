@@ -401,7 +401,9 @@ fails 3 "summaries cannot be used" 0 plan --ranks 8 --tokens 1000 --heads 2 --di
 fails 2 "no.safetensors" 0 plan --input no.safetensors --ranks 8
 fails 2 "bad.machine:9" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --machine ../bad.machine
 fails 1 "bytes are missing" 0 plan --ranks 8 --tokens 1e6 --heads 2 --dim 8 --memory-limit 1M
-fails 2 "not in this version" 0 serve
+fails 2 "--listen is 'x'" 0 serve --listen x --no-token
+fails 2 "everybody could come in" 0 serve --listen 0.0.0.0:0 --no-token
+fails 2 "exclude each other" 2 serve --no-token --token-file t
 fails 2 "--machine goes with bench moves" 0 bench kernels --machine "$machine"
 fails 2 "--calibrate needs -o" 0 topo --calibrate
 fails 2 "-o goes with --calibrate" 0 topo -o machine.txt

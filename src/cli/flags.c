@@ -13,6 +13,7 @@ enum {
   TOPO = PRECIS_VERB_TOPO,
   BENCH = PRECIS_VERB_BENCH,
   PLAN = PRECIS_VERB_PLAN,
+  SERVE = PRECIS_VERB_SERVE,
   ALL = GEN | RUN | CHECK | TOPO | BENCH | PLAN
 };
 
@@ -122,17 +123,37 @@ const precis_flag precis_flags[] = {
      "or SIGTERM, which end the run with status 75. The same command goes on from there"},
     {"--restart", NULL, RUN, FLAG, AT(restart), 0, 0, 0, 0,
      "do not go on with what an interrupted run has left of --out, start over"},
-    {"--threads", "N", RUN | TOPO | BENCH | PLAN, SIZE, AT(threads), 1, 4096, 0, 0,
+    {"--listen", "WHERE", SERVE, TEXT, AT(listen), 0, 0, 0, 0,
+     "ADDRESS:PORT (port 0: any that is free), or unix:PATH, a socket file for its owner alone "
+     "(default: 127.0.0.1:8470)"},
+    {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
+     "holds the token that clients must send, and is made with a new one if it is not there "
+     "(default: precis.token)"},
+    {"--no-token", NULL, SERVE, FLAG, AT(no_token), 0, 0, 0, 0,
+     "let in whoever can connect; not where other machines can"},
+    {"--threads", "N", RUN | TOPO | BENCH | PLAN | SERVE, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
     {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,
      "of cache that a rank owns (default: asked of the machine)"},
     {"--memory-limit", "BYTES", RUN | PLAN, SIZE, AT(memory_limit), 1, 0x1p60, 0, 0,
      "that a rank may hold: its rows, and what the moves take. Smaller tiles or another move keep "
      "it"},
+    {"--memory-limit", "BYTES", SERVE, SIZE, AT(memory_limit), 1, 0x1p60, 0, 0,
+     "that contexts may take on a rank; what would not fit is refused (default: none)"},
+    {"--contexts", "N", SERVE, SIZE, AT(contexts), 1, 1 << 14, 0, 0,
+     "that there may be (default: 256)"},
+    {"--context-tokens", "N", SERVE, SIZE, AT(context_tokens), 1, TOKENS_MOST, 0, 0,
+     "that a context may have (default: 2^40)"},
+    {"--query-bytes", "BYTES", SERVE, SIZE, AT(query_bytes), 1024, 0x1p32, 0, 0,
+     "that the queries of one attend and its results may take (default: 256Mi)"},
+    {"--connections", "N", SERVE, SIZE, AT(connections), 1, 1 << 14, 0, 0,
+     "that may be open at once (default: 128)"},
+    {"--request-seconds", "S", SERVE, NUMBER, AT(request_seconds), 0.1, 1e9, 0, 0,
+     "that a request may take to arrive, and its answer to be taken (default: 600)"},
     {"--repeats", "N", BENCH, SIZE, AT(repeats), 1, 10000, 0, 0,
      "of each measurement: of kernels medians are shown (default: 5), of moves the fastest "
      "(default: 7)"},
-    {"--machine", "FILE", RUN | BENCH | PLAN, TEXT, AT(machine), 0, 0, 0, 0,
+    {"--machine", "FILE", RUN | BENCH | PLAN | SERVE, TEXT, AT(machine), 0, 0, 0, 0,
      "predict with the rates in this file, made by precis topo --calibrate (default: nominal "
      "rates)"},
     {"--calibrate", NULL, TOPO, FLAG, AT(calibrate), 0, 0, 0, 0,
@@ -145,7 +166,7 @@ const precis_flag precis_flags[] = {
      "write the report as JSON to a file, or to standard output (-) in place of the text"},
     {"--quiet", NULL, GEN | RUN | CHECK, FLAG, AT(quiet), 0, 0, 0, 0,
      "no report on standard output, no progress"},
-    {"--help", NULL, ALL, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
+    {"--help", NULL, ALL | SERVE, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
     {0}};
 
 const precis_command precis_commands[] = {
@@ -201,7 +222,12 @@ const precis_command precis_commands[] = {
      "assumed. The moves are predicted as precis run does it, for any number of ranks, with what "
      "they would take and where summaries begin to win. With --schedule, what one rank does: which "
      "bytes, from whom, to whom, when."},
-    {"serve", 0, 0, 0, 0, 0},
+    {"serve", PRECIS_VERB_SERVE, 0, "precis serve [options]",
+     "keep contexts on the ranks and answer queries over HTTP",
+     "Keys and values that are appended stay on the ranks until the job ends, queries are answered "
+     "as precis run answers them. JSON for control, .safetensors for tensors; GET /openapi.json "
+     "explains requests. SIGTERM to the process that is named at the start ends the job within 10 "
+     "seconds: requests in flight are finished, new ones refused."},
     {0}};
 
 const precis_command *precis_command_find(const char *name)

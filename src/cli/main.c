@@ -64,6 +64,8 @@ static int dispatch(precis_cli *cli)
     return precis_command_bench(cli);
   case PRECIS_VERB_PLAN:
     return precis_command_plan(cli);
+  case PRECIS_VERB_SERVE:
+    return precis_command_serve(cli);
   }
   return PRECIS_ERR_INTERNAL;
 }

@@ -21,7 +21,8 @@ typedef enum precis_verb {
   PRECIS_VERB_CHECK = 16,
   PRECIS_VERB_TOPO = 32,
   PRECIS_VERB_BENCH = 64,
-  PRECIS_VERB_PLAN = 128
+  PRECIS_VERB_PLAN = 128,
+  PRECIS_VERB_SERVE = 256
 } precis_verb;
 
 enum { PRECIS_OPERANDS = 2 };
@@ -70,6 +71,11 @@ typedef struct precis_settings {
   int sweep;
   int64_t schedule;    /* the rank whose page is wanted; -1: none */
   precis_range rounds; /* last -1: all */
+
+  const char *listen, *token_file;
+  int no_token;
+  int64_t contexts, context_tokens, connections, query_bytes;
+  double request_seconds;
 } precis_settings;
 
 /* Errors: ARGUMENT, with the option and its value in words. */

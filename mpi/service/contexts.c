@@ -1,0 +1,180 @@
+#include "mpi/service/contexts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+int precis_contexts_create(const precis_service_options *options, int ranks,
+                           precis_contexts *contexts)
+{
+  *contexts = (precis_contexts){.options = options, .ranks = ranks};
+  pthread_mutex_init(&contexts->lock, NULL);
+  contexts->bytes = calloc((size_t)ranks, sizeof *contexts->bytes);
+  contexts->slots = calloc((size_t)options->contexts_most, 1);
+  contexts->stages = calloc((size_t)options->connections_most, 1);
+  if (contexts->bytes && contexts->slots && contexts->stages)
+    return PRECIS_SUCCESS;
+  precis_contexts_free(contexts);
+  return PRECIS_ERR_MEMORY;
+}
+
+static void discard(precis_context *context)
+{
+  json_decref(context->keys);
+  free(context->dealt);
+  free(context);
+}
+
+void precis_contexts_free(precis_contexts *contexts)
+{
+  while (contexts->first != NULL) {
+    precis_context *next = contexts->first->next;
+    discard(contexts->first);
+    contexts->first = next;
+  }
+  free(contexts->bytes);
+  free(contexts->slots);
+  free(contexts->stages);
+  pthread_mutex_destroy(&contexts->lock);
+}
+
+static int take_number(unsigned char *taken, int64_t count)
+{
+  for (int64_t i = 0; i < count; i++)
+    if (!taken[i]) {
+      taken[i] = 1;
+      return (int)i;
+    }
+  return -1;
+}
+
+/* Ids cannot be guessed and are never used again. */
+static int make_id(char *id)
+{
+  uint64_t number;
+  if (getrandom(&number, sizeof number, 0) != sizeof number)
+    return 0;
+  snprintf(id, PRECIS_CONTEXT_ID, "c%016" PRIx64, number);
+  return 1;
+}
+
+int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
+                         precis_context **context, precis_message *why)
+{
+  precis_context *made = calloc(1, sizeof *made);
+  if (made != NULL) {
+    made->dealt = calloc((size_t)contexts->ranks, sizeof *made->dealt);
+    made->keys = json_object();
+  }
+  if (made == NULL || made->dealt == NULL || made->keys == NULL || !make_id(made->id)) {
+    if (made != NULL)
+      discard(made);
+    return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a context");
+  }
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  made->created = (double)now.tv_sec;
+  made->spec = *spec;
+  made->references = 1;
+  pthread_mutex_lock(&contexts->lock);
+  made->slot = take_number(contexts->slots, contexts->options->contexts_most);
+  contexts->made += made->slot >= 0;
+  pthread_mutex_unlock(&contexts->lock);
+  if (made->slot < 0) {
+    discard(made);
+    return precis_message_set(why, PRECIS_ERR_MEMORY,
+                              "there are %" PRId64 " contexts already, as many as are allowed",
+                              contexts->options->contexts_most);
+  }
+  *context = made;
+  return PRECIS_SUCCESS;
+}
+
+void precis_contexts_enlist(precis_contexts *contexts, precis_context *context)
+{
+  pthread_mutex_lock(&contexts->lock);
+  precis_context **end = &contexts->first;
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = context;
+  context->listed = 1;
+  context->references++;
+  contexts->count++;
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+precis_context *precis_contexts_find(precis_contexts *contexts, const char *id)
+{
+  pthread_mutex_lock(&contexts->lock);
+  precis_context *context = contexts->first;
+  while (context != NULL && strcmp(context->id, id) != 0)
+    context = context->next;
+  if (context != NULL)
+    context->references++;
+  pthread_mutex_unlock(&contexts->lock);
+  return context;
+}
+
+static void let_go(precis_context *context)
+{
+  if (--context->references == 0)
+    discard(context);
+}
+
+int precis_contexts_delist(precis_contexts *contexts, precis_context *context)
+{
+  pthread_mutex_lock(&contexts->lock);
+  int listed = context->listed;
+  if (listed) {
+    precis_context **at = &contexts->first;
+    while (*at != context)
+      at = &(*at)->next;
+    *at = context->next;
+    context->listed = 0;
+    contexts->count--;
+    let_go(context);
+  }
+  pthread_mutex_unlock(&contexts->lock);
+  return listed;
+}
+
+void precis_contexts_release(precis_contexts *contexts, precis_context *context)
+{
+  pthread_mutex_lock(&contexts->lock);
+  let_go(context);
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+void precis_contexts_vacate(precis_contexts *contexts, precis_context *context)
+{
+  pthread_mutex_lock(&contexts->lock);
+  if (context->slot >= 0)
+    contexts->slots[context->slot] = 0;
+  context->slot = -1;
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+void precis_stage_number(precis_contexts *contexts, precis_stage *stage)
+{
+  pthread_mutex_lock(&contexts->lock);
+  stage->number = take_number(contexts->stages, contexts->options->connections_most);
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+void precis_contexts_attended(precis_contexts *contexts, precis_context *context, precis_move move)
+{
+  pthread_mutex_lock(&contexts->lock);
+  context->attends++;
+  context->moves[move]++;
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+void precis_contexts_weigh(precis_contexts *contexts, const int64_t *bytes)
+{
+  pthread_mutex_lock(&contexts->lock);
+  memcpy(contexts->bytes, bytes, (size_t)contexts->ranks * sizeof *bytes);
+  pthread_mutex_unlock(&contexts->lock);
+}

@@ -1,0 +1,99 @@
+/* contexts.h - rank 0's book of contexts, and of the appends that are on their way into them
+ *
+ * Threads that talk HTTP and the thread that talks MPI share it; each call takes the lock. A
+ * context that was found is held until it is let go, also after its removal. */
+#ifndef PRECIS_SERVICE_CONTEXTS_H
+#define PRECIS_SERVICE_CONTEXTS_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "mpi/service/service.h"
+#include "src/message.h"
+#include "src/precis.h"
+
+enum { PRECIS_CONTEXT_ID = 20, PRECIS_CONTEXT_NAME = 128, PRECIS_CONTEXT_KEY = 128 };
+
+/* What was asked for. */
+typedef struct precis_spec {
+  char name[PRECIS_CONTEXT_NAME + 1]; /* "" for none */
+  precis_problem problem;             /* settled */
+  double tol;
+  precis_guarantee guarantee;
+  precis_move move;
+} precis_spec;
+
+typedef struct precis_context {
+  char id[PRECIS_CONTEXT_ID];
+  precis_spec spec; /* does not change */
+  int slot;         /* on the ranks; -1: not there yet, or no longer */
+  int references;
+  int listed;     /* 0: deleted */
+  int64_t tokens; /* committed */
+  int with_bias;
+  int64_t *dealt; /* ranks: rows of each, those of open appends included */
+  int64_t appends, attends, moves[PRECIS_MOVES];
+  double created; /* seconds since 1970 */
+  json_t *keys;   /* of appends that were done: key -> {"rows", "tokens"} */
+  struct precis_context *next;
+} precis_context;
+
+/* An append on its way. */
+typedef struct precis_stage {
+  precis_context *context; /* held */
+  int number;              /* of the shards; -1: not open yet */
+  int64_t rows, tokens;    /* of the append; of the context after it */
+  int with_bias;
+  int64_t *counts;  /* ranks: rows of each */
+  int64_t promised; /* bytes on the rank that gets most */
+  char key[PRECIS_CONTEXT_KEY + 1];
+} precis_stage;
+
+typedef struct precis_contexts {
+  pthread_mutex_t lock;
+  const precis_service_options *options;
+  int ranks;
+  precis_context *first; /* oldest first */
+  int64_t count, made;
+  int64_t *bytes;                /* ranks: held */
+  int64_t promised;              /* bytes of appends that are open */
+  unsigned char *slots, *stages; /* nonzero: taken */
+} precis_contexts;
+
+/* Errors: MEMORY. */
+int precis_contexts_create(const precis_service_options *options, int ranks,
+                           precis_contexts *contexts);
+void precis_contexts_free(precis_contexts *contexts);
+
+/* A new one, held, listed once precis_contexts_enlist() is called. Errors: MEMORY (too many; words
+ * in why). */
+int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
+                         precis_context **context, precis_message *why);
+void precis_contexts_enlist(precis_contexts *contexts, precis_context *context);
+/* Holds it; NULL if there is none. */
+precis_context *precis_contexts_find(precis_contexts *contexts, const char *id);
+/* No longer found. Returns 0 if it was not before. */
+int precis_contexts_delist(precis_contexts *contexts, precis_context *context);
+void precis_contexts_release(precis_contexts *contexts, precis_context *context);
+/* The slot is free again. */
+void precis_contexts_vacate(precis_contexts *contexts, precis_context *context);
+
+/* Deals the rows of an append to the ranks. Holds the context. Errors: MEMORY, with words. */
+int precis_stage_make(precis_contexts *contexts, precis_context *context, int64_t rows,
+                      int with_bias, precis_stage **stage, precis_message *why);
+/* What was done counts if `committed`. */
+void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int committed);
+/* A number for its shards. */
+void precis_stage_number(precis_contexts *contexts, precis_stage *stage);
+
+/* Counts an attend. */
+void precis_contexts_attended(precis_contexts *contexts, precis_context *context, precis_move move);
+/* What each rank holds. */
+void precis_contexts_weigh(precis_contexts *contexts, const int64_t *bytes);
+
+/* As JSON objects, NULL without memory. */
+json_t *precis_contexts_describe(precis_contexts *contexts, precis_context *context);
+json_t *precis_contexts_list(precis_contexts *contexts);
+
+#endif

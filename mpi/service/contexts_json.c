@@ -1,0 +1,47 @@
+/* contexts_json.c - contexts as clients see them */
+#include "mpi/service/contexts.h"
+
+static json_t *moves_of(const precis_context *context)
+{
+  json_t *moves = json_object();
+  for (int m = PRECIS_MOVE_TILES; m < PRECIS_MOVES; m++)
+    json_object_set_new(moves, precis_move_name((precis_move)m), json_integer(context->moves[m]));
+  return moves;
+}
+
+/* With the lock. */
+static json_t *describe(const precis_contexts *contexts, const precis_context *c)
+{
+  const precis_problem *p = &c->spec.problem;
+  int64_t row = p->kv_heads * ((int64_t)p->dim + p->value_dim) + c->with_bias;
+  json_t *rows = json_array();
+  for (int r = 0; r < contexts->ranks; r++)
+    json_array_append_new(rows, json_integer(c->dealt[r]));
+  return json_pack(
+      "{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+      "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim,
+      "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol", c->spec.tol,
+      "guarantee", c->spec.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound", "move",
+      precis_move_name(c->spec.move), "tokens", (json_int_t)c->tokens, "bytes",
+      (json_int_t)(c->tokens * row * 4), "appends", (json_int_t)c->appends, "attends",
+      (json_int_t)c->attends, "created", (json_int_t)c->created, "rank_tokens", rows, "moves",
+      moves_of(c));
+}
+
+json_t *precis_contexts_describe(precis_contexts *contexts, precis_context *context)
+{
+  pthread_mutex_lock(&contexts->lock);
+  json_t *object = describe(contexts, context);
+  pthread_mutex_unlock(&contexts->lock);
+  return object;
+}
+
+json_t *precis_contexts_list(precis_contexts *contexts)
+{
+  json_t *list = json_array();
+  pthread_mutex_lock(&contexts->lock);
+  for (precis_context *c = contexts->first; c != NULL; c = c->next)
+    json_array_append_new(list, describe(contexts, c));
+  pthread_mutex_unlock(&contexts->lock);
+  return list;
+}

@@ -1,0 +1,19 @@
+/* errands.h - rank 0's side of the work: errands from the queue become orders to all ranks */
+#ifndef PRECIS_SERVICE_ERRANDS_H
+#define PRECIS_SERVICE_ERRANDS_H
+
+#include "mpi/service/contexts.h"
+#include "mpi/service/hold.h"
+#include "mpi/service/queue.h"
+
+typedef struct precis_errands {
+  precis_hold *hold;
+  precis_contexts *contexts;
+  precis_queue *queue;
+} precis_errands;
+
+/* Carries out an errand, and attends that can go with it, and finishes them. Errors: MPI, after
+ * which nothing more can be done. */
+int precis_errands_run(precis_errands *e, precis_errand *errand);
+
+#endif

@@ -1,0 +1,160 @@
+#include "mpi/service/hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/attention.h"
+#include "mpi/service/hold_attend.h"
+#include "mpi/service/link.h"
+#include "src/memory.h"
+
+int precis_hold_create(precis_world *world, const precis_service_options *options,
+                       precis_hold *hold)
+{
+  *hold = (precis_hold){.world = world, .options = options};
+  hold->handles = calloc((size_t)options->contexts_most, sizeof *hold->handles);
+  hold->shards = calloc((size_t)options->connections_most, sizeof *hold->shards);
+  hold->counts = calloc((size_t)world->ranks, sizeof *hold->counts);
+  hold->starts = calloc((size_t)world->ranks, sizeof *hold->starts);
+  hold->bytes = calloc((size_t)world->ranks, sizeof *hold->bytes);
+  int made = hold->handles && hold->shards && hold->counts && hold->starts && hold->bytes;
+  int status = precis_world_agree(world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, &hold->why);
+  if (status != PRECIS_SUCCESS)
+    precis_hold_free(hold);
+  return status;
+}
+
+static void drop(precis_shard *shard)
+{
+  for (int i = 0; i < PRECIS_SHARD_ARRAYS; i++)
+    free(shard->arrays[i]);
+  *shard = (precis_shard){0};
+}
+
+void precis_hold_free(precis_hold *hold)
+{
+  for (int64_t i = 0; hold->handles != NULL && i < hold->options->contexts_most; i++)
+    precis_destroy(&hold->handles[i]);
+  for (int i = 0; hold->shards != NULL && i < hold->options->connections_most; i++)
+    drop(&hold->shards[i]);
+  free(hold->handles);
+  free(hold->shards);
+  free(hold->counts);
+  free(hold->starts);
+  free(hold->bytes);
+}
+
+/* The library's words for why a call fails. */
+static void keep_message(void *context, const char *text)
+{
+  precis_hold *hold = context;
+  precis_message_set(&hold->why, PRECIS_SUCCESS, "%s", text);
+}
+
+static int create(precis_hold *hold, const precis_order *order)
+{
+  const precis_options options = {.move = order->move,
+                                  .tol = order->tol,
+                                  .guarantee = order->guarantee,
+                                  .threads = hold->options->threads,
+                                  .machine = hold->options->machine,
+                                  .message = keep_message,
+                                  .context = hold};
+  return precis_create(hold->world->comm, &order->problem, &options, &hold->handles[order->slot]);
+}
+
+static void open_shard(precis_hold *hold, const precis_order *order)
+{
+  precis_shard *shard = &hold->shards[order->shard];
+  const precis_problem *p = &order->problem;
+  const int64_t row[] = {(int64_t)p->kv_heads * p->dim, (int64_t)p->kv_heads * p->value_dim, 1};
+  shard->rows = order->rows;
+  for (int i = 0; i < PRECIS_SHARD_BIAS + (order->with_bias != 0); i++) {
+    shard->arrays[i] = precis_memory_array(order->rows * row[i], sizeof(float));
+    if (shard->arrays[i] == NULL)
+      shard->status = PRECIS_ERR_MEMORY;
+  }
+}
+
+/* Values for which there is no room are still received, as rank 0 sends them. */
+static int fill(precis_hold *hold, const precis_order *order, const precis_hold_data *data)
+{
+  precis_shard *shard = &hold->shards[order->shard];
+  float *array = shard->arrays[order->array];
+  if (data != NULL) {
+    if (array != NULL)
+      memcpy(array + order->first, data->values, (size_t)order->count * sizeof *array);
+    return PRECIS_SUCCESS;
+  }
+  if (array != NULL)
+    return precis_link_receive(hold->world, array + order->first, order->count);
+  float *sink = malloc((size_t)order->count * sizeof *sink);
+  int status = sink ? precis_link_receive(hold->world, sink, order->count) : PRECIS_ERR_MPI;
+  free(sink);
+  return status;
+}
+
+static int64_t handle_bytes(const precis_attention *a)
+{
+  const precis_keys *keys = &a->keys;
+  const precis_kept *kept = &a->kept;
+  int64_t row = keys->kv_heads * ((int64_t)keys->dim + keys->value_dim) + (keys->bias != NULL) + 2;
+  int64_t summary = (int64_t)keys->kv_heads * (kept->value_numbers + kept->count_numbers);
+  return keys->capacity * row * (int64_t)sizeof(float) +
+         summary * (int64_t)(sizeof(float) + sizeof(double));
+}
+
+/* What each rank holds now, for rank 0. */
+static int count_bytes(precis_hold *hold)
+{
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < hold->options->contexts_most; i++)
+    if (hold->handles[i] != NULL)
+      bytes += handle_bytes(hold->handles[i]);
+  return MPI_Gather(&bytes, 1, MPI_INT64_T, hold->bytes, 1, MPI_INT64_T, 0, hold->world->comm)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
+}
+
+static int commit(precis_hold *hold, const precis_order *order)
+{
+  precis_shard *shard = &hold->shards[order->shard];
+  int status = precis_world_agree(hold->world, shard->status, &hold->why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_append(hold->handles[order->slot], shard->rows, shard->arrays[PRECIS_SHARD_K],
+                           shard->arrays[PRECIS_SHARD_V], shard->arrays[PRECIS_SHARD_BIAS]);
+  drop(shard);
+  return status;
+}
+
+int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_hold_data *data)
+{
+  int status = PRECIS_SUCCESS;
+  hold->why.text[0] = '\0';
+  switch (order->kind) {
+  case PRECIS_ORDER_CREATE:
+    status = create(hold, order);
+    break;
+  case PRECIS_ORDER_DESTROY:
+    status = precis_destroy(&hold->handles[order->slot]);
+    break;
+  case PRECIS_ORDER_OPEN:
+    open_shard(hold, order);
+    return PRECIS_SUCCESS;
+  case PRECIS_ORDER_FILL:
+    return fill(hold, order, data);
+  case PRECIS_ORDER_DROP:
+    drop(&hold->shards[order->shard]);
+    return PRECIS_SUCCESS;
+  case PRECIS_ORDER_COMMIT:
+    status = commit(hold, order);
+    break;
+  case PRECIS_ORDER_ATTEND:
+    status = precis_hold_attend(hold, order, data);
+    break;
+  case PRECIS_ORDER_STOP:
+    return PRECIS_SUCCESS;
+  }
+  int counted = count_bytes(hold);
+  return status == PRECIS_SUCCESS ? counted : status;
+}

@@ -1,0 +1,48 @@
+/* metrics.h - what the service counts about itself */
+#ifndef PRECIS_SERVICE_METRICS_H
+#define PRECIS_SERVICE_METRICS_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "src/histogram.h"
+#include "src/precis.h"
+
+enum { PRECIS_METRICS_ROUTES = 16, PRECIS_METRICS_CODES = 24 };
+
+typedef struct precis_route_metrics {
+  const char *name; /* NULL: none yet */
+  int codes[PRECIS_METRICS_CODES];
+  int64_t replies[PRECIS_METRICS_CODES]; /* with each code */
+  precis_histogram seconds;              /* of those that went well */
+} precis_route_metrics;
+
+typedef struct precis_metrics {
+  pthread_mutex_t lock; /* of all below */
+  precis_route_metrics routes[PRECIS_METRICS_ROUTES];
+  int64_t moves[PRECIS_MOVES]; /* attends */
+  int64_t cut_off;             /* requests that did not end */
+  int64_t tokens, queries;     /* appended, answered */
+} precis_metrics;
+
+void precis_metrics_create(precis_metrics *metrics);
+void precis_metrics_free(precis_metrics *metrics);
+
+/* A request was answered. name: static text. */
+void precis_metrics_reply(precis_metrics *metrics, const char *name, int code, double seconds);
+void precis_metrics_cut_off(precis_metrics *metrics);
+void precis_metrics_attend(precis_metrics *metrics, precis_move move, int64_t rows);
+void precis_metrics_append(precis_metrics *metrics, int64_t rows);
+
+/* What else there is to tell. */
+typedef struct precis_gauges {
+  int ranks;
+  const int64_t *rank_bytes;
+  int64_t contexts, tokens, queued, active, memory_limit;
+  double uptime;
+} precis_gauges;
+
+/* Prometheus's text format, malloc'ed; NULL without memory. */
+char *precis_metrics_text(precis_metrics *metrics, const precis_gauges *gauges);
+
+#endif

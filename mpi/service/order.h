@@ -1,0 +1,36 @@
+/* order.h - what rank 0 has the ranks do, in one message of fixed size */
+#ifndef PRECIS_SERVICE_ORDER_H
+#define PRECIS_SERVICE_ORDER_H
+
+#include <stdint.h>
+
+#include "src/precis.h"
+
+typedef enum precis_order_kind {
+  PRECIS_ORDER_CREATE = 1, /* a context in `slot` */
+  PRECIS_ORDER_DESTROY,
+  PRECIS_ORDER_OPEN,   /* `shard`: room for this rank's rows of an append */
+  PRECIS_ORDER_FILL,   /* to one rank: `count` floats from `first` on of an array of the shard */
+  PRECIS_ORDER_COMMIT, /* the shard's rows become the context's */
+  PRECIS_ORDER_DROP,   /* the shard is forgotten */
+  PRECIS_ORDER_ATTEND,
+  PRECIS_ORDER_STOP
+} precis_order_kind;
+
+/* Arrays of a shard. */
+enum { PRECIS_SHARD_K, PRECIS_SHARD_V, PRECIS_SHARD_BIAS, PRECIS_SHARD_ARRAYS };
+
+typedef struct precis_order {
+  precis_order_kind kind;
+  int slot, shard;
+  int array, with_bias;
+  int64_t rows;           /* OPEN: of the rank that is told; ATTEND: of all */
+  int64_t first, count;   /* FILL */
+  int64_t position;       /* ATTEND: of the first query; -1: the last one stands at the last key */
+  precis_problem problem; /* CREATE, OPEN */
+  double tol;             /* CREATE, and the rest */
+  precis_guarantee guarantee;
+  precis_move move;
+} precis_order;
+
+#endif

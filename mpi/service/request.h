@@ -1,0 +1,53 @@
+/* request.h - one request on its way through the service */
+#ifndef PRECIS_SERVICE_REQUEST_H
+#define PRECIS_SERVICE_REQUEST_H
+
+#include <stdint.h>
+
+#include "mpi/service/http.h"
+#include "mpi/service/reply.h"
+
+struct MHD_Connection;
+struct precis_request;
+
+typedef struct precis_route {
+  const char *name;                       /* in metrics */
+  const char *method, *path;              /* of which * stands for a context's id */
+  int open;                               /* needs no token */
+  int64_t body_most;                      /* 0: no body; bytes */
+  void (*begin)(struct precis_request *); /* may be NULL, like take and end */
+  void (*take)(struct precis_request *, const char *bytes, int64_t count);
+  void (*finish)(struct precis_request *); /* all is there: answers */
+  void (*end)(struct precis_request *);    /* it is over, answered or not */
+} precis_route;
+
+typedef struct precis_request {
+  precis_http *http;
+  struct MHD_Connection *connection;
+  const precis_route *route;
+  precis_deadline *deadline;
+  int id_known;                   /* the path names a context ... */
+  char id[PRECIS_CONTEXT_ID + 1]; /* ... this one */
+  precis_context *context;        /* held */
+  double started;
+  int64_t announced;             /* of the body, or -1 */
+  int64_t received, passed_over; /* bytes of it */
+  int seen, trusted;             /* the head was read; it brought the token */
+  precis_reply reply;            /* code other than 0: what comes in is passed over */
+  void *work;                    /* of the route */
+} precis_request;
+
+/* A header, or an argument after the question mark; NULL if there is none. */
+const char *precis_request_header(precis_request *request, const char *name);
+const char *precis_request_argument(precis_request *request, const char *name);
+
+/* The reply to an errand that failed, or was refused. */
+void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,
+                           const char *field);
+
+/* The route of method and path, whose context is in request->id; NULL and an error in the reply if
+ * there is none. */
+const precis_route *precis_route_find(precis_request *request, const char *method,
+                                      const char *path);
+
+#endif

@@ -1,0 +1,56 @@
+/* watch.c - how the service is */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/service/openapi_text.h"
+#include "mpi/service/routes.h"
+
+void precis_route_health(precis_request *request)
+{
+  int stopping = request->http->stopping;
+  precis_reply_json(
+      &request->reply, stopping ? 503 : 200,
+      json_pack("{s:s, s:s}", "status", stopping ? "stopping" : "ok", "precis", precis_version()));
+}
+
+static precis_gauges gauges_of(precis_http *h, int64_t *bytes)
+{
+  precis_gauges g = {.ranks = h->ranks,
+                     .rank_bytes = bytes,
+                     .queued = precis_queue_length(h->queue),
+                     .active = h->active,
+                     .memory_limit = h->options->memory_limit,
+                     .uptime = precis_deadlines_now() - h->started};
+  pthread_mutex_lock(&h->contexts->lock);
+  memcpy(bytes, h->contexts->bytes, (size_t)h->ranks * sizeof *bytes);
+  for (const precis_context *c = h->contexts->first; c != NULL; c = c->next) {
+    g.contexts++;
+    g.tokens += c->tokens;
+  }
+  pthread_mutex_unlock(&h->contexts->lock);
+  return g;
+}
+
+void precis_route_counters(precis_request *request)
+{
+  precis_http *h = request->http;
+  int64_t *bytes = calloc((size_t)h->ranks, sizeof *bytes);
+  char *text = NULL;
+  if (bytes != NULL) {
+    precis_gauges gauges = gauges_of(h, bytes);
+    text = precis_metrics_text(&h->metrics, &gauges);
+  }
+  free(bytes);
+  if (text == NULL)
+    precis_reply_error(&request->reply, 507, "metrics", "out of memory");
+  else
+    precis_reply_bytes(&request->reply, "text/plain; version=0.0.4; charset=utf-8", text,
+                       strlen(text));
+}
+
+void precis_route_openapi(precis_request *request)
+{
+  request->reply.code = 200;
+  request->reply.type = "application/json";
+  request->reply.text = precis_openapi_text;
+}

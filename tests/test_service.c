@@ -1,0 +1,165 @@
+/* Parts of the service by themselves: specs, tokens, the queue, counters. */
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mpi/service/metrics.h"
+#include "mpi/service/queue.h"
+#include "mpi/service/spec.h"
+#include "mpi/service/token.h"
+
+static int parse(const char *text, precis_spec *spec, const char **field)
+{
+  precis_message why;
+  return precis_spec_parse(text, strlen(text), spec, field, &why);
+}
+
+static void specs(void **state)
+{
+  precis_spec spec;
+  const char *field;
+  (void)state;
+  assert_int_equal(parse("{\"heads\": 4, \"dim\": 16}", &spec, &field), PRECIS_SUCCESS);
+  assert_int_equal(spec.problem.kv_heads, 4);
+  assert_int_equal(spec.problem.value_dim, 16);
+  assert_true(spec.problem.scale == 0.25);
+  assert_int_equal(spec.move, PRECIS_MOVE_AUTO);
+  assert_int_equal(
+      parse("{\"heads\": 4, \"dim\": 16, \"kv_heads\": 2, \"causal\": true, \"tol\": "
+            "1e-2, \"move\": \"queries\", \"name\": \"n\", \"guarantee\": \"sampled\"}",
+            &spec, &field),
+      PRECIS_SUCCESS);
+  assert_int_equal(spec.move, PRECIS_MOVE_QUERIES);
+  assert_int_equal(spec.guarantee, PRECIS_GUARANTEE_SAMPLED);
+  assert_string_equal(spec.name, "n");
+  assert_int_equal(parse("{\"heads\": 4, \"dim\": 16, \"kv_heads\": 3}", &spec, &field),
+                   PRECIS_ERR_ARGUMENT);
+  assert_string_equal(field, "kv_heads");
+  assert_int_equal(spec.problem.kv_heads, 2); /* as it was */
+}
+
+static void tokens(void **state)
+{
+  char folder[] = "/tmp/precis-test-XXXXXX", path[64];
+  precis_token made = {""}, again = {""};
+  precis_message why;
+  struct stat info;
+  (void)state;
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/token", folder);
+  assert_int_equal(precis_token_load(path, &made, &why), PRECIS_SUCCESS);
+  assert_int_equal(strlen(made.text), 64);
+  assert_int_equal(stat(path, &info), 0);
+  assert_int_equal(info.st_mode & 0777, 0600);
+  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_SUCCESS);
+  assert_string_equal(made.text, again.text);
+  assert_true(precis_token_equal(&made, again.text));
+  for (int i = 0; i < 64; i++) {
+    again.text[i] ^= 1;
+    assert_false(precis_token_equal(&made, again.text));
+    again.text[i] ^= 1;
+  }
+  again.text[63] = '\0';
+  assert_false(precis_token_equal(&made, again.text));
+  assert_false(precis_token_equal(&made, ""));
+  chmod(path, 0604);
+  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_ERR_IO);
+  chmod(path, 0600);
+  assert_int_equal(truncate(path, 5), 0);
+  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_ERR_FORMAT);
+  unlink(path);
+  rmdir(folder);
+}
+
+/* Attends go together as long as nothing between them changes the context. */
+static void batches(void **state)
+{
+  precis_queue queue;
+  precis_context one = {.slot = 0}, two = {.slot = 1};
+  precis_stage stage = {.context = &one};
+  precis_errand *e[6];
+  (void)state;
+  precis_queue_create(&queue);
+  for (int i = 0; i < 6; i++) {
+    e[i] = calloc(1, sizeof *e[i]);
+    e[i]->kind = PRECIS_ERRAND_ATTEND;
+    e[i]->context = i == 1 ? &two : &one;
+    e[i]->rows = 1;
+    e[i]->position = -1;
+  }
+  e[2]->rows = 100;
+  e[4]->kind = PRECIS_ERRAND_COMMIT;
+  e[4]->stage = &stage;
+  for (int i = 0; i < 6; i++)
+    assert_true(precis_queue_put(&queue, e[i]));
+  assert_ptr_equal(precis_queue_take(&queue, 0), e[0]);
+  assert_ptr_equal(precis_queue_take_like(&queue, e[0], 50), e[3]); /* e[2] is too large */
+  assert_null(precis_queue_take_like(&queue, e[0], 50));            /* e[5] comes after e[4] */
+  one.spec.problem.causal = 1;
+  assert_null(precis_queue_take_like(&queue, e[2], 1000)); /* of many rows, ends at the last key */
+  assert_int_equal(precis_queue_length(&queue), 4);
+  for (int i = 1; i < 6; i++)
+    if (i != 3)
+      assert_ptr_equal(precis_queue_take(&queue, 0), e[i]);
+  assert_null(precis_queue_take(&queue, 0));
+  precis_queue_close(&queue);
+  assert_false(precis_queue_put(&queue, e[0]));
+  for (int i = 0; i < 6; i++)
+    precis_queue_finish(&queue, e[i], PRECIS_SUCCESS, NULL);
+  precis_queue_free(&queue);
+}
+
+static void histograms(void **state)
+{
+  precis_histogram h = {.count = 0};
+  (void)state;
+  assert_true(precis_histogram_quantile(&h, 0.5) == 0);
+  for (int i = 0; i < 99; i++)
+    precis_histogram_add(&h, 0.003);
+  precis_histogram_add(&h, 1e6);
+  assert_true(precis_histogram_quantile(&h, 0.5) == 0.005);
+  assert_true(precis_histogram_quantile(&h, 0.99) == 0.005);
+  assert_true(isinf(precis_histogram_quantile(&h, 1)));
+  assert_int_equal(h.count, 100);
+  assert_true(isinf(precis_histogram_edge(PRECIS_HISTOGRAM_BINS - 1)));
+}
+
+static void metrics(void **state)
+{
+  precis_metrics m;
+  const int64_t bytes[] = {5, 6};
+  const precis_gauges gauges = {.ranks = 2, .rank_bytes = bytes, .contexts = 3};
+  (void)state;
+  precis_metrics_create(&m);
+  for (int i = 0; i < 100; i++)
+    precis_metrics_reply(&m, i % 2 ? "append" : "attend", 200 + i, 0.01);
+  precis_metrics_attend(&m, PRECIS_MOVE_QUERIES, 7);
+  char *text = precis_metrics_text(&m, &gauges);
+  assert_non_null(text);
+  assert_non_null(strstr(text, "\nprecis_contexts 3\n"));
+  assert_non_null(strstr(text, "\nprecis_rank_bytes{rank=\"1\"} 6\n"));
+  assert_non_null(strstr(text, "\nprecis_attends_total{move=\"queries\"} 1\n"));
+  assert_non_null(strstr(text, "\nprecis_requests_total{route=\"append\",code=\"201\"} 1\n"));
+  assert_non_null(strstr(text, "{route=\"attend\",le=\"+Inf\"} 50\n"));
+  free(text);
+  precis_metrics_free(&m);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(specs),      cmocka_unit_test(tokens),  cmocka_unit_test(batches),
+      cmocka_unit_test(histograms), cmocka_unit_test(metrics),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
