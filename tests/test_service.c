@@ -13,8 +13,10 @@
 
 #include <cmocka.h>
 
+#include "mpi/service/manifest.h"
 #include "mpi/service/metrics.h"
 #include "mpi/service/queue.h"
+#include "mpi/service/record.h"
 #include "mpi/service/spec.h"
 #include "mpi/service/token.h"
 
@@ -155,11 +157,68 @@ static void metrics(void **state)
   precis_metrics_free(&m);
 }
 
+/* Of a line that was not written to its end nothing is believed. */
+static void records(void **state)
+{
+  json_t *object = json_pack("{s:s, s:i}", "text", "tab \t, newline \n, \xc3\xa4", "n", 5);
+  char *line = precis_record_format(object), bad[256];
+  int64_t bytes, used = 0;
+  (void)state;
+  assert_non_null(line);
+  bytes = (int64_t)strlen(line);
+  json_t *again = precis_record_parse(line, bytes, &used);
+  assert_true(json_equal(object, again));
+  assert_int_equal(used, bytes);
+  json_decref(again);
+  for (int64_t cut = 0; cut < bytes; cut++)
+    assert_null(precis_record_parse(line, cut, &used));
+  for (int64_t i = 0; i < bytes; i++) {
+    strcpy(bad, line);
+    bad[i] ^= 4;
+    assert_null(precis_record_parse(bad, bytes, &used));
+  }
+  free(line);
+  json_decref(object);
+}
+
+static void manifests(void **state)
+{
+  precis_service_options options = {.contexts_most = 4, .connections_most = 4};
+  precis_contexts contexts;
+  precis_context *c, *again;
+  precis_message why;
+  precis_spec spec = {.name = "n", .problem = {4, 2, 8, 3, 1, 0.25}, .tol = 0.5, .move = 2};
+  const precis_segment segments[] = {{"c-1-0", 5}, {"c-1-3", 2}};
+  int64_t used;
+  (void)state;
+  assert_int_equal(precis_contexts_create(&options, 2, &contexts), PRECIS_SUCCESS);
+  assert_int_equal(precis_contexts_make(&contexts, &spec, &c, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_contexts_make(&contexts, &spec, &again, &why), PRECIS_SUCCESS);
+  json_t *list = precis_manifest_segments(segments, 2);
+  json_array_extend(c->segments, list);
+  json_decref(list);
+  c->tokens = 7;
+  c->sequence = 1;
+  char *text = precis_manifest_text(c);
+  assert_int_equal(precis_manifest_parse(text, (int64_t)strlen(text), again, &used), 0);
+  assert_int_equal(used, strlen(text));
+  assert_string_equal(again->id, c->id);
+  assert_memory_equal(&again->spec, &c->spec, sizeof spec);
+  assert_true(json_equal(again->segments, c->segments));
+  assert_int_equal(again->tokens, 7);
+  assert_int_equal(again->sequence, 1);
+  free(text);
+  precis_contexts_release(&contexts, c);
+  precis_contexts_release(&contexts, again);
+  precis_contexts_free(&contexts);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(specs),      cmocka_unit_test(tokens),  cmocka_unit_test(batches),
-      cmocka_unit_test(histograms), cmocka_unit_test(metrics),
+      cmocka_unit_test(histograms), cmocka_unit_test(metrics), cmocka_unit_test(records),
+      cmocka_unit_test(manifests),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/service/keys.h"
 #include "mpi/service/order.h"
 #include "mpi/service/routes.h"
 #include "src/body.h"
@@ -14,6 +15,7 @@ typedef struct append {
   precis_request *request;
   precis_body body;
   precis_stage *stage; /* NULL: not begun, or handed over */
+  const char *key;     /* claimed, of the request's head; "" for none */
   int64_t row[PRECIS_SHARD_ARRAYS];
   int array, rank; /* where values go now ... */
   int64_t start;   /* ... whose part of the array begins at this element */
@@ -157,10 +159,32 @@ static int begin_stage(void *context, const precis_body_array *arrays, precis_me
                              &a->stage, why);
   if (status != PRECIS_SUCCESS)
     return status;
+  strcpy(a->stage->key, a->key);
   precis_errand *errand = make_errand(PRECIS_ERRAND_OPEN, a->stage);
   if (errand == NULL)
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");
   return put(request, errand, why);
+}
+
+/* What was done is answered again, and not done again. */
+static void claim_key(precis_request *request, append *a)
+{
+  json_t *answer = NULL;
+  const char *key = precis_keys_read(request);
+  a->key = "";
+  if (key == NULL || key[0] == '\0')
+    return;
+  switch (precis_keys_claim(request->http->contexts, request->context, key, &answer)) {
+  case PRECIS_CLAIM_DONE:
+    precis_reply_json(&request->reply, 200, answer);
+    return;
+  case PRECIS_CLAIM_BUSY:
+    precis_reply_error(&request->reply, 409, "Idempotency-Key",
+                       "a request with this key is under way, try again");
+    return;
+  case PRECIS_CLAIM_NEW:
+    a->key = key;
+  }
 }
 
 void precis_route_append_begin(precis_request *request)
@@ -182,6 +206,7 @@ void precis_route_append_begin(precis_request *request)
                           .announced = request->announced};
   precis_body_begin(&a->body);
   request->work = a;
+  claim_key(request, a);
 }
 
 void precis_route_append_take(precis_request *request, const char *bytes, int64_t count)
@@ -228,6 +253,8 @@ void precis_route_append_end(precis_request *request)
   precis_errand *errand = a->stage ? make_errand(PRECIS_ERRAND_DROP, a->stage) : NULL;
   if (errand != NULL)
     precis_queue_put(request->http->queue, errand);
+  if (a->key[0] != '\0')
+    precis_keys_release(request->http->contexts, request->context, a->key);
   free(a->block);
   precis_body_free(&a->body);
   free(a);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 int precis_contexts_create(const precis_service_options *options, int ranks,
                            precis_contexts *contexts)
@@ -15,7 +16,8 @@ int precis_contexts_create(const precis_service_options *options, int ranks,
   contexts->bytes = calloc((size_t)ranks, sizeof *contexts->bytes);
   contexts->slots = calloc((size_t)options->contexts_most, 1);
   contexts->stages = calloc((size_t)options->connections_most, 1);
-  if (contexts->bytes && contexts->slots && contexts->stages)
+  contexts->pending = json_object();
+  if (contexts->bytes && contexts->slots && contexts->stages && contexts->pending)
     return PRECIS_SUCCESS;
   precis_contexts_free(contexts);
   return PRECIS_ERR_MEMORY;
@@ -24,6 +26,10 @@ int precis_contexts_create(const precis_service_options *options, int ranks,
 static void discard(precis_context *context)
 {
   json_decref(context->keys);
+  json_decref(context->pending);
+  json_decref(context->segments);
+  if (context->manifest >= 0)
+    close(context->manifest);
   free(context->dealt);
   free(context);
 }
@@ -38,6 +44,7 @@ void precis_contexts_free(precis_contexts *contexts)
   free(contexts->bytes);
   free(contexts->slots);
   free(contexts->stages);
+  json_decref(contexts->pending);
   pthread_mutex_destroy(&contexts->lock);
 }
 
@@ -68,8 +75,12 @@ int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
   if (made != NULL) {
     made->dealt = calloc((size_t)contexts->ranks, sizeof *made->dealt);
     made->keys = json_object();
+    made->pending = json_object();
+    made->segments = json_array();
+    made->manifest = -1;
   }
-  if (made == NULL || made->dealt == NULL || made->keys == NULL || !make_id(made->id)) {
+  if (made == NULL || !made->dealt || !made->keys || !made->pending || !made->segments ||
+      !make_id(made->id)) {
     if (made != NULL)
       discard(made);
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a context");

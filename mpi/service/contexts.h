@@ -34,8 +34,15 @@ typedef struct precis_context {
   int with_bias;
   int64_t *dealt; /* ranks: rows of each, those of open appends included */
   int64_t appends, attends, moves[PRECIS_MOVES];
-  double created; /* seconds since 1970 */
-  json_t *keys;   /* of appends that were done: key -> {"rows", "tokens"} */
+  double created;                   /* seconds since 1970 */
+  char key[PRECIS_CONTEXT_KEY + 1]; /* that it was made with, or "" */
+  json_t *keys;                     /* of appends that were done: key -> what was answered */
+  json_t *pending;                  /* of appends under way */
+  /* Of its manifest, see journal.h; that thread's alone. */
+  int manifest; /* descriptor, or -1 */
+  int64_t manifest_bytes, sequence;
+  json_t *segments; /* [[name, rows], ...] */
+  int damaged;      /* nothing can be written any more */
   struct precis_context *next;
 } precis_context;
 
@@ -59,6 +66,7 @@ typedef struct precis_contexts {
   int64_t *bytes;                /* ranks: held */
   int64_t promised;              /* bytes of appends that are open */
   unsigned char *slots, *stages; /* nonzero: taken */
+  json_t *pending;               /* idempotency keys of contexts that are being made */
 } precis_contexts;
 
 /* Errors: MEMORY. */
@@ -84,6 +92,8 @@ int precis_stage_make(precis_contexts *contexts, precis_context *context, int64_
                       int with_bias, precis_stage **stage, precis_message *why);
 /* What was done counts if `committed`. */
 void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int committed);
+/* What was answered to an append, tokens included; with the lock, or before there are threads. */
+void precis_contexts_remember(precis_context *context, const char *key, int64_t rows);
 /* A number for its shards. */
 void precis_stage_number(precis_contexts *contexts, precis_stage *stage);
 

@@ -1,9 +1,11 @@
 #include "mpi/service/errands.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "mpi/service/errands_attend.h"
+#include "mpi/service/hold_commit.h"
 #include "mpi/service/link.h"
 
 static int obey_all(precis_errands *e, const precis_order *order)
@@ -16,9 +18,8 @@ static int obey_all(precis_errands *e, const precis_order *order)
   return status;
 }
 
-static int create(precis_errands *e, precis_errand *errand)
+int precis_errands_create(precis_errands *e, precis_context *c)
 {
-  precis_context *c = errand->context;
   const precis_order order = {.kind = PRECIS_ORDER_CREATE,
                               .slot = c->slot,
                               .problem = c->spec.problem,
@@ -26,19 +27,35 @@ static int create(precis_errands *e, precis_errand *errand)
                               .guarantee = c->spec.guarantee,
                               .move = c->spec.move};
   int status = obey_all(e, &order);
-  if (status == PRECIS_SUCCESS)
-    precis_contexts_enlist(e->contexts, c);
-  else
+  if (status != PRECIS_SUCCESS)
     precis_contexts_vacate(e->contexts, c);
   return status;
 }
 
-static int destroy(precis_errands *e, precis_errand *errand)
+static int destroy(precis_errands *e, precis_context *c)
 {
-  const precis_order order = {.kind = PRECIS_ORDER_DESTROY, .slot = errand->context->slot};
+  const precis_order order = {.kind = PRECIS_ORDER_DESTROY, .slot = c->slot};
   int status = obey_all(e, &order);
-  precis_contexts_vacate(e->contexts, errand->context);
+  precis_contexts_vacate(e->contexts, c);
+  if (e->journal != NULL && c->manifest >= 0)
+    precis_journal_delete(e->journal, c);
   return status;
+}
+
+static int create(precis_errands *e, precis_errand *errand)
+{
+  precis_message why = {""};
+  precis_context *c = errand->context;
+  int recorded = PRECIS_SUCCESS, status = precis_errands_create(e, c);
+  if (status == PRECIS_SUCCESS && e->journal != NULL)
+    recorded = precis_journal_create(e->journal, c, &why);
+  if (status == PRECIS_SUCCESS && recorded == PRECIS_SUCCESS)
+    precis_contexts_enlist(e->contexts, c);
+  if (status == PRECIS_SUCCESS && recorded != PRECIS_SUCCESS) {
+    status = destroy(e, c);
+    e->hold->why = why;
+  }
+  return status == PRECIS_SUCCESS ? recorded : status;
 }
 
 /* Each rank is told of its own rows. */
@@ -77,25 +94,69 @@ static int fill(precis_errands *e, precis_errand *errand)
 }
 
 /* The stage ends here, whether it is committed or dropped. */
-static int end_stage(precis_errands *e, precis_errand *errand, precis_order_kind kind)
+static void end_stage(precis_errands *e, precis_errand *errand, int committed)
 {
   precis_stage *s = errand->stage;
-  const precis_order order = {.kind = kind, .shard = s->number, .slot = s->context->slot};
-  int status = s->number < 0 ? PRECIS_SUCCESS : obey_all(e, &order);
-  int committed = kind == PRECIS_ORDER_COMMIT && status == PRECIS_SUCCESS;
   errand->tokens = s->context->tokens + (committed ? s->rows : 0);
   precis_stage_end(e->contexts, s, committed);
   errand->stage = NULL;
+}
+
+static int drop(precis_errands *e, precis_errand *errand)
+{
+  const precis_order order = {.kind = PRECIS_ORDER_DROP, .shard = errand->stage->number};
+  int status = PRECIS_SUCCESS;
+  if (order.shard >= 0) {
+    const precis_hold_data none = {0};
+    status = precis_link_tell_all(e->hold->world, &order);
+    precis_hold_obey(e->hold, &order, &none);
+  }
+  end_stage(e, errand, 0);
+  return status;
+}
+
+typedef struct recording {
+  precis_errands *e;
+  const precis_stage *stage;
+  const char *name;
+} recording;
+
+/* All ranks have written their segments. */
+static int record(void *context, precis_message *why)
+{
+  const recording *r = context;
+  int ranks = r->e->contexts->ranks, count = 0;
+  precis_segment *segments = malloc((size_t)ranks * sizeof *segments);
+  if (segments == NULL)
+    return PRECIS_ERR_MEMORY;
+  for (int rank = 0; rank < ranks; rank++)
+    if (r->stage->counts[rank] > 0)
+      segments[count++] = precis_hold_segment(r->name, rank, r->stage->counts[rank]);
+  int status = precis_journal_append(r->e->journal, r->stage, segments, count, why);
+  free(segments);
   return status;
 }
 
 static int commit(precis_errands *e, precis_errand *errand)
 {
-  if (errand->stage->context->slot >= 0)
-    return end_stage(e, errand, PRECIS_ORDER_COMMIT);
-  int status = end_stage(e, errand, PRECIS_ORDER_DROP);
-  errand->gone = 1;
-  return status == PRECIS_SUCCESS ? PRECIS_ERR_ARGUMENT : status;
+  precis_stage *s = errand->stage;
+  const precis_context *c = s->context;
+  if (c->slot < 0 || s->number < 0) {
+    errand->gone = c->slot < 0;
+    int status = drop(e, errand);
+    return status == PRECIS_SUCCESS ? PRECIS_ERR_ARGUMENT : status;
+  }
+  precis_order order = {
+      .kind = PRECIS_ORDER_COMMIT, .shard = s->number, .slot = c->slot, .with_bias = s->with_bias};
+  recording r = {e, s, order.name};
+  const precis_hold_data data = {.record = record, .context = &r};
+  snprintf(order.name, sizeof order.name, "%s-%" PRId64, c->id, c->sequence + 1);
+  int status = precis_link_tell_all(e->hold->world, &order);
+  if (status == PRECIS_SUCCESS)
+    status = precis_hold_obey(e->hold, &order, &data);
+  precis_contexts_weigh(e->contexts, e->hold->bytes);
+  end_stage(e, errand, status == PRECIS_SUCCESS);
+  return status;
 }
 
 static int run(precis_errands *e, precis_errand *errand)
@@ -104,7 +165,7 @@ static int run(precis_errands *e, precis_errand *errand)
   case PRECIS_ERRAND_CREATE:
     return create(e, errand);
   case PRECIS_ERRAND_DESTROY:
-    return destroy(e, errand);
+    return destroy(e, errand->context);
   case PRECIS_ERRAND_OPEN:
     return open_stage(e, errand);
   case PRECIS_ERRAND_FILL:
@@ -112,7 +173,7 @@ static int run(precis_errands *e, precis_errand *errand)
   case PRECIS_ERRAND_COMMIT:
     return commit(e, errand);
   case PRECIS_ERRAND_DROP:
-    return end_stage(e, errand, PRECIS_ORDER_DROP);
+    return drop(e, errand);
   case PRECIS_ERRAND_ATTEND:
     break;
   }

@@ -4,13 +4,18 @@
 
 #include "mpi/service/contexts.h"
 #include "mpi/service/hold.h"
+#include "mpi/service/journal.h"
 #include "mpi/service/queue.h"
 
 typedef struct precis_errands {
   precis_hold *hold;
   precis_contexts *contexts;
   precis_queue *queue;
+  precis_journal *journal; /* NULL: contexts end with the job */
 } precis_errands;
+
+/* Makes an empty context on all ranks; not listed yet. Errors: those of precis_create(). */
+int precis_errands_create(precis_errands *e, precis_context *context);
 
 /* Carries out an errand, and attends that can go with it, and finishes them. Errors: MPI, after
  * which nothing more can be done. */

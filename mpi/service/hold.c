@@ -5,6 +5,8 @@
 
 #include "mpi/attention.h"
 #include "mpi/service/hold_attend.h"
+#include "mpi/service/hold_commit.h"
+#include "mpi/service/hold_load.h"
 #include "mpi/service/link.h"
 #include "src/memory.h"
 
@@ -116,17 +118,6 @@ static int count_bytes(precis_hold *hold)
              : PRECIS_SUCCESS;
 }
 
-static int commit(precis_hold *hold, const precis_order *order)
-{
-  precis_shard *shard = &hold->shards[order->shard];
-  int status = precis_world_agree(hold->world, shard->status, &hold->why);
-  if (status == PRECIS_SUCCESS)
-    status = precis_append(hold->handles[order->slot], shard->rows, shard->arrays[PRECIS_SHARD_K],
-                           shard->arrays[PRECIS_SHARD_V], shard->arrays[PRECIS_SHARD_BIAS]);
-  drop(shard);
-  return status;
-}
-
 int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_hold_data *data)
 {
   int status = PRECIS_SUCCESS;
@@ -147,7 +138,11 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
     drop(&hold->shards[order->shard]);
     return PRECIS_SUCCESS;
   case PRECIS_ORDER_COMMIT:
-    status = commit(hold, order);
+    status = precis_hold_commit(hold, order, data);
+    drop(&hold->shards[order->shard]);
+    break;
+  case PRECIS_ORDER_LOAD:
+    status = precis_hold_load(hold, order, data);
     break;
   case PRECIS_ORDER_ATTEND:
     status = precis_hold_attend(hold, order, data);

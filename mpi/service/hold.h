@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "mpi/service/order.h"
+#include "mpi/service/segments.h"
 #include "mpi/service/service.h"
 #include "mpi/world.h"
 #include "src/message.h"
@@ -42,6 +43,10 @@ typedef struct precis_hold_data {
   float *out, *lse; /* order.rows x heads x value_dim, and x 1; undefined after an error */
   precis_report *report;
   const float *values;
+  const precis_segment *segments; /* LOAD: order.count */
+  /* COMMIT: what all ranks have written has happened. */
+  int (*record)(void *context, precis_message *why);
+  void *context;
 } precis_hold_data;
 
 /* Collective, but for OPEN, FILL and DROP, of which errors wait in the shard. data: NULL but on

@@ -2,22 +2,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/service/keys.h"
 #include "mpi/service/routes.h"
 #include "mpi/service/spec.h"
 
 typedef struct text {
+  const char *key; /* claimed; "" for none */
   size_t bytes;
   char at[PRECIS_SPEC_BYTES];
 } text;
+
+static void claim_key(precis_request *request, text *t)
+{
+  const char *key = precis_keys_read(request);
+  if (key == NULL || key[0] == '\0')
+    return;
+  switch (precis_keys_claim_context(request->http->contexts, key, &request->context)) {
+  case PRECIS_CLAIM_DONE:
+    precis_reply_json(&request->reply, 201,
+                      precis_contexts_describe(request->http->contexts, request->context));
+    return;
+  case PRECIS_CLAIM_BUSY:
+    precis_reply_error(&request->reply, 409, "Idempotency-Key",
+                       "a request with this key is under way, try again");
+    return;
+  case PRECIS_CLAIM_NEW:
+    t->key = key;
+  }
+}
 
 void precis_route_create_begin(precis_request *request)
 {
   text *t = malloc(sizeof *t);
   if (t == NULL)
     precis_reply_error(&request->reply, 507, "body", "out of memory");
-  else
-    t->bytes = 0;
   request->work = t;
+  if (t == NULL)
+    return;
+  t->bytes = 0;
+  t->key = "";
+  claim_key(request, t);
 }
 
 /* No more than fits comes in: see the route's body_most. */
@@ -45,6 +69,7 @@ void precis_route_create_finish(precis_request *request)
     precis_reply_error(&request->reply, 507, "contexts", "%s", why.text);
     return;
   }
+  strcpy(request->context->key, t->key);
   errand.context = request->context;
   precis_queue_run(h->queue, &errand, &refused);
   if (refused)
@@ -58,7 +83,10 @@ void precis_route_create_finish(precis_request *request)
 
 void precis_route_create_end(precis_request *request)
 {
-  free(request->work);
+  text *t = request->work;
+  if (t != NULL && t->key[0] != '\0')
+    precis_keys_release(request->http->contexts, NULL, t->key);
+  free(t);
 }
 
 void precis_route_list(precis_request *request)

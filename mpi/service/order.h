@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "mpi/service/segments.h"
 #include "src/precis.h"
 
 typedef enum precis_order_kind {
@@ -13,6 +14,7 @@ typedef enum precis_order_kind {
   PRECIS_ORDER_FILL,   /* to one rank: `count` floats from `first` on of an array of the shard */
   PRECIS_ORDER_COMMIT, /* the shard's rows become the context's */
   PRECIS_ORDER_DROP,   /* the shard is forgotten */
+  PRECIS_ORDER_LOAD,   /* the rows of `count` segments become the context's */
   PRECIS_ORDER_ATTEND,
   PRECIS_ORDER_STOP
 } precis_order_kind;
@@ -24,11 +26,12 @@ typedef struct precis_order {
   precis_order_kind kind;
   int slot, shard;
   int array, with_bias;
-  int64_t rows;           /* OPEN: of the rank that is told; ATTEND: of all */
-  int64_t first, count;   /* FILL */
-  int64_t position;       /* ATTEND: of the first query; -1: the last one stands at the last key */
-  precis_problem problem; /* CREATE, OPEN */
-  double tol;             /* CREATE, and the rest */
+  int64_t rows;         /* OPEN: of the rank that is told; ATTEND: of all */
+  int64_t first, count; /* FILL */
+  int64_t position;     /* ATTEND: of the first query; -1: the last one stands at the last key */
+  char name[PRECIS_SEGMENT_NAME]; /* COMMIT: of the segments, but for the rank */
+  precis_problem problem;         /* CREATE, OPEN */
+  double tol;                     /* CREATE, and the rest */
   precis_guarantee guarantee;
   precis_move move;
 } precis_order;

@@ -11,6 +11,7 @@
 #include "mpi/service/hold.h"
 #include "mpi/service/http.h"
 #include "mpi/service/link.h"
+#include "mpi/service/restore.h"
 
 /* After the signal: what is in flight gets so long, then it is cut off; the job ends or is ended.
  */
@@ -43,10 +44,20 @@ static void release_signals(void)
 /* Of rank 0. */
 typedef struct desk {
   precis_contexts contexts;
+  precis_context *earlier; /* contexts of an earlier job */
   precis_queue queue;
   precis_http http;
+  precis_journal journal;
   precis_errands errands;
 } desk;
+
+static void close_desk(desk *d)
+{
+  if (d->errands.journal != NULL)
+    precis_journal_close(&d->journal);
+  precis_queue_free(&d->queue);
+  precis_contexts_free(&d->contexts);
+}
 
 static int open_desk(precis_world *world, const precis_service_options *options, precis_hold *hold,
                      desk *d, precis_message *why)
@@ -55,17 +66,21 @@ static int open_desk(precis_world *world, const precis_service_options *options,
   if (status != PRECIS_SUCCESS)
     return status;
   precis_queue_create(&d->queue);
-  d->errands = (precis_errands){hold, &d->contexts, &d->queue};
+  d->errands = (precis_errands){hold, &d->contexts, &d->queue, NULL};
   d->http = (precis_http){.options = options,
                           .ranks = world->ranks,
                           .nodes = world->nodes,
                           .contexts = &d->contexts,
                           .queue = &d->queue};
-  status = precis_http_start(&d->http, why);
-  if (status != PRECIS_SUCCESS) {
-    precis_queue_free(&d->queue);
-    precis_contexts_free(&d->contexts);
+  if (options->data != NULL) {
+    status = precis_journal_open(options->data, &d->journal, why);
+    if (status == PRECIS_SUCCESS) {
+      d->errands.journal = &d->journal;
+      status = precis_journal_read(&d->journal, &d->contexts, &d->earlier, why);
+    }
   }
+  if (status != PRECIS_SUCCESS)
+    close_desk(d);
   return status;
 }
 
@@ -107,24 +122,34 @@ static int work(desk *d)
   }
 }
 
-static void close_desk(desk *d)
+static int serve(const precis_service_options *options, desk *d, precis_message *why)
 {
-  precis_queue_close(&d->queue);
-  precis_http_stop(&d->http);
-  sweep(d);
-  precis_queue_free(&d->queue);
-  precis_contexts_free(&d->contexts);
-}
-
-static int lead(precis_world *world, const precis_service_options *options, desk *d)
-{
-  const precis_order stop = {.kind = PRECIS_ORDER_STOP};
-  announce(d, options);
-  int status = work(d);
+  int status = precis_http_start(&d->http, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  close_desk(d);
-  return precis_link_tell_all(world, &stop);
+  announce(d, options);
+  status = work(d);
+  /* Where MPI has failed, threads wait for errands that nobody carries out. */
+  if (status == PRECIS_SUCCESS) {
+    precis_http_stop(&d->http);
+    sweep(d);
+  }
+  return status;
+}
+
+/* The others follow until they are told to stop. */
+static int lead(precis_world *world, const precis_service_options *options, desk *d,
+                precis_message *why)
+{
+  const precis_order stop = {.kind = PRECIS_ORDER_STOP};
+  int status = precis_restore(&d->errands, d->earlier, why);
+  if (status == PRECIS_SUCCESS)
+    status = serve(options, d, why);
+  if (status != PRECIS_ERR_MPI && precis_link_tell_all(world, &stop) != PRECIS_SUCCESS)
+    status = PRECIS_ERR_MPI;
+  if (status != PRECIS_ERR_MPI)
+    close_desk(d);
+  return status;
 }
 
 static int follow(precis_world *world, precis_hold *hold)
@@ -136,7 +161,7 @@ static int follow(precis_world *world, precis_hold *hold)
       return status;
     status = precis_hold_obey(hold, &order, NULL);
     if (status == PRECIS_ERR_MPI || order.kind == PRECIS_ORDER_STOP)
-      return status;
+      return status; /* what else fails is a client's to hear */
   }
 }
 
@@ -157,9 +182,10 @@ int precis_service_run(precis_world *world, const precis_service_options *option
   }
   status = precis_world_agree(world, status, why);
   if (status == PRECIS_SUCCESS) {
-    status = d ? lead(world, options, d) : follow(world, &hold);
-    if (status != PRECIS_SUCCESS)
+    status = d ? lead(world, options, d, why) : follow(world, &hold);
+    if (status == PRECIS_ERR_MPI)
       MPI_Abort(world->comm, 1);
+    status = precis_world_agree(world, status, why);
   }
   free(d);
   precis_hold_free(&hold);

@@ -14,6 +14,7 @@
 /* Equal on every rank. Strings are the caller's and must last. */
 typedef struct precis_service_options {
   const char *listen;                 /* "127.0.0.1:8470", "[::1]:0", "unix:PATH" */
+  const char *data;                   /* folder in which contexts outlive the job; NULL: none */
   const char *token_file;             /* read, or made with a new token */
   int no_token;                       /* nobody is asked for one */
   const char *machine;                /* rates to plan with, or NULL */

@@ -95,6 +95,7 @@ void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int commit
     context->appends++;
     context->with_bias |= stage->with_bias;
     stage->tokens = context->tokens;
+    precis_contexts_remember(context, stage->key, stage->rows);
   }
   for (int r = 0; r < contexts->ranks && !committed; r++)
     context->dealt[r] -= stage->counts[r];

@@ -21,6 +21,7 @@ int precis_command_serve(precis_cli *cli)
                               "--no-token and --token-file exclude each other");
   const precis_service_options options = {
       .listen = s->listen ? s->listen : LISTEN,
+      .data = s->data,
       .token_file = s->token_file ? s->token_file : TOKEN_FILE,
       .no_token = s->no_token,
       .machine = s->machine,

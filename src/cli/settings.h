@@ -72,7 +72,7 @@ typedef struct precis_settings {
   int64_t schedule;    /* the rank whose page is wanted; -1: none */
   precis_range rounds; /* last -1: all */
 
-  const char *listen, *token_file;
+  const char *listen, *token_file, *data;
   int no_token;
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;

@@ -58,7 +58,7 @@ class Service:
     def __init__(self, ranks, *options, listen="127.0.0.1:0", token=True):
         self.folder = tempfile.mkdtemp(prefix="precis-serve-")
         self.ranks = ranks
-        self.options = list(options)
+        self.options = [o.replace("FOLDER", self.folder) for o in options]
         self.listen = listen.replace("FOLDER", self.folder)
         self.wants_token = token
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
@@ -82,8 +82,12 @@ class Service:
         found = re.match(r"precis: serving at (\S+), process (\d+),", line)
         if not found:
             self.job.wait()
+            self.job.stdout.close()
             self.log.seek(0)
-            raise RuntimeError(f"no service: {line!r} {self.log.read()!r}")
+            said = self.log.read()
+            self.log.close()
+            self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
+            raise RuntimeError(f"no service: {line!r} {said!r}")
         self.url, self.pid = found[1], int(found[2])
         self.token = None
         if self.wants_token:

@@ -1,0 +1,78 @@
+#include "mpi/service/keys.h"
+
+#include <string.h>
+
+#include "mpi/service/routes.h"
+
+const char *precis_keys_read(precis_request *request)
+{
+  const char *key = precis_request_header(request, "Idempotency-Key");
+  size_t length = key ? strlen(key) : 0;
+  if (key == NULL)
+    return "";
+  int good = length >= 1 && length <= PRECIS_CONTEXT_KEY;
+  for (size_t i = 0; i < length; i++)
+    good = good && key[i] > ' ' && key[i] <= '~';
+  if (good)
+    return key;
+  precis_reply_error(&request->reply, 400, "Idempotency-Key",
+                     "must be 1 to %d visible ASCII characters", PRECIS_CONTEXT_KEY);
+  return NULL;
+}
+
+precis_claim precis_keys_claim(precis_contexts *contexts, precis_context *context, const char *key,
+                               json_t **answer)
+{
+  precis_claim claim = PRECIS_CLAIM_NEW;
+  pthread_mutex_lock(&contexts->lock);
+  json_t *done = json_object_get(context->keys, key);
+  if (done != NULL) {
+    *answer = json_deep_copy(done);
+    claim = PRECIS_CLAIM_DONE;
+  } else if (json_object_get(context->pending, key) != NULL) {
+    claim = PRECIS_CLAIM_BUSY;
+  } else {
+    json_object_set_new(context->pending, key, json_true());
+  }
+  pthread_mutex_unlock(&contexts->lock);
+  return claim;
+}
+
+precis_claim precis_keys_claim_context(precis_contexts *contexts, const char *key,
+                                       precis_context **context)
+{
+  precis_claim claim = PRECIS_CLAIM_NEW;
+  pthread_mutex_lock(&contexts->lock);
+  precis_context *c = contexts->first;
+  while (c != NULL && strcmp(c->key, key) != 0)
+    c = c->next;
+  if (c != NULL) {
+    c->references++;
+    *context = c;
+    claim = PRECIS_CLAIM_DONE;
+  } else if (json_object_get(contexts->pending, key) != NULL) {
+    claim = PRECIS_CLAIM_BUSY;
+  } else {
+    json_object_set_new(contexts->pending, key, json_true());
+  }
+  pthread_mutex_unlock(&contexts->lock);
+  return claim;
+}
+
+void precis_keys_release(precis_contexts *contexts, precis_context *context, const char *key)
+{
+  pthread_mutex_lock(&contexts->lock);
+  json_object_del(context ? context->pending : contexts->pending, key);
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+void precis_contexts_remember(precis_context *context, const char *key, int64_t rows)
+{
+  if (key[0] == '\0')
+    return;
+  if (json_object_size(context->keys) >= PRECIS_KEYS_MOST)
+    json_object_del(context->keys, json_object_iter_key(json_object_iter(context->keys)));
+  json_object_set_new(
+      context->keys, key,
+      json_pack("{s:I, s:I}", "appended", (json_int_t)rows, "tokens", (json_int_t)context->tokens));
+}

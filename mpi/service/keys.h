@@ -1,0 +1,26 @@
+/* keys.h - idempotency keys: a client that did not hear of the end of a request may send it again
+ */
+#ifndef PRECIS_SERVICE_KEYS_H
+#define PRECIS_SERVICE_KEYS_H
+
+#include "mpi/service/contexts.h"
+#include "mpi/service/request.h"
+
+/* So many are remembered of a context; then the oldest are forgotten. */
+enum { PRECIS_KEYS_MOST = 100000 };
+
+typedef enum precis_claim { PRECIS_CLAIM_NEW, PRECIS_CLAIM_BUSY, PRECIS_CLAIM_DONE } precis_claim;
+
+/* The request's key, "" if it has none; NULL and an error in the reply if it cannot be one. */
+const char *precis_keys_read(precis_request *request);
+
+/* Of an append. DONE: *answer is what was answered then, the caller's. */
+precis_claim precis_keys_claim(precis_contexts *contexts, precis_context *context, const char *key,
+                               json_t **answer);
+/* Of a new context. DONE: *context is the one that was made, held. */
+precis_claim precis_keys_claim_context(precis_contexts *contexts, const char *key,
+                                       precis_context **context);
+/* What was claimed as NEW is over, done or not. context: NULL for that of a new one. */
+void precis_keys_release(precis_contexts *contexts, precis_context *context, const char *key);
+
+#endif

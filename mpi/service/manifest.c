@@ -1,0 +1,165 @@
+#include "mpi/service/manifest.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpi/service/record.h"
+#include "src/problem.h"
+
+precis_manifest_path precis_manifest_at(const char *data, const char *id)
+{
+  precis_manifest_path path;
+  snprintf(path.text, sizeof path.text, "%s/contexts/%s.manifest", data, id);
+  return path;
+}
+
+void precis_manifest_unlink(const precis_manifest_path *path)
+{
+  char folder[sizeof path->text];
+  unlink(path->text);
+  strcpy(folder, path->text);
+  *strrchr(folder, '/') = '\0';
+  int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0)
+    return;
+  fsync(file);
+  close(file);
+}
+
+static json_t *context_record(const precis_context *c)
+{
+  const precis_problem *p = &c->spec.problem;
+  return json_pack("{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s}}",
+                   "context", "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads",
+                   p->kv_heads, "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal,
+                   "scale", p->scale, "tol", c->spec.tol, "guarantee", (int)c->spec.guarantee,
+                   "move", (int)c->spec.move, "created", c->created, "key", c->key);
+}
+
+static json_t *append_record(int64_t rows, int with_bias, const char *key, int64_t sequence,
+                             json_t *segments)
+{
+  return json_pack("{s:{s:I, s:b, s:s, s:I, s:O}}", "append", "rows", (json_int_t)rows, "bias",
+                   with_bias, "key", key, "sequence", (json_int_t)sequence, "segments", segments);
+}
+
+json_t *precis_manifest_append(const precis_stage *stage, json_t *segments)
+{
+  return append_record(stage->rows, stage->with_bias, stage->key, stage->context->sequence + 1,
+                       segments);
+}
+
+char *precis_manifest_text(const precis_context *c)
+{
+  json_t *first = context_record(c), *second = NULL;
+  char *head = precis_record_format(first), *tail = NULL, *text = NULL;
+  if (json_array_size(c->segments) > 0) {
+    second = append_record(c->tokens, c->with_bias, "", c->sequence, c->segments);
+    tail = precis_record_format(second);
+  }
+  if (head != NULL && (second == NULL) == (tail == NULL))
+    text = malloc(strlen(head) + (tail ? strlen(tail) : 0) + 1);
+  if (text != NULL)
+    strcat(strcpy(text, head), tail ? tail : "");
+  free(head);
+  free(tail);
+  json_decref(first);
+  json_decref(second);
+  return text;
+}
+
+json_t *precis_manifest_segments(const precis_segment *segments, int count)
+{
+  json_t *list = json_array();
+  for (int i = 0; i < count && list != NULL; i++) {
+    json_t *pair = json_pack("[s, I]", segments[i].name, (json_int_t)segments[i].rows);
+    if (json_array_append_new(list, pair) != 0) {
+      json_decref(list);
+      return NULL;
+    }
+  }
+  return list;
+}
+
+static int copy_text(const char *from, char *to, size_t size)
+{
+  return from != NULL && snprintf(to, size, "%s", from) < (int)size;
+}
+
+static int read_context(json_t *record, precis_context *c)
+{
+  const char *id, *name, *key;
+  int guarantee, move;
+  precis_problem *p = &c->spec.problem;
+  precis_message why;
+  int bad = json_unpack(
+      record, "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s}}", "context",
+      "id", &id, "name", &name, "heads", &p->heads, "kv_heads", &p->kv_heads, "dim", &p->dim,
+      "value_dim", &p->value_dim, "causal", &p->causal, "scale", &p->scale, "tol", &c->spec.tol,
+      "guarantee", &guarantee, "move", &move, "created", &c->created, "key", &key);
+  if (bad || !copy_text(id, c->id, sizeof c->id) ||
+      !copy_text(name, c->spec.name, sizeof c->spec.name) || !copy_text(key, c->key, sizeof c->key))
+    return PRECIS_ERR_FORMAT;
+  c->spec.guarantee = (precis_guarantee)guarantee;
+  c->spec.move = (precis_move)move;
+  return precis_problem_settle(p, &why) == PRECIS_SUCCESS ? PRECIS_SUCCESS : PRECIS_ERR_FORMAT;
+}
+
+/* The rows of the segments, or -1. */
+static int64_t rows_of(json_t *segments)
+{
+  int64_t sum = 0;
+  size_t i;
+  json_t *segment;
+  json_array_foreach(segments, i, segment)
+  {
+    const char *name;
+    json_int_t rows;
+    if (json_unpack(segment, "[s, I]", &name, &rows) != 0 || rows < 0 || name[0] == '\0' ||
+        strlen(name) >= PRECIS_SEGMENT_NAME || strchr(name, '/') != NULL)
+      return -1;
+    sum += rows;
+  }
+  return sum;
+}
+
+static int read_append(json_t *record, precis_context *c)
+{
+  json_int_t rows, sequence;
+  int with_bias;
+  const char *key;
+  json_t *segments;
+  if (json_unpack(record, "{s:{s:I, s:b, s:s, s:I, s:o}}", "append", "rows", &rows, "bias",
+                  &with_bias, "key", &key, "sequence", &sequence, "segments", &segments) != 0 ||
+      rows_of(segments) != rows)
+    return PRECIS_ERR_FORMAT;
+  if (json_array_extend(c->segments, segments) != 0)
+    return PRECIS_ERR_MEMORY;
+  c->tokens += rows;
+  c->with_bias |= with_bias;
+  c->sequence = sequence;
+  precis_contexts_remember(c, key, rows);
+  return PRECIS_SUCCESS;
+}
+
+int precis_manifest_parse(const char *text, int64_t bytes, precis_context *c, int64_t *used)
+{
+  int64_t length;
+  json_t *record = precis_record_parse(text, bytes, &length);
+  int status = record ? read_context(record, c) : PRECIS_ERR_FORMAT;
+  *used = 0;
+  while (record != NULL && status == PRECIS_SUCCESS) {
+    *used += length;
+    json_decref(record);
+    record = precis_record_parse(text + *used, bytes - *used, &length);
+    if (record != NULL)
+      status = read_append(record, c);
+  }
+  json_decref(record);
+  /* Only the last line can have been cut while it was written. */
+  const char *next = memchr(text + *used, '\n', (size_t)(bytes - *used));
+  return next != NULL && next + 1 < text + bytes ? PRECIS_ERR_FORMAT : status;
+}
