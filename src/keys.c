@@ -16,8 +16,53 @@ static void *grown(const void *old, int64_t used, int64_t count, size_t size)
   return array;
 }
 
+/* Arrays in strips: k, v, bias, position. */
+enum { K, V, BIAS, POSITION, STRIPS };
+
+static void row_bytes(const precis_keys *keys, int64_t bytes[STRIPS])
+{
+  bytes[K] = (int64_t)keys->kv_heads * keys->dim * (int64_t)sizeof *keys->k;
+  bytes[V] = (int64_t)keys->kv_heads * keys->value_dim * (int64_t)sizeof *keys->v;
+  bytes[BIAS] = (int64_t)sizeof *keys->bias;
+  bytes[POSITION] = (int64_t)sizeof *keys->position;
+}
+
+/* Where the strips lie now, and what they have room for. */
+static void look_up(precis_keys *keys)
+{
+  int64_t row[STRIPS];
+  row_bytes(keys, row);
+  keys->k = (float *)(void *)keys->strips[K].at;
+  keys->v = (float *)(void *)keys->strips[V].at;
+  keys->bias = (float *)(void *)keys->strips[BIAS].at;
+  keys->position = (int64_t *)(void *)keys->strips[POSITION].at;
+  keys->capacity = INT64_MAX;
+  for (int i = 0; i < STRIPS; i++)
+    if (i != BIAS || keys->bias != NULL)
+      keys->capacity = keys->strips[i].bytes / row[i] < keys->capacity
+                           ? keys->strips[i].bytes / row[i]
+                           : keys->capacity;
+}
+
+static int grow_strips(precis_keys *keys, int64_t need, int with_bias)
+{
+  int status = PRECIS_SUCCESS;
+  int64_t row[STRIPS];
+  row_bytes(keys, row);
+  for (int i = 0; i < STRIPS && status == PRECIS_SUCCESS; i++)
+    if (i != BIAS || with_bias)
+      status = precis_strip_reserve(&keys->strips[i], need * row[i]);
+  int had_bias = keys->bias != NULL;
+  look_up(keys);
+  if (!had_bias && keys->bias != NULL)
+    memset(keys->bias, 0, (size_t)keys->rows * sizeof *keys->bias);
+  return status;
+}
+
 static int reserve_bias(precis_keys *keys)
 {
+  if (keys->strips != NULL)
+    return grow_strips(keys, keys->capacity, 1);
   keys->bias = precis_memory_array(keys->capacity, sizeof *keys->bias);
   if (keys->bias == NULL)
     return PRECIS_ERR_MEMORY;
@@ -29,6 +74,8 @@ static int reserve_bias(precis_keys *keys)
  * appending one token at a time costs O(1) a token. */
 static int grow(precis_keys *keys, int64_t need)
 {
+  if (keys->strips != NULL)
+    return grow_strips(keys, need, keys->bias != NULL);
   precis_keys next = *keys;
   int64_t half_more = keys->capacity + keys->capacity / 2;
   int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
@@ -87,11 +134,55 @@ void precis_keys_append(precis_keys *keys, const precis_keys *from)
 
 void precis_keys_free(precis_keys *keys)
 {
-  free(keys->k);
-  free(keys->v);
-  free(keys->bias);
-  free(keys->position);
+  for (int i = 0; i < STRIPS && keys->strips != NULL; i++)
+    precis_strip_free(&keys->strips[i]);
+  if (keys->strips == NULL) {
+    free(keys->k);
+    free(keys->v);
+    free(keys->bias);
+    free(keys->position);
+  }
+  free(keys->strips);
   *keys = (precis_keys){0};
+}
+
+int precis_keys_share(precis_keys *keys)
+{
+  keys->strips = calloc(STRIPS, sizeof *keys->strips);
+  return keys->strips ? grow_strips(keys, 0, 0) : PRECIS_ERR_MEMORY;
+}
+
+int precis_keys_fork(precis_keys *keys, int64_t end, precis_keys *child)
+{
+  precis_keys made = *keys;
+  int64_t row[STRIPS];
+  int status = PRECIS_SUCCESS;
+  row_bytes(keys, row);
+  while (made.rows > 0 && keys->position[made.rows - 1] >= end)
+    made.rows--;
+  made.strips = calloc(STRIPS, sizeof *made.strips);
+  if (made.strips == NULL)
+    return PRECIS_ERR_MEMORY;
+  for (int i = 0; i < STRIPS && status == PRECIS_SUCCESS; i++)
+    if (i != BIAS || keys->bias != NULL)
+      status = precis_strip_fork(&keys->strips[i], keys->rows * row[i], made.rows * row[i],
+                                 &made.strips[i]);
+  look_up(keys);
+  if (status != PRECIS_SUCCESS) {
+    precis_keys_free(&made);
+    return status;
+  }
+  look_up(&made);
+  *child = made;
+  return PRECIS_SUCCESS;
+}
+
+int64_t precis_keys_weigh(const precis_keys *keys, int64_t number)
+{
+  int64_t bytes = 0;
+  for (int i = 0; i < STRIPS && keys->strips != NULL; i++)
+    bytes += precis_strip_weigh(&keys->strips[i], number);
+  return bytes;
 }
 
 int precis_keys_masked(const precis_keys *keys, int64_t row)

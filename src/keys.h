@@ -7,14 +7,27 @@
 
 #include <stdint.h>
 
+#include "src/strip.h"
+
 typedef struct precis_keys {
   int kv_heads, dim, value_dim;
   int64_t rows, capacity;
-  float *k;          /* rows x kv_heads x dim */
-  float *v;          /* rows x kv_heads x value_dim */
-  float *bias;       /* rows, natural log; NULL while no key has had one */
-  int64_t *position; /* rows: in the whole sequence */
+  float *k;             /* rows x kv_heads x dim */
+  float *v;             /* rows x kv_heads x value_dim */
+  float *bias;          /* rows, natural log; NULL while no key has had one */
+  int64_t *position;    /* rows: in the whole sequence */
+  precis_strip *strips; /* where the arrays lie, if others may share them; NULL: plain memory */
 } precis_keys;
+
+/* From now on others may share what is there. There must be no rows yet. Errors: MEMORY. */
+int precis_keys_share(precis_keys *keys);
+
+/* Makes `child` of the first rows, those at positions before `end`: what is there lies in memory
+ * once, what either adds is its own. Errors: MEMORY. */
+int precis_keys_fork(precis_keys *keys, int64_t end, precis_keys *child);
+
+/* Bytes that were not weighed with this number yet, see precis_strip_weigh(). */
+int64_t precis_keys_weigh(const precis_keys *keys, int64_t number);
 
 /* Makes room for `more` rows (with a bias array if with_bias). Errors: MEMORY; the keys are then as
  * they were. */

@@ -104,7 +104,14 @@ precis_measure *precis_measure_create(int threads, int64_t thread_memory)
   int64_t rows = larger(ROWS, (int64_t)TILE_TOKENS * measured_heads(m->threads));
   int failed = !m->x || !m->y || !m->to || !m->sums || !m->scratch || !position ||
                precis_partial_create(&m->partial, rows, WIDE);
-  m->keys = (precis_keys){1, MIDDLE, MIDDLE, ROWS, ROWS, m->x, m->y, NULL, position};
+  m->keys = (precis_keys){.kv_heads = 1,
+                          .dim = MIDDLE,
+                          .value_dim = MIDDLE,
+                          .rows = ROWS,
+                          .capacity = ROWS,
+                          .k = m->x,
+                          .v = m->y,
+                          .position = position};
   if (failed) {
     precis_measure_free(m);
     return NULL;

@@ -31,6 +31,7 @@ static void discard(precis_context *context)
   if (context->manifest >= 0)
     close(context->manifest);
   free(context->dealt);
+  free(context->held);
   free(context);
 }
 
@@ -74,13 +75,14 @@ int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
   precis_context *made = calloc(1, sizeof *made);
   if (made != NULL) {
     made->dealt = calloc((size_t)contexts->ranks, sizeof *made->dealt);
+    made->held = calloc((size_t)contexts->ranks, sizeof *made->held);
     made->keys = json_object();
     made->pending = json_object();
     made->segments = json_array();
     made->manifest = -1;
   }
-  if (made == NULL || !made->dealt || !made->keys || !made->pending || !made->segments ||
-      !make_id(made->id)) {
+  if (made == NULL || !made->dealt || !made->held || !made->keys || !made->pending ||
+      !made->segments || !make_id(made->id)) {
     if (made != NULL)
       discard(made);
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a context");

@@ -32,7 +32,9 @@ typedef struct precis_context {
   int listed;     /* 0: deleted */
   int64_t tokens; /* committed */
   int with_bias;
-  int64_t *dealt; /* ranks: rows of each, those of open appends included */
+  char parent[PRECIS_CONTEXT_ID]; /* that it was forked from, or "" */
+  int64_t *held;                  /* ranks: rows of each */
+  int64_t *dealt;                 /* ranks: rows of each, those of open appends included */
   int64_t appends, attends, moves[PRECIS_MOVES];
   double created;                   /* seconds since 1970 */
   char key[PRECIS_CONTEXT_KEY + 1]; /* that it was made with, or "" */

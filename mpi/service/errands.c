@@ -42,20 +42,55 @@ static int destroy(precis_errands *e, precis_context *c)
   return status;
 }
 
-static int create(precis_errands *e, precis_errand *errand)
+int precis_errands_fork(precis_errands *e, const precis_context *parent, int64_t tokens,
+                        precis_context *c)
+{
+  const precis_order order = {
+      .kind = PRECIS_ORDER_FORK, .slot = c->slot, .parent = parent->slot, .count = tokens};
+  int status = obey_all(e, &order);
+  if (status != PRECIS_SUCCESS)
+    precis_contexts_vacate(e->contexts, c);
+  return status;
+}
+
+/* What is there on all ranks goes on record, and is listed; or it is no longer there. */
+static int establish(precis_errands *e, precis_context *c)
 {
   precis_message why = {""};
-  precis_context *c = errand->context;
-  int recorded = PRECIS_SUCCESS, status = precis_errands_create(e, c);
-  if (status == PRECIS_SUCCESS && e->journal != NULL)
-    recorded = precis_journal_create(e->journal, c, &why);
-  if (status == PRECIS_SUCCESS && recorded == PRECIS_SUCCESS)
+  int status = e->journal ? precis_journal_create(e->journal, c, &why) : PRECIS_SUCCESS;
+  if (status == PRECIS_SUCCESS) {
     precis_contexts_enlist(e->contexts, c);
-  if (status == PRECIS_SUCCESS && recorded != PRECIS_SUCCESS) {
-    status = destroy(e, c);
-    e->hold->why = why;
+    return status;
   }
-  return status == PRECIS_SUCCESS ? recorded : status;
+  int destroyed = destroy(e, c);
+  e->hold->why = why;
+  return destroyed == PRECIS_SUCCESS ? status : destroyed;
+}
+
+static int create(precis_errands *e, precis_errand *errand)
+{
+  int status = precis_errands_create(e, errand->context);
+  return status == PRECIS_SUCCESS ? establish(e, errand->context) : status;
+}
+
+/* The child is what the parent is now: all appends that were acknowledged, and no more. */
+static int fork_context(precis_errands *e, precis_errand *errand)
+{
+  const precis_context *parent = errand->parent;
+  precis_context *c = errand->context;
+  if (parent->slot < 0) {
+    errand->gone = 1;
+    precis_contexts_vacate(e->contexts, c);
+    return PRECIS_ERR_ARGUMENT;
+  }
+  c->tokens = parent->tokens;
+  c->with_bias = parent->with_bias;
+  c->sequence = parent->sequence;
+  for (int r = 0; r < e->contexts->ranks; r++)
+    c->held[r] = c->dealt[r] = parent->held[r];
+  json_array_extend(c->segments, parent->segments);
+  int status = precis_errands_fork(e, parent, parent->tokens, c);
+  return status == PRECIS_SUCCESS ? establish(e, c) : status;
 }
 
 /* Each rank is told of its own rows. */
@@ -164,6 +199,8 @@ static int run(precis_errands *e, precis_errand *errand)
   switch (errand->kind) {
   case PRECIS_ERRAND_CREATE:
     return create(e, errand);
+  case PRECIS_ERRAND_FORK:
+    return fork_context(e, errand);
   case PRECIS_ERRAND_DESTROY:
     return destroy(e, errand->context);
   case PRECIS_ERRAND_OPEN:

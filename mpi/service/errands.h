@@ -16,6 +16,9 @@ typedef struct precis_errands {
 
 /* Makes an empty context on all ranks; not listed yet. Errors: those of precis_create(). */
 int precis_errands_create(precis_errands *e, precis_context *context);
+/* The same with the first `tokens` tokens of another context, which both share. */
+int precis_errands_fork(precis_errands *e, const precis_context *parent, int64_t tokens,
+                        precis_context *context);
 
 /* Carries out an errand, and attends that can go with it, and finishes them. Errors: MPI, after
  * which nothing more can be done. */

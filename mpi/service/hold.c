@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mpi/attention.h"
+#include "mpi/fork.h"
 #include "mpi/service/hold_attend.h"
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/hold_load.h"
@@ -62,7 +63,11 @@ static int create(precis_hold *hold, const precis_order *order)
                                   .machine = hold->options->machine,
                                   .message = keep_message,
                                   .context = hold};
-  return precis_create(hold->world->comm, &order->problem, &options, &hold->handles[order->slot]);
+  precis_attention **handle = &hold->handles[order->slot];
+  int status = precis_create(hold->world->comm, &order->problem, &options, handle);
+  if (status == PRECIS_SUCCESS && (status = precis_attention_share(*handle)) != PRECIS_SUCCESS)
+    precis_destroy(handle);
+  return status;
 }
 
 static void open_shard(precis_hold *hold, const precis_order *order)
@@ -96,13 +101,12 @@ static int fill(precis_hold *hold, const precis_order *order, const precis_hold_
   return status;
 }
 
-static int64_t handle_bytes(const precis_attention *a)
+/* What forks share is weighed once. */
+static int64_t handle_bytes(const precis_attention *a, int64_t weighing)
 {
-  const precis_keys *keys = &a->keys;
   const precis_kept *kept = &a->kept;
-  int64_t row = keys->kv_heads * ((int64_t)keys->dim + keys->value_dim) + (keys->bias != NULL) + 2;
-  int64_t summary = (int64_t)keys->kv_heads * (kept->value_numbers + kept->count_numbers);
-  return keys->capacity * row * (int64_t)sizeof(float) +
+  int64_t summary = (int64_t)a->problem.kv_heads * (kept->value_numbers + kept->count_numbers);
+  return precis_keys_weigh(&a->keys, weighing) +
          summary * (int64_t)(sizeof(float) + sizeof(double));
 }
 
@@ -110,9 +114,10 @@ static int64_t handle_bytes(const precis_attention *a)
 static int count_bytes(precis_hold *hold)
 {
   int64_t bytes = 0;
+  hold->weighings++;
   for (int64_t i = 0; i < hold->options->contexts_most; i++)
     if (hold->handles[i] != NULL)
-      bytes += handle_bytes(hold->handles[i]);
+      bytes += handle_bytes(hold->handles[i], hold->weighings);
   return MPI_Gather(&bytes, 1, MPI_INT64_T, hold->bytes, 1, MPI_INT64_T, 0, hold->world->comm)
              ? PRECIS_ERR_MPI
              : PRECIS_SUCCESS;
@@ -125,6 +130,10 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
   switch (order->kind) {
   case PRECIS_ORDER_CREATE:
     status = create(hold, order);
+    break;
+  case PRECIS_ORDER_FORK:
+    status = precis_attention_fork(hold->handles[order->parent], order->count,
+                                   &hold->handles[order->slot]);
     break;
   case PRECIS_ORDER_DESTROY:
     status = precis_destroy(&hold->handles[order->slot]);

@@ -26,8 +26,9 @@ typedef struct precis_hold {
   precis_attention **handles; /* options->contexts_most */
   precis_shard *shards;       /* options->connections_most */
   int *counts, *starts;       /* ranks: scratch for scattering */
-  int64_t *bytes;             /* ranks: what each held when last asked; on rank 0 */
-  precis_message why;         /* of the order that failed last */
+  int64_t weighings;
+  int64_t *bytes;     /* ranks: what each held when last asked; on rank 0 */
+  precis_message why; /* of the order that failed last */
 } precis_hold;
 
 /* Collective. Errors: MEMORY. */
@@ -44,6 +45,7 @@ typedef struct precis_hold_data {
   precis_report *report;
   const float *values;
   const precis_segment *segments; /* LOAD: order.count */
+  int64_t *rows;                  /* LOAD: ranks; of the context, on each of them */
   /* COMMIT: what all ranks have written has happened. */
   int (*record)(void *context, precis_message *why);
   void *context;

@@ -15,16 +15,6 @@ static int64_t block_rows(const precis_problem *p, int ranks)
   return (BLOCK_BYTES / row + 1) * ranks;
 }
 
-void precis_hold_load_deal(const precis_problem *p, int ranks, int64_t rows, int64_t *counts)
-{
-  int64_t block = block_rows(p, ranks);
-  for (int r = 0; r < ranks; r++)
-    counts[r] = 0;
-  for (int64_t first = 0; first < rows; first += block)
-    for (int r = 0; r < ranks; r++)
-      counts[r] += precis_share_rows(rows - first < block ? rows - first : block, ranks, r);
-}
-
 typedef struct loading {
   precis_hold *hold;
   precis_attention *a;
@@ -101,6 +91,10 @@ int precis_hold_load(precis_hold *hold, const precis_order *order, const precis_
   }
   if (status == PRECIS_SUCCESS)
     status = load_blocks(&l);
+  if (status == PRECIS_SUCCESS &&
+      MPI_Gather(&l.a->keys.rows, 1, MPI_INT64_T, data ? data->rows : NULL, 1, MPI_INT64_T, 0,
+                 hold->world->comm))
+    status = PRECIS_ERR_MPI;
   free(l.segments);
   free(l.k);
   free(l.v);

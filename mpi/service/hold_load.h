@@ -4,11 +4,8 @@
 
 #include "mpi/service/hold.h"
 
-/* Collective. Appends all rows of data->segments, order->count of them, dealt evenly to the ranks.
- * Errors: IO, FORMAT, MEMORY. */
+/* Collective. Appends all rows of data->segments, order->count of them, dealt evenly to the ranks;
+ * data->rows gets how many each rank has then. Errors: IO, FORMAT, MEMORY. */
 int precis_hold_load(precis_hold *hold, const precis_order *order, const precis_hold_data *data);
-
-/* How many rows each rank gets of so many. */
-void precis_hold_load_deal(const precis_problem *problem, int ranks, int64_t rows, int64_t *counts);
 
 #endif

@@ -89,6 +89,28 @@ void precis_route_create_end(precis_request *request)
   free(t);
 }
 
+void precis_route_fork(precis_request *request)
+{
+  precis_http *h = request->http;
+  precis_message why = {""};
+  precis_context *child;
+  int refused;
+  if (precis_contexts_make(h->contexts, &request->context->spec, &child, &why) != PRECIS_SUCCESS) {
+    precis_reply_error(&request->reply, 507, "contexts", "%s", why.text);
+    return;
+  }
+  strcpy(child->parent, request->context->id);
+  precis_errand errand = {.kind = PRECIS_ERRAND_FORK, .context = child, .parent = request->context};
+  precis_queue_run(h->queue, &errand, &refused);
+  if (refused)
+    precis_contexts_vacate(h->contexts, child);
+  if (refused || errand.status != PRECIS_SUCCESS)
+    precis_request_failed(request, &errand, refused, "context");
+  else
+    precis_reply_json(&request->reply, 201, precis_contexts_describe(h->contexts, child));
+  precis_contexts_release(h->contexts, child);
+}
+
 void precis_route_list(precis_request *request)
 {
   precis_reply_json(&request->reply, 200,

@@ -9,6 +9,7 @@
 
 typedef enum precis_order_kind {
   PRECIS_ORDER_CREATE = 1, /* a context in `slot` */
+  PRECIS_ORDER_FORK, /* a context in `slot`, of the first `count` tokens of that in `parent` */
   PRECIS_ORDER_DESTROY,
   PRECIS_ORDER_OPEN,   /* `shard`: room for this rank's rows of an append */
   PRECIS_ORDER_FILL,   /* to one rank: `count` floats from `first` on of an array of the shard */
@@ -24,7 +25,7 @@ enum { PRECIS_SHARD_K, PRECIS_SHARD_V, PRECIS_SHARD_BIAS, PRECIS_SHARD_ARRAYS };
 
 typedef struct precis_order {
   precis_order_kind kind;
-  int slot, shard;
+  int slot, shard, parent;
   int array, with_bias;
   int64_t rows;         /* OPEN: of the rank that is told; ATTEND: of all */
   int64_t first, count; /* FILL */

@@ -11,6 +11,7 @@
 
 typedef enum precis_errand_kind {
   PRECIS_ERRAND_CREATE,
+  PRECIS_ERRAND_FORK,
   PRECIS_ERRAND_DESTROY,
   PRECIS_ERRAND_OPEN,
   PRECIS_ERRAND_FILL,
@@ -23,7 +24,8 @@ typedef enum precis_errand_kind {
  * belong to who takes them. */
 typedef struct precis_errand {
   precis_errand_kind kind;
-  precis_context *context; /* CREATE, DESTROY, ATTEND */
+  precis_context *context; /* CREATE, FORK, DESTROY, ATTEND */
+  precis_context *parent;  /* FORK */
   precis_stage *stage;     /* OPEN, FILL, COMMIT, DROP: ended by COMMIT and DROP */
 
   int rank, array; /* FILL */

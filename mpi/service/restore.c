@@ -3,36 +3,80 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/service/hold_load.h"
 #include "mpi/service/link.h"
 #include "src/memory.h"
 
-static precis_segment *segments_of(const precis_context *c, int64_t *count)
+/* Segments that both contexts begin with. */
+static size_t in_common(const precis_context *a, const precis_context *b)
 {
-  *count = (int64_t)json_array_size(c->segments);
+  size_t i = 0;
+  while (i < json_array_size(a->segments) && i < json_array_size(b->segments) &&
+         json_equal(json_array_get(a->segments, i), json_array_get(b->segments, i)))
+    i++;
+  return i;
+}
+
+/* Of the contexts that are there again, the one that has most in common with this one, or NULL. */
+static precis_context *relative_of(const precis_errands *e, const precis_context *c, size_t *common)
+{
+  precis_context *best = NULL;
+  *common = 0;
+  for (precis_context *other = e->contexts->first; other != NULL; other = other->next) {
+    size_t shared = other->spec.problem.dim == c->spec.problem.dim ? in_common(other, c) : 0;
+    if (shared > *common) {
+      *common = shared;
+      best = other;
+    }
+  }
+  return best;
+}
+
+/* The segments from number `first` on. */
+static precis_segment *segments_of(const precis_context *c, size_t first, int64_t *count)
+{
+  *count = (int64_t)(json_array_size(c->segments) - first);
   precis_segment *list = precis_memory_array(*count, sizeof *list);
   for (int64_t i = 0; list != NULL && i < *count; i++) {
-    const json_t *pair = json_array_get(c->segments, (size_t)i);
+    const json_t *pair = json_array_get(c->segments, first + (size_t)i);
     snprintf(list[i].name, sizeof list[i].name, "%s", json_string_value(json_array_get(pair, 0)));
     list[i].rows = (int64_t)json_integer_value(json_array_get(pair, 1));
   }
   return list;
 }
 
-static int load(precis_errands *e, precis_context *c)
+static int64_t rows_before(const precis_context *c, size_t end)
+{
+  int64_t rows = 0;
+  for (size_t i = 0; i < end; i++)
+    rows += (int64_t)json_integer_value(json_array_get(json_array_get(c->segments, i), 1));
+  return rows;
+}
+
+static int load(precis_errands *e, precis_context *c, size_t first)
 {
   precis_order order = {.kind = PRECIS_ORDER_LOAD, .slot = c->slot, .with_bias = c->with_bias};
-  precis_segment *segments = segments_of(c, &order.count);
+  precis_segment *segments = segments_of(c, first, &order.count);
   if (segments == NULL)
     return PRECIS_ERR_MEMORY;
-  const precis_hold_data data = {.segments = segments};
+  const precis_hold_data data = {.segments = segments, .rows = c->held};
   int status = precis_link_tell_all(e->hold->world, &order);
   if (status == PRECIS_SUCCESS)
     status = precis_hold_obey(e->hold, &order, &data);
-  precis_hold_load_deal(&c->spec.problem, e->contexts->ranks, c->tokens, c->dealt);
+  for (int r = 0; r < e->contexts->ranks; r++)
+    c->dealt[r] = c->held[r];
   precis_contexts_weigh(e->contexts, e->hold->bytes);
   free(segments);
   return status;
+}
+
+/* What contexts shared they share again. */
+static int bring_back(precis_errands *e, precis_context *c)
+{
+  size_t common;
+  precis_context *relative = relative_of(e, c, &common);
+  int status = relative ? precis_errands_fork(e, relative, rows_before(c, common), c)
+                        : precis_errands_create(e, c);
+  return status == PRECIS_SUCCESS ? load(e, c, common) : status;
 }
 
 int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
@@ -43,9 +87,7 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
     list = c->next;
     c->next = NULL;
     if (status == PRECIS_SUCCESS)
-      status = precis_errands_create(e, c);
-    if (status == PRECIS_SUCCESS)
-      status = load(e, c);
+      status = bring_back(e, c);
     if (status == PRECIS_SUCCESS)
       precis_contexts_enlist(e->contexts, c);
     else

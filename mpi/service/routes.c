@@ -17,6 +17,7 @@ static const precis_route routes[] = {
      precis_route_create_take, precis_route_create_finish, precis_route_create_end},
     {"inspect", "GET", "/v1/contexts/*", 0, 0, 0, 0, precis_route_inspect, 0},
     {"delete", "DELETE", "/v1/contexts/*", 0, 0, 0, 0, precis_route_delete, 0},
+    {"fork", "POST", "/v1/contexts/*/fork", 0, 0, 0, 0, precis_route_fork, 0},
     {"append", "POST", "/v1/contexts/*/append", 0, ANY_BYTES, precis_route_append_begin,
      precis_route_append_take, precis_route_append_finish, precis_route_append_end},
     {"attend", "POST", "/v1/contexts/*/attend", 0, ANY_BYTES, precis_route_attend_begin,

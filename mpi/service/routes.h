@@ -9,6 +9,7 @@ void precis_route_create_begin(precis_request *request);
 void precis_route_create_take(precis_request *request, const char *bytes, int64_t count);
 void precis_route_create_finish(precis_request *request);
 void precis_route_create_end(precis_request *request);
+void precis_route_fork(precis_request *request);
 void precis_route_list(precis_request *request);
 void precis_route_inspect(precis_request *request);
 void precis_route_delete(precis_request *request);

@@ -15,18 +15,13 @@ static int64_t largest(int count, const int64_t *x)
 }
 
 /* Bytes that the append takes on the rank that gets most: its rows wait in a shard, and go to
- * arrays that grow by half, of which the old ones are still there meanwhile. */
+ * arrays that grow in place. */
 static int64_t bytes_of(const precis_contexts *contexts, const precis_context *context,
                         const int64_t *counts, int with_bias)
 {
   const precis_problem *p = &context->spec.problem;
-  int64_t row = (p->kv_heads * ((int64_t)p->dim + p->value_dim) + with_bias + 2) * 4, most = 0;
-  for (int r = 0; r < contexts->ranks; r++) {
-    int64_t grown = context->dealt[r] + context->dealt[r] / 2, need = context->dealt[r] + counts[r];
-    int64_t bytes = counts[r] == 0 ? 0 : (counts[r] + (need > grown ? need : grown)) * row;
-    most = bytes > most ? bytes : most;
-  }
-  return most;
+  int64_t row = (p->kv_heads * ((int64_t)p->dim + p->value_dim) + with_bias + 2) * 4;
+  return 2 * row * largest(contexts->ranks, counts);
 }
 
 /* With the lock. */
@@ -97,8 +92,9 @@ void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int commit
     stage->tokens = context->tokens;
     precis_contexts_remember(context, stage->key, stage->rows);
   }
-  for (int r = 0; r < contexts->ranks && !committed; r++)
-    context->dealt[r] -= stage->counts[r];
+  int64_t *rows = committed ? context->held : context->dealt;
+  for (int r = 0; r < contexts->ranks; r++)
+    rows[r] += committed ? stage->counts[r] : -stage->counts[r];
   pthread_mutex_unlock(&contexts->lock);
   precis_contexts_release(contexts, context);
   free(stage->counts);
