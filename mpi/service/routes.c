@@ -11,6 +11,8 @@
 static const precis_route routes[] = {
     {"health", "GET", "/healthz", 1, 0, 0, 0, precis_route_health, 0},
     {"openapi", "GET", "/openapi.json", 1, 0, 0, 0, precis_route_openapi, 0},
+    {"page", "GET", "/", 1, 0, 0, 0, precis_route_page, 0},
+    {"status", "GET", "/v1/status", 0, 0, 0, 0, precis_route_status, 0},
     {"metrics", "GET", "/metrics", 0, 0, 0, 0, precis_route_counters, 0},
     {"list", "GET", "/v1/contexts", 0, 0, 0, 0, precis_route_list, 0},
     {"create", "POST", "/v1/contexts", 0, PRECIS_SPEC_BYTES, precis_route_create_begin,

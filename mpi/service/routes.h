@@ -30,5 +30,9 @@ void precis_route_attend_end(precis_request *request);
 void precis_route_health(precis_request *request);
 void precis_route_counters(precis_request *request);
 void precis_route_openapi(precis_request *request);
+void precis_route_page(precis_request *request);
+
+/* status.c */
+void precis_route_status(precis_request *request);
 
 #endif

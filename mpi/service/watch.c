@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mpi/service/openapi_text.h"
+#include "mpi/service/page_text.h"
 #include "mpi/service/routes.h"
 
 void precis_route_health(precis_request *request)
@@ -53,4 +54,12 @@ void precis_route_openapi(precis_request *request)
   request->reply.code = 200;
   request->reply.type = "application/json";
   request->reply.text = precis_openapi_text;
+}
+
+/* Holds nothing but itself: what it shows it asks for, with the token. */
+void precis_route_page(precis_request *request)
+{
+  request->reply.code = 200;
+  request->reply.type = "text/html; charset=utf-8";
+  request->reply.text = precis_page_text;
 }
