@@ -89,7 +89,7 @@ int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
   }
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  made->created = (double)now.tv_sec;
+  made->created = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
   made->spec = *spec;
   made->references = 1;
   pthread_mutex_lock(&contexts->lock);

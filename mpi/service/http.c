@@ -84,7 +84,10 @@ static void begin(precis_request *request, const char *method, const char *path)
   precis_deadlines_set(&request->http->deadlines, request->deadline,
                        request->http->options->request_seconds);
   read_length(request);
-  request->route = precis_route_find(request, method, path);
+  if (request->cut)
+    precis_reply_error(&request->reply, 404, "path", "a path holds no zero");
+  else
+    request->route = precis_route_find(request, method, path);
   if (request->route == NULL)
     return;
   request->trusted = may_come_in(request);
@@ -198,12 +201,12 @@ static enum MHD_Result handle(void *http, struct MHD_Connection *connection, con
 static void *make_request(void *http, const char *uri, struct MHD_Connection *connection)
 {
   precis_http *h = http;
-  (void)uri;
   (void)connection;
   precis_request *request = calloc(1, sizeof *request);
   if (request == NULL)
     return NULL;
   request->http = h;
+  request->cut = strstr(uri, "%00") != NULL;
   atomic_fetch_add(&h->active, 1);
   return request;
 }

@@ -32,6 +32,7 @@ typedef struct precis_request {
   double started;
   int64_t announced;             /* of the body, or -1 */
   int64_t received, passed_over; /* bytes of it */
+  int cut;                       /* the path goes on after a zero, of which nothing is seen */
   int seen, trusted;             /* the head was read; it brought the token */
   precis_reply reply;            /* code other than 0: what comes in is passed over */
   void *work;                    /* of the route */

@@ -14,6 +14,7 @@ enum {
   BENCH = PRECIS_VERB_BENCH,
   PLAN = PRECIS_VERB_PLAN,
   SERVE = PRECIS_VERB_SERVE,
+  REMOTE = PRECIS_VERB_REMOTE,
   ALL = GEN | RUN | CHECK | TOPO | BENCH | PLAN
 };
 
@@ -33,12 +34,12 @@ const precis_flag precis_flags[] = {
      "keys and values, and queries unless --queries"},
     {"--queries", "NQ", GEN | PLAN, SIZE, AT(queries), 1, TOKENS_MOST, 0, 0,
      "queries (default: N)"},
-    {"--heads", "H", GEN | PLAN, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
-    {"--kv-heads", "G", GEN | PLAN, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
+    {"--heads", "H", GEN | PLAN | REMOTE, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
+    {"--kv-heads", "G", GEN | PLAN | REMOTE, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
      "key/value heads; G divides H (default: H)"},
-    {"--dim", "D", GEN | PLAN, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--dim", "D", GEN | PLAN | REMOTE, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a query or key of one head, at most 256"},
-    {"--value-dim", "DV", GEN | PLAN, SIZE, AT(value_dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--value-dim", "DV", GEN | PLAN | REMOTE, SIZE, AT(value_dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a value of one head (default: D)"},
     {"--kind", "KIND", PLAN, WORD, AT(kind), 0, 0, "gauss|unit", 0,
      "what scores are assumed to be: of Gaussian queries and keys (default), or of such of equal "
@@ -89,11 +90,11 @@ const precis_flag precis_flags[] = {
      "write the log-sum-exp of the scores, natural log: .npy (queries, heads)"},
     {"--rows", "R", CHECK, SIZE, AT(rows), 1, TOKENS_MOST, 0, 0,
      "how many rows of --out to check (default: 64)"},
-    {"--causal", NULL, RUN | CHECK | PLAN, FLAG, AT(causal), 0, 0, 0, 0,
+    {"--causal", NULL, RUN | CHECK | PLAN | REMOTE, FLAG, AT(causal), 0, 0, 0, 0,
      "a query sees the keys up to its own position; the last query stands at the last key"},
     {"--first-position", "N", RUN | CHECK, SIZE, AT(first_position), 0, TOKENS_MOST, 0, 0,
      "with --causal: the queries stand at positions N, N + 1, ... instead"},
-    {"--scale", "S", RUN | CHECK, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
+    {"--scale", "S", RUN | CHECK | REMOTE, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
      "of the products of queries and keys (default: 1/sqrt(d))"},
     {"--tol", "T", RUN | PLAN, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "the error allowed, in units of each column's value range: largest minus smallest value. "
@@ -133,6 +134,20 @@ const precis_flag precis_flags[] = {
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
      "holds the token that clients must send, and is made with a new one if it is not there "
      "(default: precis.token)"},
+    {"--url", "URL", REMOTE, TEXT, AT(url), 0, 0, 0, 0,
+     "of the service: http://HOST:PORT or unix:PATH (default: http://127.0.0.1:8470)"},
+    {"--token-file", "FILE", REMOTE, TEXT, AT(token_file), 0, 0, 0, 0,
+     "the service's (default: precis.token)"},
+    {"--context", "ID", REMOTE, TEXT, AT(context), 0, 0, 0, 0, "as create printed it"},
+    {"--input", "FILE", REMOTE, TEXT, AT(input), 0, 0, 0, 0,
+     "to append: a .safetensors file with k (tokens, kv heads, d), v (tokens, kv heads, dv) and "
+     "optionally bias (tokens); to attend: with q (queries, heads, d), or q alone as .npy"},
+    {"--out", "FILE", REMOTE, TEXT, AT(out), 0, 0, 0, 0,
+     "attend: the .safetensors file to write, tensors out and lse"},
+    {"--tol", "T", REMOTE, NUMBER, AT(tol), 0, 1e30, 0, 0,
+     "create: the error allowed, in units of each column's value range (default: exact)"},
+    {"--key", "KEY", REMOTE, TEXT, AT(key), 0, 0, 0, 0,
+     "names this request: sent again with the same key it is not done twice (create, append)"},
     {"--no-token", NULL, SERVE, FLAG, AT(no_token), 0, 0, 0, 0,
      "let in whoever can connect; not where other machines can"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN | SERVE, SIZE, AT(threads), 1, 4096, 0, 0,
@@ -170,7 +185,7 @@ const precis_flag precis_flags[] = {
      "write the report as JSON to a file, or to standard output (-) in place of the text"},
     {"--quiet", NULL, GEN | RUN | CHECK, FLAG, AT(quiet), 0, 0, 0, 0,
      "no report on standard output, no progress"},
-    {"--help", NULL, ALL | SERVE, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
+    {"--help", NULL, ALL | SERVE | REMOTE, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
     {0}};
 
 const precis_command precis_commands[] = {
@@ -232,6 +247,14 @@ const precis_command precis_commands[] = {
      "as precis run answers them. JSON for control, .safetensors for tensors; GET /openapi.json "
      "explains requests. SIGTERM to the process that is named at the start ends the job within 10 "
      "seconds: requests in flight are finished, new ones refused."},
+    {"remote", PRECIS_VERB_REMOTE, 1,
+     "precis remote create --heads H --dim D [--tol T] [options]\n"
+     "       precis remote append --context ID --input FILE [options]\n"
+     "       precis remote attend --context ID --input FILE --out FILE [options]\n"
+     "       precis remote list | inspect | fork | delete [--context ID] [options]",
+     "ask a service: make contexts, append to them, attend to them",
+     "A client of precis serve. Prints what the service answers, JSON; of attend the report, with "
+     "the results in a file."},
     {0}};
 
 const precis_command *precis_command_find(const char *name)

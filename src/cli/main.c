@@ -66,6 +66,8 @@ static int dispatch(precis_cli *cli)
     return precis_command_plan(cli);
   case PRECIS_VERB_SERVE:
     return precis_command_serve(cli);
+  case PRECIS_VERB_REMOTE:
+    return precis_command_remote(cli);
   }
   return PRECIS_ERR_INTERNAL;
 }

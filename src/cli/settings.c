@@ -6,7 +6,7 @@
 #include "src/cli/flags.h"
 #include "src/size.h"
 
-enum { FLAGS_MOST = 64, FIRST_CODE = 256 };
+enum { FLAGS_MOST = 128, FIRST_CODE = 256 };
 
 /* Seconds: a job that is told to stop a minute before its end has time to. */
 static const double CHECKPOINT_EVERY = 20;
@@ -178,17 +178,15 @@ static int parse_flags(int argc, char **argv, const precis_command *command,
                        precis_settings *settings, precis_message *why)
 {
   getopt_table table = make_table(command->verb);
-  uint64_t seen = 0;
+  char seen[FLAGS_MOST] = {0};
   opterr = 0;
   optind = 1;
   for (int code; (code = getopt_long(argc, argv, table.letters, table.options, NULL)) != -1;) {
     if (code == '?' || code == ':')
       return bad_option(code, argv, why);
     const precis_flag *flag = flag_of(code, command->verb);
-    uint64_t bit = UINT64_C(1) << (flag - precis_flags);
-    if (seen & bit)
+    if (seen[flag - precis_flags]++)
       return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is given twice", flag->name);
-    seen |= bit;
     int status = take(flag, optarg, settings, why);
     if (status != PRECIS_SUCCESS || settings->verb == PRECIS_VERB_HELP)
       return status;

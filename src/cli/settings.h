@@ -22,7 +22,8 @@ typedef enum precis_verb {
   PRECIS_VERB_TOPO = 32,
   PRECIS_VERB_BENCH = 64,
   PRECIS_VERB_PLAN = 128,
-  PRECIS_VERB_SERVE = 256
+  PRECIS_VERB_SERVE = 256,
+  PRECIS_VERB_REMOTE = 512
 } precis_verb;
 
 enum { PRECIS_OPERANDS = 2 };
@@ -73,6 +74,7 @@ typedef struct precis_settings {
   precis_range rounds; /* last -1: all */
 
   const char *listen, *token_file, *data;
+  const char *url, *context, *key;
   int no_token;
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# ask.py - a client of "precis serve" that needs NumPy and Python's standard library: ask.py [URL [TOKEN-FILE]]
+#
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Run as it is, it makes a context of random keys and values, asks, and compares with NumPy. Copy Service into your own program.
+import http.client
+import json
+import struct
+import sys
+
+import numpy as np
+
+
+def to_safetensors(**arrays):
+    """Arrays as the bytes of a .safetensors file, float32."""
+    head, data, at = {}, [], 0
+    for name, array in arrays.items():
+        data.append(np.ascontiguousarray(array, "<f4").tobytes())
+        head[name] = {"dtype": "F32", "shape": list(np.shape(array)), "data_offsets": [at, at + len(data[-1])]}
+        at += len(data[-1])
+    text = json.dumps(head).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(data)
+
+
+def from_safetensors(body):
+    """Arrays of a .safetensors file of float32."""
+    length, = struct.unpack("<Q", body[:8])
+    head = json.loads(body[8:8 + length])
+    return {name: np.frombuffer(body[8 + length:][slice(*e["data_offsets"])], "<f4").reshape(e["shape"])
+            for name, e in head.items() if name != "__metadata__"}
+
+
+class Service:
+    """A service at a URL like http://127.0.0.1:8470; one thread at a time."""
+
+    def __init__(self, url, token=""):
+        self.link = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"))
+        self.headers = {"Authorization": "Bearer " + token} if token else {}
+
+    def ask(self, method, path, body=None, **headers):
+        self.link.request(method, "/v1/contexts" + path, body, {**self.headers, **headers})
+        answer = self.link.getresponse()
+        data = answer.read()
+        if answer.status >= 300:
+            error = json.loads(data)["error"]
+            raise RuntimeError(f"{answer.status}: {error['field']}: {error['message']}")
+        return answer, data
+
+    def create(self, **spec):
+        """A new context (heads, dim, and perhaps kv_heads, value_dim, causal, scale, tol, name); returns its id."""
+        return json.loads(self.ask("POST", "", json.dumps(spec))[1])["id"]
+
+    def append(self, context, k, v, bias=None, key=None):
+        """k (tokens, kv_heads, dim), v (tokens, kv_heads, value_dim); returns how many tokens there are then."""
+        arrays = {"k": k, "v": v} if bias is None else {"k": k, "v": v, "bias": bias}
+        headers = {"Idempotency-Key": key} if key else {}
+        return json.loads(self.ask("POST", f"/{context}/append", to_safetensors(**arrays), **headers)[1])["tokens"]
+
+    def attend(self, context, q):
+        """q (queries, heads, dim); returns out (queries, heads, value_dim), lse (queries, heads) and the certificate."""
+        answer, data = self.ask("POST", f"/{context}/attend", to_safetensors(q=q))
+        arrays = from_safetensors(data)
+        return arrays["out"], arrays["lse"], json.loads(answer.headers["Precis-Report"])
+
+    def fork(self, context):
+        return json.loads(self.ask("POST", f"/{context}/fork")[1])["id"]
+
+    def delete(self, context):
+        self.ask("DELETE", f"/{context}")
+
+
+def main():
+    url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8470"
+    with open(sys.argv[2] if len(sys.argv) > 2 else "precis.token", encoding="ascii") as file:
+        service = Service(url, file.read().strip())
+    rng = np.random.default_rng(1)
+    k, v, q = (rng.standard_normal(shape, np.float32) for shape in ((5000, 2, 32), (5000, 2, 32), (3, 2, 32)))
+    context = service.create(heads=2, dim=32, tol=0.01, name="ask.py")
+    service.append(context, k[:4000], v[:4000])
+    print("tokens", service.append(context, k[4000:], v[4000:], key="rest"))
+    out, _, report = service.attend(context, q)
+    scores = np.einsum("qhd,khd->hqk", q.astype(float), k) / np.sqrt(32)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    want = np.einsum("hqk,khd->qhd", weights / weights.sum(-1, keepdims=True), v)
+    error = (np.abs(out - want) / np.ptp(v, axis=0)).max()
+    print(f"{report['move']}, promised {report['promise']:.2g}, off by {error:.2g} of the values' range")
+    service.delete(context)
+    return 0 if error <= report["promise"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
