@@ -404,6 +404,8 @@ fails 1 "bytes are missing" 0 plan --ranks 8 --tokens 1e6 --heads 2 --dim 8 --me
 fails 2 "--listen is 'x'" 0 serve --listen x --no-token
 fails 2 "everybody could come in" 0 serve --listen 0.0.0.0:0 --no-token
 fails 2 "exclude each other" 2 serve --no-token --token-file t
+fails 2 "go together" 0 serve --tls-cert t
+fails 2 "needs --context" 0 remote append
 fails 2 "--machine goes with bench moves" 0 bench kernels --machine "$machine"
 fails 2 "--calibrate needs -o" 0 topo --calibrate
 fails 2 "-o goes with --calibrate" 0 topo -o machine.txt

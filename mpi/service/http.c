@@ -1,237 +1,13 @@
 #include "mpi/service/http.h"
 
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/service/request.h"
+#include "mpi/service/handle.h"
 
 /* A request's head must fit into the memory of its connection. */
-enum { CONNECTION_MEMORY = 1 << 16, IDLE_SECONDS = 60, HEAD_SECONDS = 20 };
-
-/* A body that will not be used is still read, as most clients look for the answer only when they
- * have sent all. Of strangers, so much of it. */
-enum { PASSED_OVER_MOST = 1 << 22 };
-
-const char *precis_request_header(precis_request *request, const char *name)
-{
-  return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-const char *precis_request_argument(precis_request *request, const char *name)
-{
-  return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,
-                           const char *field)
-{
-  if (refused)
-    precis_reply_error(&request->reply, 503, "service", "%s",
-                       request->http->stopping ? "the service is stopping"
-                                               : "too much is waiting, try again");
-  else if (errand->gone)
-    precis_reply_error(&request->reply, 404, "context", "the context was deleted meanwhile");
-  else
-    precis_reply_error(&request->reply, precis_reply_code(errand->status), field, "%s",
-                       errand->why.text[0] ? errand->why.text : precis_strerror(errand->status));
-}
-
-static int may_come_in(precis_request *request)
-{
-  static const char scheme[] = "Bearer ";
-  const precis_token *token = &request->http->token;
-  const char *given = precis_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-  if (token->text[0] == '\0')
-    return 1;
-  return given != NULL && strncmp(given, scheme, strlen(scheme)) == 0 &&
-         precis_token_equal(token, given + strlen(scheme));
-}
-
-static void read_length(precis_request *request)
-{
-  const char *text = precis_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
-  char *end;
-  request->announced = -1;
-  if (text == NULL)
-    return;
-  errno = 0;
-  long long length = strtoll(text, &end, 10);
-  if (errno != 0 || *end != '\0' || end == text || length < 0)
-    precis_reply_error(&request->reply, 400, "Content-Length", "must be a number of bytes");
-  else
-    request->announced = length;
-}
-
-static void check_length(precis_request *request, int64_t bytes)
-{
-  int64_t most = request->route->body_most;
-  if (bytes <= most)
-    return;
-  if (most == 0)
-    precis_reply_error(&request->reply, 400, "body", "this request takes no body");
-  else
-    precis_reply_error(&request->reply, 413, "body", "more than the %lld bytes that are allowed",
-                       (long long)most);
-}
-
-/* The head is there. */
-static void begin(precis_request *request, const char *method, const char *path)
-{
-  request->seen = 1;
-  request->started = precis_deadlines_now();
-  precis_deadlines_set(&request->http->deadlines, request->deadline,
-                       request->http->options->request_seconds);
-  read_length(request);
-  if (request->cut)
-    precis_reply_error(&request->reply, 404, "path", "a path holds no zero");
-  else
-    request->route = precis_route_find(request, method, path);
-  if (request->route == NULL)
-    return;
-  request->trusted = may_come_in(request);
-  if (!request->route->open && !request->trusted)
-    precis_reply_error(&request->reply, 401, "Authorization", "must be \"Bearer TOKEN\"");
-  if (!request->route->open && request->http->stopping)
-    precis_reply_error(&request->reply, 503, "service", "the service is stopping");
-  if (request->announced > 0)
-    check_length(request, request->announced);
-  if (request->reply.code == 0 && request->id_known) {
-    request->context = precis_contexts_find(request->http->contexts, request->id);
-    if (request->context == NULL)
-      precis_reply_error(&request->reply, 404, "context", "there is no context %s", request->id);
-  }
-  if (request->reply.code == 0 && request->route->begin != NULL)
-    request->route->begin(request);
-}
-
-static void add_headers(const precis_request *request, struct MHD_Response *response)
-{
-  const precis_reply *reply = &request->reply;
-  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
-  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-  MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-  if (reply->code == 401)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-  if (reply->code == 503)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-  if (reply->allow != NULL)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
-  if (reply->report != NULL)
-    MHD_add_response_header(response, "Precis-Report", reply->report);
-}
-
-static enum MHD_Result answer(precis_request *request)
-{
-  precis_reply *reply = &request->reply;
-  if (reply->code == 0)
-    precis_reply_error(reply, 500, "service", "no answer");
-  struct MHD_Response *response =
-      reply->text
-          ? MHD_create_response_from_buffer(strlen(reply->text), (void *)(uintptr_t)reply->text,
-                                            MHD_RESPMEM_PERSISTENT)
-          : MHD_create_response_from_buffer(reply->bytes, reply->body, MHD_RESPMEM_MUST_FREE);
-  if (response == NULL)
-    return MHD_NO;
-  reply->body = NULL;
-  add_headers(request, response);
-  precis_deadlines_set(&request->http->deadlines, request->deadline,
-                       request->http->options->request_seconds);
-  enum MHD_Result queued = MHD_queue_response(request->connection, (unsigned)reply->code, response);
-  MHD_destroy_response(response);
-  precis_metrics_reply(&request->http->metrics, request->route ? request->route->name : "none",
-                       reply->code, precis_deadlines_now() - request->started);
-  return queued;
-}
-
-/* Without waiting for the body, to clients that wait for the answer or may be no friends. */
-static int answers_at_once(precis_request *request)
-{
-  int waits = precis_request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
-  return request->reply.code != 0 && (waits || !request->trusted) &&
-         request->announced > PASSED_OVER_MOST;
-}
-
-static enum MHD_Result take(precis_request *request, const char *data, size_t bytes)
-{
-  request->received += (int64_t)bytes;
-  if (request->reply.code == 0)
-    check_length(request, request->received);
-  if (request->reply.code == 0)
-    request->route->take(request, data, (int64_t)bytes);
-  if (request->reply.code != 0)
-    request->passed_over += (int64_t)bytes;
-  /* In the middle of a body there is no way to answer but to end the connection. */
-  return !request->trusted && request->passed_over > PASSED_OVER_MOST ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result handle(void *http, struct MHD_Connection *connection, const char *path,
-                              const char *method, const char *version, const char *data,
-                              size_t *bytes, void **state)
-{
-  precis_request *request = *state;
-  (void)http;
-  (void)version;
-  if (request == NULL)
-    return MHD_NO;
-  request->connection = connection;
-  if (!request->seen) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    request->deadline = info ? info->socket_context : NULL;
-    if (request->deadline == NULL)
-      return MHD_NO;
-    begin(request, method, path);
-    return answers_at_once(request) ? answer(request) : MHD_YES;
-  }
-  if (*bytes > 0) {
-    enum MHD_Result result = take(request, data, *bytes);
-    *bytes = 0;
-    return result;
-  }
-  if (request->reply.code == 0) {
-    precis_deadlines_set(&request->http->deadlines, request->deadline, 1e9);
-    request->route->finish(request);
-  }
-  return answer(request);
-}
-
-/* Called with the first line of each request, before anything else is known of it. */
-static void *make_request(void *http, const char *uri, struct MHD_Connection *connection)
-{
-  precis_http *h = http;
-  (void)connection;
-  precis_request *request = calloc(1, sizeof *request);
-  if (request == NULL)
-    return NULL;
-  request->http = h;
-  request->cut = strstr(uri, "%00") != NULL;
-  atomic_fetch_add(&h->active, 1);
-  return request;
-}
-
-static void end_request(void *http, struct MHD_Connection *connection, void **state,
-                        enum MHD_RequestTerminationCode code)
-{
-  precis_http *h = http;
-  precis_request *request = *state;
-  (void)connection;
-  if (request == NULL)
-    return;
-  if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
-    precis_metrics_cut_off(&h->metrics);
-  if (request->route != NULL && request->route->end != NULL)
-    request->route->end(request);
-  if (request->context != NULL)
-    precis_contexts_release(h->contexts, request->context);
-  if (request->deadline != NULL)
-    precis_deadlines_set(&h->deadlines, request->deadline, IDLE_SECONDS);
-  precis_reply_free(&request->reply);
-  free(request);
-  *state = NULL;
-  atomic_fetch_sub(&h->active, 1);
-}
+enum { CONNECTION_MEMORY = 1 << 16, HEAD_SECONDS = 20, OPTIONS = 12 };
 
 static void notice_connection(void *http, struct MHD_Connection *connection, void **context,
                               enum MHD_ConnectionNotificationCode code)
@@ -250,41 +26,62 @@ static void notice_connection(void *http, struct MHD_Connection *connection, voi
 
 static int start_daemon(precis_http *h, precis_message *why)
 {
+  const unsigned flags =
+      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
+  const int tls = h->tls.key != NULL;
+  const struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
+  const struct MHD_OptionItem secrets[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, h->tls.certificate},
+                                           {MHD_OPTION_HTTPS_MEM_KEY, 0, h->tls.key},
+                                           none};
   h->daemon = MHD_start_daemon(
-      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL, NULL,
-      handle, h, MHD_OPTION_LISTEN_SOCKET, h->listener.socket, MHD_OPTION_URI_LOG_CALLBACK,
-      make_request, h, MHD_OPTION_NOTIFY_COMPLETED, end_request, h, MHD_OPTION_NOTIFY_CONNECTION,
-      notice_connection, h, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options->connections_most,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-      (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+      flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, precis_http_handle, h,
+      MHD_OPTION_LISTEN_SOCKET, h->listener.socket, MHD_OPTION_URI_LOG_CALLBACK,
+      precis_http_make_request, h, MHD_OPTION_NOTIFY_COMPLETED, precis_http_end_request, h,
+      MHD_OPTION_NOTIFY_CONNECTION, notice_connection, h, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)h->options->connections_most, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PRECIS_HTTP_IDLE_SECONDS,
+      MHD_OPTION_ARRAY, tls ? secrets : &none, MHD_OPTION_END);
   if (h->daemon != NULL)
     return PRECIS_SUCCESS;
-  return precis_message_set(why, PRECIS_ERR_IO, "the HTTP server cannot be started at %s",
-                            h->listener.text);
+  return precis_message_set(why, PRECIS_ERR_IO, "the HTTP server cannot be started at %s%s",
+                            h->listener.text, tls ? ": look at --tls-cert and --tls-key" : "");
+}
+
+/* What it takes to listen. */
+static int prepare(precis_http *h, precis_message *why)
+{
+  const precis_service_options *o = h->options;
+  int status = PRECIS_SUCCESS, tls = o->tls_certificate != NULL;
+  if (tls)
+    status = precis_tls_load(o->tls_certificate, o->tls_key, &h->tls, why);
+  if (status == PRECIS_SUCCESS && !o->no_token)
+    status = precis_token_load(o->token_file, &h->token, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_listener_open(o->listen, tls, &h->listener, why);
+  if (status == PRECIS_SUCCESS && o->no_token && !h->listener.local) {
+    precis_listener_close(&h->listener);
+    status = precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                                "--no-token and --listen %s: everybody could come in", o->listen);
+  }
+  if (status != PRECIS_SUCCESS)
+    precis_tls_free(&h->tls);
+  return status;
 }
 
 int precis_http_start(precis_http *h, precis_message *why)
 {
-  int status = PRECIS_SUCCESS;
   h->started = precis_deadlines_now();
-  if (!h->options->no_token)
-    status = precis_token_load(h->options->token_file, &h->token, why);
-  if (status == PRECIS_SUCCESS)
-    status = precis_listener_open(h->options->listen, 0, &h->listener, why);
+  int status = prepare(h, why);
   if (status != PRECIS_SUCCESS)
     return status;
   int error = precis_deadlines_start(&h->deadlines);
   if (error != 0) {
     precis_listener_close(&h->listener);
+    precis_tls_free(&h->tls);
     return precis_message_set(why, PRECIS_ERR_MEMORY, "no thread for HTTP: %s", strerror(error));
   }
   precis_metrics_create(&h->metrics);
-  if (h->options->no_token && !h->listener.local)
-    status = precis_message_set(why, PRECIS_ERR_ARGUMENT,
-                                "--no-token and --listen %s: everybody could come in",
-                                h->options->listen);
-  if (status == PRECIS_SUCCESS)
-    status = start_daemon(h, why);
+  status = start_daemon(h, why);
   if (status != PRECIS_SUCCESS)
     precis_http_stop(h);
   return status;
@@ -305,4 +102,5 @@ void precis_http_stop(precis_http *h)
   precis_listener_close(&h->listener);
   precis_deadlines_stop(&h->deadlines);
   precis_metrics_free(&h->metrics);
+  precis_tls_free(&h->tls);
 }

@@ -13,6 +13,7 @@
 #include "mpi/service/metrics.h"
 #include "mpi/service/queue.h"
 #include "mpi/service/service.h"
+#include "mpi/service/tls.h"
 #include "mpi/service/token.h"
 
 struct MHD_Daemon;
@@ -24,6 +25,7 @@ typedef struct precis_http {
   precis_queue *queue;
   precis_listener listener;
   precis_token token;
+  precis_tls tls;
   precis_metrics metrics;
   precis_deadlines deadlines;
   struct MHD_Daemon *daemon;

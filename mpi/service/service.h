@@ -13,15 +13,16 @@
 
 /* Equal on every rank. Strings are the caller's and must last. */
 typedef struct precis_service_options {
-  const char *listen;                 /* "127.0.0.1:8470", "[::1]:0", "unix:PATH" */
-  const char *data;                   /* folder in which contexts outlive the job; NULL: none */
-  const char *token_file;             /* read, or made with a new token */
-  int no_token;                       /* nobody is asked for one */
-  const char *machine;                /* rates to plan with, or NULL */
-  int threads;                        /* a rank computes with; 0: OpenMP's choice */
-  int64_t memory_limit;               /* bytes that contexts may take on a rank; 0: none */
-  int64_t contexts_most, tokens_most; /* in all; of a context */
-  int64_t query_bytes_most;           /* of an attend's queries, and of its results */
+  const char *listen;                    /* "127.0.0.1:8470", "[::1]:0", "unix:PATH" */
+  const char *data;                      /* folder in which contexts outlive the job; NULL: none */
+  const char *token_file;                /* read, or made with a new token */
+  int no_token;                          /* nobody is asked for one */
+  const char *tls_certificate, *tls_key; /* PEM files, both or none; NULL: not encrypted */
+  const char *machine;                   /* rates to plan with, or NULL */
+  int threads;                           /* a rank computes with; 0: OpenMP's choice */
+  int64_t memory_limit;                  /* bytes that contexts may take on a rank; 0: none */
+  int64_t contexts_most, tokens_most;    /* in all; of a context */
+  int64_t query_bytes_most;              /* of an attend's queries, and of its results */
   int connections_most;
   double request_seconds; /* that the sending of a request may take */
 } precis_service_options;

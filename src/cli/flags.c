@@ -134,6 +134,10 @@ const precis_flag precis_flags[] = {
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
      "holds the token that clients must send, and is made with a new one if it is not there "
      "(default: precis.token)"},
+    {"--tls-cert", "FILE", SERVE, TEXT, AT(tls_cert), 0, 0, 0, 0,
+     "serve https with this certificate (PEM, with those that vouch for it)"},
+    {"--tls-key", "FILE", SERVE, TEXT, AT(tls_key), 0, 0, 0, 0,
+     "the certificate's key (PEM), a file that only its owner may read"},
     {"--url", "URL", REMOTE, TEXT, AT(url), 0, 0, 0, 0,
      "of the service: http://HOST:PORT or unix:PATH (default: http://127.0.0.1:8470)"},
     {"--token-file", "FILE", REMOTE, TEXT, AT(token_file), 0, 0, 0, 0,

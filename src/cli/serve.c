@@ -1,4 +1,6 @@
 /* serve.c - precis serve: contexts that stay, queries over HTTP */
+#include <string.h>
+
 #include "mpi/service/service.h"
 #include "src/cli/cli.h"
 
@@ -19,11 +21,19 @@ int precis_command_serve(precis_cli *cli)
   if (s->no_token && s->token_file != NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--no-token and --token-file exclude each other");
+  if ((s->tls_cert == NULL) != (s->tls_key == NULL))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--tls-cert and --tls-key go together");
+  if (s->tls_cert != NULL && s->listen != NULL && strncmp(s->listen, "unix:", 5) == 0)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--tls-cert and --listen unix:... exclude each other");
   const precis_service_options options = {
       .listen = s->listen ? s->listen : LISTEN,
       .data = s->data,
       .token_file = s->token_file ? s->token_file : TOKEN_FILE,
       .no_token = s->no_token,
+      .tls_certificate = s->tls_cert,
+      .tls_key = s->tls_key,
       .machine = s->machine,
       .threads = (int)s->threads,
       .memory_limit = s->memory_limit,

@@ -75,6 +75,7 @@ typedef struct precis_settings {
 
   const char *listen, *token_file, *data;
   const char *url, *context, *key;
+  const char *tls_cert, *tls_key;
   int no_token;
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;

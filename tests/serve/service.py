@@ -62,7 +62,12 @@ class Service:
         self.listen = listen.replace("FOLDER", self.folder)
         self.wants_token = token
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self.log.close()
+            shutil.rmtree(self.folder)
+            raise
 
     def command(self):
         launcher = []

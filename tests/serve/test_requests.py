@@ -1,10 +1,16 @@
 # test_requests.py - contexts over HTTP: what is answered is right, at any number of ranks
 #
 # SPDX-License-Identifier: BSD-3-Clause
+import http.client
 import json
 import os
+import shutil
+import ssl
 import stat
+import subprocess
+import tempfile
 import threading
+import unittest
 
 import tensors
 from service import RANKS, Case, Service, wait_until
@@ -188,6 +194,34 @@ class Doors(Case):
             os.chmod(os.path.join(s.folder, "token"), 0o640)
             with self.assertRaisesRegex(RuntimeError, "others may read the token"):
                 s.start()
+
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl")
+    def test_tls(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        os.chmod(key, 0o600)
+        with Service(2, "--tls-cert", cert, "--tls-key", key) as s:
+            self.assertTrue(s.url.startswith("https://127.0.0.1:"))
+            host, port = s.url.split("//")[1].split(":")
+            link = http.client.HTTPSConnection(host, int(port), context=ssl.create_default_context(cafile=cert), timeout=30)
+            answer = s.ask("POST", "/v1/contexts", json.dumps({"heads": 1, "dim": 2}), connection=link)
+            k = tensors.gauss(1, 5, 1, 2)
+            path = f"/v1/contexts/{answer.json['id']}/"
+            s.ask("POST", path + "append", tensors.safetensors(k=k, v=k), connection=link)
+            self.close_to(s.ask("POST", path + "attend", tensors.safetensors(q=k), connection=link), k, k, k)
+            link.close()
+            with self.assertRaises((OSError, http.client.HTTPException)):
+                s.ask("GET", "/healthz", connection=http.client.HTTPConnection(host, int(port), timeout=30))
+        os.chmod(key, 0o644)
+        with self.assertRaisesRegex(RuntimeError, "others may read it"):
+            Service(1, "--tls-cert", cert, "--tls-key", key)
+        os.chmod(key, 0o600)
+        with self.assertRaisesRegex(RuntimeError, "cannot be started"):
+            Service(1, "--tls-cert", key, "--tls-key", key)
 
     def test_socket_file(self):
         with Service(2, listen="unix:FOLDER/socket", token=False) as s:

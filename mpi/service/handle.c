@@ -1,0 +1,230 @@
+#include "mpi/service/handle.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/service/request.h"
+
+/* A body that will not be used is still read, as most clients look for the answer only when they
+ * have sent all. Of strangers, so much of it. */
+enum { PASSED_OVER_MOST = 1 << 22 };
+
+const char *precis_request_header(precis_request *request, const char *name)
+{
+  return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *precis_request_argument(precis_request *request, const char *name)
+{
+  return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,
+                           const char *field)
+{
+  if (refused)
+    precis_reply_error(&request->reply, 503, "service", "%s",
+                       request->http->stopping ? "the service is stopping"
+                                               : "too much is waiting, try again");
+  else if (errand->gone)
+    precis_reply_error(&request->reply, 404, "context", "the context was deleted meanwhile");
+  else
+    precis_reply_error(&request->reply, precis_reply_code(errand->status), field, "%s",
+                       errand->why.text[0] ? errand->why.text : precis_strerror(errand->status));
+}
+
+static int may_come_in(precis_request *request)
+{
+  static const char scheme[] = "Bearer ";
+  const precis_token *token = &request->http->token;
+  const char *given = precis_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+  if (token->text[0] == '\0')
+    return 1;
+  return given != NULL && strncmp(given, scheme, strlen(scheme)) == 0 &&
+         precis_token_equal(token, given + strlen(scheme));
+}
+
+static void read_length(precis_request *request)
+{
+  const char *text = precis_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  char *end;
+  request->announced = -1;
+  if (text == NULL)
+    return;
+  errno = 0;
+  long long length = strtoll(text, &end, 10);
+  if (errno != 0 || *end != '\0' || end == text || length < 0)
+    precis_reply_error(&request->reply, 400, "Content-Length", "must be a number of bytes");
+  else
+    request->announced = length;
+}
+
+static void check_length(precis_request *request, int64_t bytes)
+{
+  int64_t most = request->route->body_most;
+  if (bytes <= most)
+    return;
+  if (most == 0)
+    precis_reply_error(&request->reply, 400, "body", "this request takes no body");
+  else
+    precis_reply_error(&request->reply, 413, "body", "more than the %lld bytes that are allowed",
+                       (long long)most);
+}
+
+/* The head is there. */
+static void begin(precis_request *request, const char *method, const char *path)
+{
+  request->seen = 1;
+  request->started = precis_deadlines_now();
+  precis_deadlines_set(&request->http->deadlines, request->deadline,
+                       request->http->options->request_seconds);
+  read_length(request);
+  if (request->cut)
+    precis_reply_error(&request->reply, 404, "path", "a path holds no zero");
+  else
+    request->route = precis_route_find(request, method, path);
+  if (request->route == NULL)
+    return;
+  request->trusted = may_come_in(request);
+  if (!request->route->open && !request->trusted)
+    precis_reply_error(&request->reply, 401, "Authorization", "must be \"Bearer TOKEN\"");
+  if (!request->route->open && request->http->stopping)
+    precis_reply_error(&request->reply, 503, "service", "the service is stopping");
+  if (request->announced > 0)
+    check_length(request, request->announced);
+  if (request->reply.code == 0 && request->id_known) {
+    request->context = precis_contexts_find(request->http->contexts, request->id);
+    if (request->context == NULL)
+      precis_reply_error(&request->reply, 404, "context", "there is no context %s", request->id);
+  }
+  if (request->reply.code == 0 && request->route->begin != NULL)
+    request->route->begin(request);
+}
+
+static void add_headers(const precis_request *request, struct MHD_Response *response)
+{
+  const precis_reply *reply = &request->reply;
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
+  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  if (reply->code == 401)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+  if (reply->code == 503)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+  if (reply->allow != NULL)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+  if (reply->report != NULL)
+    MHD_add_response_header(response, "Precis-Report", reply->report);
+}
+
+static enum MHD_Result answer(precis_request *request)
+{
+  precis_reply *reply = &request->reply;
+  if (reply->code == 0)
+    precis_reply_error(reply, 500, "service", "no answer");
+  struct MHD_Response *response =
+      reply->text
+          ? MHD_create_response_from_buffer(strlen(reply->text), (void *)(uintptr_t)reply->text,
+                                            MHD_RESPMEM_PERSISTENT)
+          : MHD_create_response_from_buffer(reply->bytes, reply->body, MHD_RESPMEM_MUST_FREE);
+  if (response == NULL)
+    return MHD_NO;
+  reply->body = NULL;
+  add_headers(request, response);
+  precis_deadlines_set(&request->http->deadlines, request->deadline,
+                       request->http->options->request_seconds);
+  enum MHD_Result queued = MHD_queue_response(request->connection, (unsigned)reply->code, response);
+  MHD_destroy_response(response);
+  precis_metrics_reply(&request->http->metrics, request->route ? request->route->name : "none",
+                       reply->code, precis_deadlines_now() - request->started);
+  return queued;
+}
+
+/* Without waiting for the body, to clients that wait for the answer or may be no friends. */
+static int answers_at_once(precis_request *request)
+{
+  int waits = precis_request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
+  return request->reply.code != 0 && (waits || !request->trusted) &&
+         request->announced > PASSED_OVER_MOST;
+}
+
+static enum MHD_Result take(precis_request *request, const char *data, size_t bytes)
+{
+  request->received += (int64_t)bytes;
+  if (request->reply.code == 0)
+    check_length(request, request->received);
+  if (request->reply.code == 0)
+    request->route->take(request, data, (int64_t)bytes);
+  if (request->reply.code != 0)
+    request->passed_over += (int64_t)bytes;
+  /* In the middle of a body there is no way to answer but to end the connection. */
+  return !request->trusted && request->passed_over > PASSED_OVER_MOST ? MHD_NO : MHD_YES;
+}
+
+enum MHD_Result precis_http_handle(void *http, struct MHD_Connection *connection, const char *path,
+                                   const char *method, const char *version, const char *data,
+                                   size_t *bytes, void **state)
+{
+  precis_request *request = *state;
+  (void)http;
+  (void)version;
+  if (request == NULL)
+    return MHD_NO;
+  request->connection = connection;
+  if (!request->seen) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    request->deadline = info ? info->socket_context : NULL;
+    if (request->deadline == NULL)
+      return MHD_NO;
+    begin(request, method, path);
+    return answers_at_once(request) ? answer(request) : MHD_YES;
+  }
+  if (*bytes > 0) {
+    enum MHD_Result result = take(request, data, *bytes);
+    *bytes = 0;
+    return result;
+  }
+  if (request->reply.code == 0) {
+    precis_deadlines_set(&request->http->deadlines, request->deadline, 1e9);
+    request->route->finish(request);
+  }
+  return answer(request);
+}
+
+void *precis_http_make_request(void *http, const char *uri, struct MHD_Connection *connection)
+{
+  precis_http *h = http;
+  (void)connection;
+  precis_request *request = calloc(1, sizeof *request);
+  if (request == NULL)
+    return NULL;
+  request->http = h;
+  request->cut = strstr(uri, "%00") != NULL;
+  atomic_fetch_add(&h->active, 1);
+  return request;
+}
+
+void precis_http_end_request(void *http, struct MHD_Connection *connection, void **state,
+                             enum MHD_RequestTerminationCode code)
+{
+  precis_http *h = http;
+  precis_request *request = *state;
+  (void)connection;
+  if (request == NULL)
+    return;
+  if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+    precis_metrics_cut_off(&h->metrics);
+  if (request->route != NULL && request->route->end != NULL)
+    request->route->end(request);
+  if (request->context != NULL)
+    precis_contexts_release(h->contexts, request->context);
+  if (request->deadline != NULL)
+    precis_deadlines_set(&h->deadlines, request->deadline, PRECIS_HTTP_IDLE_SECONDS);
+  precis_reply_free(&request->reply);
+  free(request);
+  *state = NULL;
+  atomic_fetch_sub(&h->active, 1);
+}
