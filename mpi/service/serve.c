@@ -1,6 +1,7 @@
 #include "mpi/service/service.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,17 @@ static void release_signals(void)
   struct sigaction action = {.sa_handler = SIG_DFL};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
+}
+
+/* Threads of HTTP come and go, and hand blocks to each other: by glibc's own settings memory that
+ * nobody uses any more would pile up in the arenas of all of them. */
+static void keep_memory_small(void)
+{
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 1 << 17);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+#endif
 }
 
 /* Of rank 0. */
@@ -176,6 +188,7 @@ int precis_service_run(precis_world *world, const precis_service_options *option
     return status;
   }
   catch_signals(world->rank);
+  keep_memory_small();
   if (world->rank == 0) {
     d = calloc(1, sizeof *d);
     status = d ? open_desk(world, options, &hold, d, why) : PRECIS_ERR_MEMORY;
