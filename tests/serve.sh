@@ -3,7 +3,8 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The tests are tests/serve/test_*.py; serve.sh test_limits runs one of them.
+# The tests are tests/serve/test_*.py; serve.sh test_limits runs one of them. Some are left out where Chromium, OpenSSL or NumPy
+# are not there (jobs/setup --all). tests/serve/load.py is ten minutes of 64 clients.
 
 here=$(cd "$(dirname "$0")" && pwd)
 top_srcdir=${top_srcdir-$here/..}

@@ -14,8 +14,8 @@ enum { BLOCK = 1 << 16 }; /* floats that travel together */
 typedef struct append {
   precis_request *request;
   precis_body body;
-  precis_stage *stage; /* NULL: not begun, or handed over */
-  const char *key;     /* claimed, of the request's head; "" for none */
+  precis_stage *stage;              /* NULL: not begun, or handed over */
+  char key[PRECIS_CONTEXT_KEY + 1]; /* claimed; "" for none */
   int64_t row[PRECIS_SHARD_ARRAYS];
   int array, rank; /* where values go now ... */
   int64_t start;   /* ... whose part of the array begins at this element */
@@ -171,7 +171,6 @@ static void claim_key(precis_request *request, append *a)
 {
   json_t *answer = NULL;
   const char *key = precis_keys_read(request);
-  a->key = "";
   if (key == NULL || key[0] == '\0')
     return;
   switch (precis_keys_claim(request->http->contexts, request->context, key, &answer)) {
@@ -183,7 +182,7 @@ static void claim_key(precis_request *request, append *a)
                        "a request with this key is under way, try again");
     return;
   case PRECIS_CLAIM_NEW:
-    a->key = key;
+    strcpy(a->key, key);
   }
 }
 

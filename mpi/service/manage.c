@@ -7,7 +7,7 @@
 #include "mpi/service/spec.h"
 
 typedef struct text {
-  const char *key; /* claimed; "" for none */
+  char key[PRECIS_CONTEXT_KEY + 1]; /* claimed; "" for none */
   size_t bytes;
   char at[PRECIS_SPEC_BYTES];
 } text;
@@ -27,7 +27,7 @@ static void claim_key(precis_request *request, text *t)
                        "a request with this key is under way, try again");
     return;
   case PRECIS_CLAIM_NEW:
-    t->key = key;
+    strcpy(t->key, key);
   }
 }
 
@@ -40,7 +40,7 @@ void precis_route_create_begin(precis_request *request)
   if (t == NULL)
     return;
   t->bytes = 0;
-  t->key = "";
+  t->key[0] = '\0';
   claim_key(request, t);
 }
 
