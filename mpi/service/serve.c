@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "mpi/service/errands.h"
@@ -51,6 +52,16 @@ static void keep_memory_small(void)
   mallopt(M_MMAP_THRESHOLD, 1 << 17);
   mallopt(M_TRIM_THRESHOLD, 1 << 20);
 #endif
+}
+
+/* A context keeps files without names open, see src/strip.h, and a client a connection. */
+static void allow_files(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Of rank 0. */
@@ -189,6 +200,7 @@ int precis_service_run(precis_world *world, const precis_service_options *option
   }
   catch_signals(world->rank);
   keep_memory_small();
+  allow_files();
   if (world->rank == 0) {
     d = calloc(1, sizeof *d);
     status = d ? open_desk(world, options, &hold, d, why) : PRECIS_ERR_MEMORY;

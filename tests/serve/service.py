@@ -17,6 +17,9 @@ import unittest
 import contract
 import tensors
 
+# With sanitizers, or beside other work, things take their time.
+SANITIZED = "ASAN_OPTIONS" in os.environ
+BUSY = SANITIZED or os.getloadavg()[0] > os.cpu_count() / 2
 RANKS = [int(n) for n in os.environ.get("TEST_NP", "1 2 3 4 5 7").split()]
 
 
@@ -145,7 +148,7 @@ class Service:
         if self.job.poll() is None:
             os.kill(self.pid, number)
             try:
-                self.job.wait(30)
+                self.job.wait(60)
             except subprocess.TimeoutExpired:
                 self.job.kill()
                 self.job.wait()

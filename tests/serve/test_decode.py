@@ -9,7 +9,7 @@ import random
 import time
 
 import tensors
-from service import Case, Service
+from service import BUSY, SANITIZED, Case, Service
 
 DIM, TOL = 32, 0.01
 
@@ -38,7 +38,7 @@ class Decode(Case):
         return sorted(times[count // 2:])[count // 4], answer
 
     def test_decode(self):
-        most = int(os.environ.get("PRECIS_DECODE_TOKENS", 300000))
+        most = int(os.environ.get("PRECIS_DECODE_TOKENS", 30000 if SANITIZED else 300000))
         found = {}
         with Service(1, "--threads", "1") as s:
             for tokens in (most // 10, most):
@@ -52,5 +52,5 @@ class Decode(Case):
                 self.assertLess(answer.report["promise"], TOL)
         for tokens, (near, exact) in found.items():
             print(f"one query on {tokens} tokens: {1e3 * near:.2f} ms, exact {1e3 * exact:.1f} ms, {exact / near:.0f} times")
-        self.assertGreater(found[most][1], 50 * found[most][0] * most / 1e6)
-        self.assertLess(found[most][0], 3 * found[most // 10][0] + 0.002)
+        self.assertGreater(found[most][1], found[most][0] * (2 if BUSY else 50 * most / 1e6))
+        self.assertLess(found[most][0], 3 * found[most // 10][0] + (0.02 if BUSY else 0.002))

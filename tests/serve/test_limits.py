@@ -7,11 +7,10 @@ import random
 import signal
 import socket
 import struct
-import threading
 import time
 
 import tensors
-from service import Case, Service, wait_until
+from service import BUSY, SANITIZED, Case, Service, wait_until
 
 
 class Malformed(Case):
@@ -174,8 +173,8 @@ class Stopping(Case):
                 link.send(body[1000:])
                 self.assertEqual(link.getresponse().status, 200)
                 link.close()
-                self.assertEqual(s.job.wait(20), 0)
-                self.assertLess(time.monotonic() - begin, 10)
+                self.assertEqual(s.job.wait(60), 0)
+                self.assertLess(time.monotonic() - begin, 50 if SANITIZED else 10)
 
     def test_clients_that_never_end(self):
         with Service(3) as s:
@@ -189,8 +188,8 @@ class Stopping(Case):
             wait_until(lambda: s.metric("precis_active_requests") == 2)
             begin = time.monotonic()
             os.kill(s.pid, signal.SIGTERM)
-            self.assertEqual(s.job.wait(20), 0)
-            self.assertLess(time.monotonic() - begin, 10)
+            self.assertEqual(s.job.wait(60), 0)
+            self.assertLess(time.monotonic() - begin, 50 if SANITIZED else 10)
             link.close()
 
 
@@ -226,5 +225,4 @@ class Idle(Case):
                 seconds.append(time.monotonic() - begin)
             link.close()
             print(f"idle to first reply: p50 {1e3 * sorted(seconds)[4]:.1f} ms")
-            # Other work on this machine takes its time.
-            self.assertLess(sorted(seconds)[4], 0.01 if os.getloadavg()[0] < os.cpu_count() / 2 else 0.1)
+            self.assertLess(sorted(seconds)[4], 0.1 if BUSY else 0.01)
