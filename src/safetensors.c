@@ -47,13 +47,26 @@ static const struct {
   int bits, supported;
   precis_dtype dtype;
 } types[] = {
-    {"F32", 32, 1, PRECIS_F32},   {"F16", 16, 1, PRECIS_F16}, {"BF16", 16, 1, PRECIS_BF16},
-    {"F64", 64, 1, PRECIS_F64},   {"BOOL", 8, 0, 0},          {"U8", 8, 0, 0},
-    {"I8", 8, 0, 0},              {"I16", 16, 0, 0},          {"U16", 16, 0, 0},
-    {"I32", 32, 0, 0},            {"U32", 32, 0, 0},          {"I64", 64, 0, 0},
-    {"U64", 64, 0, 0},            {"C64", 64, 0, 0},          {"F8_E5M2", 8, 0, 0},
-    {"F8_E4M3", 8, 0, 0},         {"F8_E8M0", 8, 0, 0},       {"F6_E2M3", 6, 0, 0},
-    {"F6_E3M2", 6, 0, 0},         {"F4", 4, 0, 0},
+    {"F32", 32, 1, PRECIS_F32},
+    {"F16", 16, 1, PRECIS_F16},
+    {"BF16", 16, 1, PRECIS_BF16},
+    {"F64", 64, 1, PRECIS_F64},
+    {"BOOL", 8, 0, 0},
+    {"U8", 8, 0, 0},
+    {"I8", 8, 0, 0},
+    {"I16", 16, 0, 0},
+    {"U16", 16, 0, 0},
+    {"I32", 32, 0, 0},
+    {"U32", 32, 0, 0},
+    {"I64", 64, 0, 0},
+    {"U64", 64, 0, 0},
+    {"C64", 64, 0, 0},
+    {"F8_E5M2", 8, 0, 0},
+    {"F8_E4M3", 8, 0, 0},
+    {"F8_E8M0", 8, 0, 0},
+    {"F6_E2M3", 6, 0, 0},
+    {"F6_E3M2", 6, 0, 0},
+    {"F4", 4, 0, 0},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
@@ -139,7 +152,7 @@ static int check_metadata(const table *t, const json_t *metadata)
   const char *key;
   const json_t *value;
   int good = json_is_object(metadata);
-  json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
+  json_object_foreach ((json_t *)(uintptr_t)metadata, key, value)
     good = good && json_is_string(value);
   if (good)
     return PRECIS_SUCCESS;
@@ -186,7 +199,7 @@ static int read_table(table *t, json_t *root, int64_t data_bytes, int64_t *end)
   if (t->entries == NULL)
     return precis_message_set(t->why, PRECIS_ERR_MEMORY, "%s: out of memory for the header",
                               t->path);
-  json_object_foreach(root, name, value) {
+  json_object_foreach (root, name, value) {
     status = strcmp(name, METADATA) == 0 ? check_metadata(t, value) : read_entry(t, name, value);
     if (status != PRECIS_SUCCESS)
       return status;

@@ -34,7 +34,8 @@ const precis_flag precis_flags[] = {
      "keys and values, and queries unless --queries"},
     {"--queries", "NQ", GEN | PLAN, SIZE, AT(queries), 1, TOKENS_MOST, 0, 0,
      "queries (default: N)"},
-    {"--heads", "H", GEN | PLAN | REMOTE, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0, "query heads"},
+    {"--heads", "H", GEN | PLAN | REMOTE, SIZE, AT(heads), 1, PRECIS_HEADS_MAX, 0, 0,
+     "query heads"},
     {"--kv-heads", "G", GEN | PLAN | REMOTE, SIZE, AT(kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
      "key/value heads; G divides H (default: H)"},
     {"--dim", "D", GEN | PLAN | REMOTE, SIZE, AT(dim), 1, PRECIS_DIM_MAX, 0, 0,
@@ -120,7 +121,8 @@ const precis_flag precis_flags[] = {
      "attend with so many queries at a time (default with --out: as many as take the seconds of "
      "--checkpoint-every, else all)"},
     {"--checkpoint-every", "S", RUN, NUMBER, AT(checkpoint_every), 0.001, 1e9, 0, 0,
-     "seconds; with --out what is done is made safe about so often (default: 20), and after SIGUSR1 "
+     "seconds; with --out what is done is made safe about so often (default: 20), and after "
+     "SIGUSR1 "
      "or SIGTERM, which end the run with status 75. The same command goes on from there"},
     {"--restart", NULL, RUN, FLAG, AT(restart), 0, 0, 0, 0,
      "do not go on with what an interrupted run has left of --out, start over"},
@@ -128,7 +130,8 @@ const precis_flag precis_flags[] = {
      "ADDRESS:PORT (port 0: any that is free), or unix:PATH, a socket file for its owner alone "
      "(default: 127.0.0.1:8470)"},
     {"--data", "DIR", SERVE, TEXT, AT(data), 0, 0, 0, 0,
-     "a folder of all ranks in which contexts outlive the job: each append is safe on disk before it "
+     "a folder of all ranks in which contexts outlive the job: each append is safe on disk before "
+     "it "
      "is answered. The next job may have another number of ranks (default: contexts end with the "
      "job)"},
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
