@@ -277,7 +277,7 @@ judge
 
 # Batches are for seconds, too; and without --out a signal ends a run as ever.
 what="batches by the clock"
-on 2 --checkpoint-every 0.002 --json ../report.json
+on 2 --checkpoint-every 0.02 --json ../report.json
 ! grep -q '"count": 1,' ../report.json || complain "not several batches: $(grep '"count"' ../report.json)"
 judge
 what="TERM without --out"

@@ -17,9 +17,8 @@ import unittest
 import contract
 import tensors
 
-# With sanitizers, or beside other work, things take their time.
+# With sanitizers things take their time.
 SANITIZED = "ASAN_OPTIONS" in os.environ
-BUSY = SANITIZED or os.getloadavg()[0] > os.cpu_count() / 2
 RANKS = [int(n) for n in os.environ.get("TEST_NP", "1 2 3 4 5 7").split()]
 
 
