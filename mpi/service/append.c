@@ -178,8 +178,7 @@ static void claim_key(precis_request *request, append *a)
     precis_reply_json(&request->reply, 200, answer);
     return;
   case PRECIS_CLAIM_BUSY:
-    precis_reply_error(&request->reply, 409, "Idempotency-Key",
-                       "a request with this key is under way, try again");
+    precis_keys_refuse_busy(request);
     return;
   case PRECIS_CLAIM_NEW:
     strcpy(a->key, key);
@@ -211,10 +210,7 @@ void precis_route_append_begin(precis_request *request)
 void precis_route_append_take(precis_request *request, const char *bytes, int64_t count)
 {
   append *a = request->work;
-  precis_message why = {""};
-  int status = precis_body_take(&a->body, bytes, count, &why);
-  if (status != PRECIS_SUCCESS)
-    precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
+  precis_request_take_body(request, &a->body, bytes, count);
 }
 
 void precis_route_append_finish(precis_request *request)

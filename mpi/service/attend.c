@@ -122,10 +122,7 @@ void precis_route_attend_begin(precis_request *request)
 void precis_route_attend_take(precis_request *request, const char *bytes, int64_t count)
 {
   attend *a = request->work;
-  precis_message why = {""};
-  int status = precis_body_take(&a->body, bytes, count, &why);
-  if (status != PRECIS_SUCCESS)
-    precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
+  precis_request_take_body(request, &a->body, bytes, count);
 }
 
 /* The file that goes back: its head, and where results belong in it. lse comes last, so that a .npy

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mpi/service/request.h"
+#include "src/body.h"
 
 /* A body that will not be used is still read, as most clients look for the answer only when they
  * have sent all. Of strangers, so much of it. */
@@ -33,6 +34,15 @@ void precis_request_failed(precis_request *request, const precis_errand *errand,
   else
     precis_reply_error(&request->reply, precis_reply_code(errand->status), field, "%s",
                        errand->why.text[0] ? errand->why.text : precis_strerror(errand->status));
+}
+
+void precis_request_take_body(precis_request *request, precis_body *body, const char *bytes,
+                              int64_t count)
+{
+  precis_message why = {""};
+  int status = precis_body_take(body, bytes, count, &why);
+  if (status != PRECIS_SUCCESS)
+    precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
 }
 
 static int may_come_in(precis_request *request)

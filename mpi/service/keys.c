@@ -59,6 +59,12 @@ precis_claim precis_keys_claim_context(precis_contexts *contexts, const char *ke
   return claim;
 }
 
+void precis_keys_refuse_busy(precis_request *request)
+{
+  precis_reply_error(&request->reply, 409, "Idempotency-Key",
+                     "a request with this key is under way, try again");
+}
+
 void precis_keys_release(precis_contexts *contexts, precis_context *context, const char *key)
 {
   pthread_mutex_lock(&contexts->lock);

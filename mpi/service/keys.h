@@ -20,6 +20,8 @@ precis_claim precis_keys_claim(precis_contexts *contexts, precis_context *contex
 /* Of a new context. DONE: *context is the one that was made, held. */
 precis_claim precis_keys_claim_context(precis_contexts *contexts, const char *key,
                                        precis_context **context);
+/* The reply to BUSY. */
+void precis_keys_refuse_busy(precis_request *request);
 /* What was claimed as NEW is over, done or not. context: NULL for that of a new one. */
 void precis_keys_release(precis_contexts *contexts, precis_context *context, const char *key);
 

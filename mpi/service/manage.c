@@ -23,8 +23,7 @@ static void claim_key(precis_request *request, text *t)
                       precis_contexts_describe(request->http->contexts, request->context));
     return;
   case PRECIS_CLAIM_BUSY:
-    precis_reply_error(&request->reply, 409, "Idempotency-Key",
-                       "a request with this key is under way, try again");
+    precis_keys_refuse_busy(request);
     return;
   case PRECIS_CLAIM_NEW:
     strcpy(t->key, key);

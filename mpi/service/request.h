@@ -8,6 +8,7 @@
 #include "mpi/service/reply.h"
 
 struct MHD_Connection;
+struct precis_body;
 struct precis_request;
 
 typedef struct precis_route {
@@ -41,6 +42,10 @@ typedef struct precis_request {
 /* A header, or an argument after the question mark; NULL if there is none. */
 const char *precis_request_header(precis_request *request, const char *name);
 const char *precis_request_argument(precis_request *request, const char *name);
+
+/* Hands bytes on to a body of tensors, and answers if they cannot be of one. */
+void precis_request_take_body(precis_request *request, struct precis_body *body, const char *bytes,
+                              int64_t count);
 
 /* The reply to an errand that failed, or was refused. */
 void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,
