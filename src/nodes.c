@@ -4,30 +4,42 @@
 
 #include "src/precis.h"
 
-/* The lowest rank of a rank's node. */
-static int lowest_on_node(const int *node, int rank)
+typedef struct seat {
+  int node, rank; /* as given */
+} seat;
+
+static int by_node_and_rank(const void *a, const void *b)
 {
-  for (int r = 0; r < rank; r++)
-    if (node[r] == node[rank])
-      return r;
-  return rank;
+  const seat *x = a, *y = b;
+  if (x->node != y->node)
+    return x->node < y->node ? -1 : 1;
+  return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Neighbours are mostly of one node: looked at first, so that thousands of ranks take no time. */
-static int number_of(const int *given, const int *made, int rank)
+/* Sets lowest[r], the lowest rank of r's node. There may be 10^5 nodes, so they are sorted. */
+static int find_lowest(int ranks, const int *given, int *lowest)
 {
-  if (rank > 0 && given[rank] == given[rank - 1])
-    return made[rank - 1];
-  int lowest = lowest_on_node(given, rank);
-  return lowest < rank ? made[lowest] : -1;
-}
-
-static void number_nodes(const int *given, precis_nodes *n)
-{
-  for (int r = 0; r < n->ranks; r++) {
-    int known = given != NULL ? number_of(given, n->node, r) : -1;
-    n->node[r] = known < 0 ? n->count++ : known;
+  seat *seats = malloc(((size_t)ranks + 1) * sizeof *seats);
+  if (seats == NULL)
+    return PRECIS_ERR_MEMORY;
+  for (int r = 0; r < ranks; r++)
+    seats[r] = (seat){given[r], r};
+  qsort(seats, (size_t)ranks, sizeof *seats, by_node_and_rank);
+  for (int i = 0, first = 0; i < ranks; i++) {
+    first = seats[i].node == seats[first].node ? first : i;
+    lowest[seats[i].rank] = seats[first].rank;
   }
+  free(seats);
+  return PRECIS_SUCCESS;
+}
+
+static int number_nodes(const int *given, precis_nodes *n)
+{
+  int *lowest = n->member; /* which is free until ranks are sorted */
+  int status = given != NULL ? find_lowest(n->ranks, given, lowest) : PRECIS_SUCCESS;
+  for (int r = 0; r < n->ranks && status == PRECIS_SUCCESS; r++)
+    n->node[r] = given == NULL || lowest[r] == r ? n->count++ : n->node[lowest[r]];
+  return status;
 }
 
 /* Ranks are sorted by node: counted, then laid down one after the other. */
@@ -49,11 +61,11 @@ int precis_nodes_create(int ranks, const int *node, precis_nodes *nodes)
   nodes->local = calloc(each + 1, sizeof *nodes->local);
   nodes->first = calloc(each + 1, sizeof *nodes->first);
   nodes->member = calloc(each + 1, sizeof *nodes->member);
-  if (!nodes->node || !nodes->local || !nodes->first || !nodes->member) {
+  if (!nodes->node || !nodes->local || !nodes->first || !nodes->member ||
+      number_nodes(node, nodes) != PRECIS_SUCCESS) {
     precis_nodes_free(nodes);
     return PRECIS_ERR_MEMORY;
   }
-  number_nodes(node, nodes);
   sort_ranks(nodes);
   for (int i = 0; i < nodes->count; i++) {
     int size = precis_nodes_size(nodes, i);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -11,7 +12,7 @@
 enum { RANKS = 7 };
 
 static const int places[][RANKS] = {
-    {0, 0, 0, 0, 0, 0, 0}, {5, 5, 5, 5, 5, 5, 5}, {0, 1, 2, 3, 4, 5, 6}, {0, 1, 0, 1, 0, 1, 0},
+    {0, 0, 0, 0, 0, 0, 0}, {5, 5, 5, 5, 5, 5, 5}, {0, 1, 2, 3, 4, 5, 6},    {0, 1, 0, 1, 0, 1, 0},
     {3, 3, 3, 1, 1, 9, 9}, {9, 3, 3, 9, 2, 2, 9}, {-1, 4, -1, -1, 4, 7, 7},
 };
 static const int counts[] = {1, 1, 7, 2, 3, 3, 3}, smallest[] = {7, 7, 1, 3, 2, 2, 2},
@@ -40,6 +41,25 @@ static void numbers(void **state)
         assert_true(precis_nodes_rank(&n, node, l - 1) < precis_nodes_rank(&n, node, l));
     precis_nodes_free(&n);
   }
+}
+
+/* As many nodes as the largest machines have, in no order: a search through all of them for each
+ * rank would take minutes. */
+static void many(void **state)
+{
+  (void)state;
+  enum { MANY = 1 << 18 };
+  int *place = malloc(MANY * sizeof *place);
+  precis_nodes n;
+  assert_non_null(place);
+  for (int r = 0; r < MANY; r++)
+    place[r] = (int)((unsigned)r * 2654435761u % (MANY / 2));
+  assert_int_equal(precis_nodes_create(MANY, place, &n), 0);
+  assert_int_equal(n.count, MANY / 2);
+  assert_int_equal(n.smallest, 2);
+  assert_int_equal(n.largest, 2);
+  free(place);
+  precis_nodes_free(&n);
 }
 
 /* A rank stands for itself at home; elsewhere the load of a node is spread as evenly as can be. */
@@ -81,7 +101,7 @@ static void alone(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(carriers),
-                                     cmocka_unit_test(alone)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(many),
+                                     cmocka_unit_test(carriers), cmocka_unit_test(alone)};
   return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
 }
