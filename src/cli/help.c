@@ -42,7 +42,8 @@ static void print_program(FILE *stream)
       fprintf(stream, "  %-8s%s\n", c->name, c->summary);
   fputs("\nprecis COMMAND --help explains a command, precis --version names the version.\n"
         "Numbers take units: k, M, G (powers of 1000), Ki, Mi, Gi (of 1024), and exponents (1e9).\n"
-        "Exit status: 0 done, 1 failed, 2 bad usage or input, 3 tolerance not met.\n",
+        "Exit status: 0 done, 1 failed, 2 bad usage or input, 3 tolerance not met, 75 interrupted\n"
+        "(the same command resumes).\n",
         stream);
 }
 
