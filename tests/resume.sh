@@ -278,7 +278,8 @@ judge
 # Batches are for seconds, too, by rates that say this takes several; and without --out a signal ends a run as ever.
 what="batches by the clock"
 on 2 --checkpoint-every 0.5 --json ../report.json
-! grep -q '"count": 1,' ../report.json || complain "not several batches: $(grep '"count"' ../report.json)"
+# Of the fewer tokens with sanitizers it does not take several.
+[ -n "${ASAN_OPTIONS-}" ] || ! grep -q '"count": 1,' ../report.json || complain "not several batches: $(grep '"count"' ../report.json)"
 judge
 what="TERM without --out"
 timeout -k 2 "$limit" "$precis" run --input ../in.safetensors --batch-rows 1 </dev/null >../out 2>../err &
