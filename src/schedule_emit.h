@@ -4,6 +4,7 @@
 
 #include "src/partial.h"
 #include "src/schedule_build.h"
+#include "src/share.h"
 #include "src/tree.h"
 
 /* One round of one rank under way. */
@@ -64,14 +65,6 @@ static inline int64_t precis_parcel_rows(int64_t rows, int64_t tile_rows, int64_
 {
   int64_t left = rows - number * tile_rows;
   return left < 0 ? 0 : left < tile_rows ? left : tile_rows;
-}
-
-static inline int64_t precis_largest(const int64_t *rows, int count)
-{
-  int64_t most = 0;
-  for (int i = 0; i < count; i++)
-    most = rows[i] > most ? rows[i] : most;
-  return most;
 }
 
 /* In the largest tile. */

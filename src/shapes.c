@@ -5,6 +5,7 @@
 #include "src/balance.h"
 #include "src/cost.h"
 #include "src/memory.h"
+#include "src/share.h"
 
 enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14 };
 
@@ -13,14 +14,6 @@ void precis_shape_rows_free(precis_shape_rows *rows)
   free(rows->queries);
   free(rows->keys);
   *rows = (precis_shape_rows){0};
-}
-
-static int64_t most_of(const int64_t *rows, int ranks)
-{
-  int64_t most = 0;
-  for (int r = 0; r < ranks; r++)
-    most = rows[r] > most ? rows[r] : most;
-  return most;
 }
 
 static precis_layout dealt(const precis_placement *at, int64_t rows)
@@ -123,7 +116,7 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
     return status;
   made.rows = rows->queries;
   made.key_rows = rows->keys;
-  made.batch_rows = precis_shape_batch_rows(p, most_of(rows->queries, at->map->ranks));
+  made.batch_rows = precis_shape_batch_rows(p, precis_largest(rows->queries, at->map->ranks));
   *shape = made;
   return PRECIS_SUCCESS;
 }
@@ -172,7 +165,8 @@ precis_spread_shape precis_shape_outlier_keys(const precis_problem *p, const int
 /* What travels of a row: its position, its head and its query. */
 precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts)
 {
-  int64_t most = most_of(counts, at->map->ranks), query = at->problem->dim * (int64_t)sizeof(float);
+  int64_t most = precis_largest(counts, at->map->ranks),
+          query = at->problem->dim * (int64_t)sizeof(float);
   return (precis_queries_shape){.move = "repair",
                                 .heads = 1,
                                 .value_dim = at->problem->value_dim,

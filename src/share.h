@@ -26,6 +26,15 @@ static inline int precis_share_part(int64_t rows, int parts, int64_t row)
   return (int)(row < extra * large ? row / large : extra + (row - extra * large) / small);
 }
 
+/* Of any shares; 0 if there are none. */
+static inline int64_t precis_largest(const int64_t *rows, int count)
+{
+  int64_t most = 0;
+  for (int i = 0; i < count; i++)
+    most = rows[i] > most ? rows[i] : most;
+  return most;
+}
+
 /* The rows of one part, a few at a time. All parts take the same number of turns, the last ones
  * perhaps empty, so that collective calls made once a turn match. */
 typedef struct precis_turns {

@@ -5,14 +5,7 @@
 
 #include "mpi/service/contexts.h"
 #include "src/level.h"
-
-static int64_t largest(int count, const int64_t *x)
-{
-  int64_t most = 0;
-  for (int i = 0; i < count; i++)
-    most = x[i] > most ? x[i] : most;
-  return most;
-}
+#include "src/share.h"
 
 /* Bytes that the append takes on the rank that gets most: its rows wait in a shard, and go to
  * arrays that grow in place. */
@@ -21,7 +14,7 @@ static int64_t bytes_of(const precis_contexts *contexts, const precis_context *c
 {
   const precis_problem *p = &context->spec.problem;
   int64_t row = (p->kv_heads * ((int64_t)p->dim + p->value_dim) + with_bias + 2) * 4;
-  return 2 * row * largest(contexts->ranks, counts);
+  return 2 * row * precis_largest(counts, contexts->ranks);
 }
 
 /* With the lock. */
@@ -39,7 +32,8 @@ static int check_room(precis_contexts *contexts, precis_context *context, precis
                               stage->rows, tokens + stage->rows, most);
   precis_level_deal(contexts->ranks, context->dealt, stage->rows, stage->counts);
   stage->promised = bytes_of(contexts, context, stage->counts, stage->with_bias);
-  int64_t need = largest(contexts->ranks, contexts->bytes) + contexts->promised + stage->promised;
+  int64_t need =
+      precis_largest(contexts->bytes, contexts->ranks) + contexts->promised + stage->promised;
   if (limit > 0 && need > limit)
     return precis_message_set(why, PRECIS_ERR_MEMORY,
                               "a rank would have to hold %" PRId64

@@ -131,9 +131,8 @@ const precis_flag precis_flags[] = {
      "(default: 127.0.0.1:8470)"},
     {"--data", "DIR", SERVE, TEXT, AT(data), 0, 0, 0, 0,
      "a folder of all ranks in which contexts outlive the job: each append is safe on disk before "
-     "it "
-     "is answered. The next job may have another number of ranks (default: contexts end with the "
-     "job)"},
+     "it is answered. The next job may have another number of ranks (default: contexts end with "
+     "the job)"},
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
      "holds the token that clients must send, and is made with a new one if it is not there "
      "(default: precis.token)"},

@@ -107,6 +107,15 @@ class Service:
         host, port = self.url.split("//")[1].rsplit(":", 1)
         return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
 
+    def begin_append(self, context, length):
+        """A connection on which the head of an append was sent, with a body of that length to come."""
+        link = self.connect()
+        link.putrequest("POST", f"/v1/contexts/{context}/append")
+        for name, value in self.headers(Content_Length=str(length)).items():
+            link.putheader(name, value)
+        link.endheaders()
+        return link
+
     def headers(self, **more):
         headers = {k.replace("_", "-"): v for k, v in more.items()}
         if self.token and "Authorization" not in headers:

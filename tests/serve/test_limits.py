@@ -159,11 +159,7 @@ class Stopping(Case):
                 c = s.create(heads=1, dim=4)
                 k = tensors.gauss(1, 2000, 1, 4)
                 body = tensors.safetensors(k=k, v=k)
-                link = s.connect()
-                link.putrequest("POST", f"/v1/contexts/{c}/append")
-                for name, value in s.headers(Content_Length=str(len(body))).items():
-                    link.putheader(name, value)
-                link.endheaders()
+                link = s.begin_append(c, len(body))
                 link.send(body[:1000])
                 wait_until(lambda: s.metric("precis_active_requests") == 2)
                 begin = time.monotonic()

@@ -148,11 +148,7 @@ class Life(Case):
         k = tensors.gauss(1, 30000, 1, 8)
         c = s.create(heads=1, dim=8)
         body = tensors.safetensors(k=k, v=k)
-        link = s.connect()
-        link.putrequest("POST", f"/v1/contexts/{c}/append")
-        for name, value in s.headers(Content_Length=str(len(body))).items():
-            link.putheader(name, value)
-        link.endheaders()
+        link = s.begin_append(c, len(body))
         link.send(body[:len(body) * 2 // 3])
         wait_until(lambda: sum(s.ask("GET", f"/v1/contexts/{c}").json["rank_tokens"]) == 30000)
         self.assertEqual(s.ask("GET", f"/v1/contexts/{c}").json["tokens"], 0)
