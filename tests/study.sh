@@ -106,6 +106,7 @@ title = A <small> study
 repeats = 3
 warmups = 0
 roofs = no
+regime = --ranks 8
 [strong]
 ranks = 1 2
 tokens = 601
@@ -120,17 +121,25 @@ dims = 8
 tol = 1e-12
 moves = summaries
 END
-$study small.ini >out 2>err &
-pid=$!
-for _ in $(seq 300); do
-  [ -z "$(find small/raw -name 'strong*.json' 2>/dev/null)" ] || break
-  sleep 0.1
-done
-kill -USR1 $pid
-status=0
-wait $pid || status=$?
-[ "$status" -eq 75 ] || complain "an interrupted study ends with $status"
-says "takes up from here"
+# interrupt NAME: a study of small.ini, once a file of such a name is there.
+interrupt()
+{
+  $study small.ini >out 2>err &
+  pid=$!
+  while [ -z "$(find small -name "$1" 2>/dev/null)" ] && kill -0 $pid 2>/dev/null; do
+    sleep 0.1
+  done
+  kill -USR1 $pid
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 75 ] || complain "a study interrupted at $1 ends with $status"
+  says "takes up from here"
+}
+
+interrupt 'regime*.part'
+[ -z "$(find small -name '*part*' -o -name '*.txt')" ] || complain "left behind: $(find small -name '*part*')"
+sed -i '/^regime/d' small.ini
+interrupt 'strong*.json'
 kept=$(find small/raw -name '*.json' | head -n 1)
 before=$(cat "$kept"; ls -l "$kept")
 ends 1 $study small.ini
@@ -140,7 +149,7 @@ says "1 points failed"
 [ "$(grep -c ',done,' small/table.csv)" -eq 12 ] || complain "not 12 rows are done"
 [ "$(grep -c '^fails,.*,failed 3,' small/table.csv)" -eq 3 ] || complain "failures are not in the table"
 grep -q '^strong,strong,2,.*uneven-tokens' small/table.csv || complain "601 tokens on two ranks are not marked"
-[ -z "$(find small -name '*.part' -o -name '*.txt')" ] || complain "left behind: $(find small -name '*.part')"
+[ -z "$(find small -name '*part*' -o -name '*.txt')" ] || complain "left behind: $(find small -name '*part*')"
 rm small/raw/fails*.failed
 sed '/^\[fails\]/,$d' small.ini >good.ini
 ends 0 $study good.ini --out small

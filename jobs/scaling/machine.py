@@ -45,26 +45,25 @@ def copy_bandwidth(size=256 << 20, repeats=5):
 def sgemm_gflops(runner):
     """Of one core, as precis bench kernels measures it; None if it does not."""
     path, errors = runner.aside("bench"), runner.aside("bench.txt")
-    status = runner.launch(1, ["bench", "kernels", "--repeats", "3", "--json", path], 300, errors)
-    found = None
-    if status == 0:
+    arguments = ["bench", "kernels", "--repeats", "3", "--json", path]
+    try:
+        if runner.launch(1, arguments, 300, errors) != 0:
+            return None
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)["sgemm_gflops"]
-    for leftover in (path, errors):
-        if os.path.exists(leftover):
-            os.remove(leftover)
-    return found
+            return json.load(file)["sgemm_gflops"]
+    finally:
+        runs.remove(path, errors)
 
 
 def regime_map(runner, options):
     """precis plan --sweep, where the program has it: when summaries win, on paper."""
     part, errors = runner.aside("regime"), runner.aside("regime.txt")
-    status = runner.launch(1, ["plan", "--sweep", *options.split(), "--json", part], 300, errors)
-    if status == 0 and os.path.exists(part):
-        os.replace(part, runner.path("regime.json"))
-    for leftover in (part, errors):
-        if os.path.exists(leftover):
-            os.remove(leftover)
+    arguments = ["plan", "--sweep", *options.split(), "--json", part]
+    try:
+        if runner.launch(1, arguments, 300, errors) == 0:
+            os.replace(part, runner.path("regime.json"))
+    finally:
+        runs.remove(part, errors)
 
 
 def describe(runner, study, command, say):
@@ -86,7 +85,8 @@ def describe(runner, study, command, say):
              "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}
     if study.roofs:
         found.update(sgemm_gflops=sgemm_gflops(runner), copy_bytes_per_second=copy_bandwidth())
-    regime_map(runner, study.regime)
+    if study.regime:
+        regime_map(runner, study.regime)
     runs.save(path, json.dumps(found, indent=1) + "\n")
 
 

@@ -1,4 +1,5 @@
 """Runs points of a study, keeps what is finished, and runs again what is not."""
+import glob
 import json
 import os
 import signal
@@ -72,6 +73,14 @@ class Runner:
     def launch(self, ranks, arguments, limit, errors, **environment):
         command = [os.path.join(JOBS, "launch"), str(ranks), self.program, *arguments]
         return self.call(command, limit, errors, environment)
+
+
+def remove(*paths):
+    """Files that a launch may have left, with what a program was writing when a signal ended it:
+    its own part of a file is that file's name and more."""
+    for path in paths:
+        for leftover in glob.glob(glob.escape(path) + "*"):
+            os.remove(leftover)
 
 
 def report_path(point, repeat):
@@ -157,9 +166,7 @@ def run_once(runner, study, point, repeat, bindings):
             os.remove(failure)
         return status == 0
     finally:
-        for leftover in (part, errors):
-            if os.path.exists(leftover):
-                os.remove(leftover)
+        remove(part, errors)
 
 
 def missing(runner, study, points):
