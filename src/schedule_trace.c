@@ -77,21 +77,19 @@ static void exchange(trace *t, const precis_step *step)
   }
 }
 
-/* A mark is an empty message to each rank of the node, which a meeting waits for. */
-static void mark_or_meet(trace *t, int meeting)
+/* As barriers are made: in turns, with mates ever farther away. */
+static void meet(trace *t)
 {
-  enum { TAG = 98 };
+  enum { TAG = 100 };
   const precis_nodes *n = t->schedule->nodes;
-  int node = n->node[t->rank];
+  int node = n->node[t->rank], mates = precis_nodes_size(n, node), me = n->local[t->rank], turn = 0;
   write_work(t);
-  for (int l = 0; l < precis_nodes_size(n, node); l++) {
-    int mate = precis_nodes_rank(n, node, l);
-    if (mate == t->rank)
-      continue;
-    fprintf(t->to, "%d %s %d %d 0\n", t->rank, meeting ? "irecv" : "isend", mate, TAG);
-    if (meeting)
-      fprintf(t->to, "%d wait %d %d %d\n%d wait %d %d %d\n", t->rank, mate, t->rank, TAG, t->rank,
-              t->rank, mate, TAG);
+  for (int away = 1; away < mates; away *= 2, turn++) {
+    int to = precis_nodes_rank(n, node, (me + away) % mates),
+        from = precis_nodes_rank(n, node, (me - away + mates) % mates), tag = TAG + turn;
+    fprintf(t->to, "%d irecv %d %d 0\n%d isend %d %d 0\n", t->rank, from, tag, t->rank, to, tag);
+    fprintf(t->to, "%d wait %d %d %d\n%d wait %d %d %d\n", t->rank, from, t->rank, tag, t->rank,
+            t->rank, to, tag);
   }
 }
 
@@ -113,8 +111,9 @@ static int write_step(void *context, const precis_step *step)
     exchange(t, step);
     break;
   case PRECIS_STEP_MARK:
+    break;
   case PRECIS_STEP_MEET:
-    mark_or_meet(t, step->kind == PRECIS_STEP_MEET);
+    meet(t);
     break;
   default:
     t->flops += t->scale != NULL ? t->scale(t->context, step, flops) : flops;
@@ -122,20 +121,30 @@ static int write_step(void *context, const precis_step *step)
   return 0;
 }
 
-int precis_schedule_trace(const precis_schedule *schedule, int rank, precis_trace_flops *scale,
-                          void *context, FILE *to)
+/* Messages of one schedule have all ended when the next begins. */
+static int write_schedule(trace *t, const precis_schedule *schedule)
 {
-  trace t = {.schedule = schedule, .rank = rank, .scale = scale, .context = context, .to = to};
-  t.flights = malloc(((size_t)schedule->requests + 1) * sizeof *t.flights);
-  if (t.flights == NULL)
+  t->schedule = schedule;
+  t->flights = malloc(((size_t)schedule->requests + 1) * sizeof *t->flights);
+  if (t->flights == NULL)
     return PRECIS_ERR_MEMORY;
   for (int i = 0; i < schedule->requests; i++)
-    t.flights[i].peer = -1;
-  fprintf(to, "%d init\n", rank);
+    t->flights[i].peer = -1;
   for (int64_t round = 0; round < schedule->rounds; round++)
-    precis_schedule_visit(schedule, rank, round, write_step, &t);
-  write_work(&t);
+    precis_schedule_visit(schedule, t->rank, round, write_step, t);
+  write_work(t);
+  free(t->flights);
+  return PRECIS_SUCCESS;
+}
+
+int precis_schedule_trace(const precis_schedule *schedules, int count, int rank,
+                          precis_trace_flops *scale, void *context, FILE *to)
+{
+  trace t = {.rank = rank, .scale = scale, .context = context, .to = to};
+  int status = PRECIS_SUCCESS;
+  fprintf(to, "%d init\n", rank);
+  for (int i = 0; i < count && status == PRECIS_SUCCESS; i++)
+    status = write_schedule(&t, &schedules[i]);
   fprintf(to, "%d finalize\n", rank);
-  free(t.flights);
-  return ferror(to) ? PRECIS_ERR_IO : PRECIS_SUCCESS;
+  return status == PRECIS_SUCCESS && ferror(to) ? PRECIS_ERR_IO : status;
 }

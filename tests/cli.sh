@@ -223,6 +223,12 @@ same_bytes()
   sent=$(sends $(seq 0 $((ranks - 1))))
   [ "$moved" -gt 0 ] && [ "$moved" = "$sent" ] ||
     complain "a run moves $moved bytes, the pages of its ranks $sent: $*"
+  works 0 plan --machine "$machine" --spread 0.2 --threads 1 --traces traces $planned
+  [ "$(wc -l <traces/names.txt)" -eq "$ranks" ] || complain "not $ranks traces: $*"
+  cat $(cat traces/names.txt) >../traced
+  [ "$(awk '$2 == "isend" { sum += $5 } END { print sum + 0 }' ../traced)" = "$sent" ] &&
+    [ "$(awk '$2 == "irecv" { sum += $5 } END { print sum + 0 }' ../traced)" = "$sent" ] ||
+    complain "traces move other bytes than pages: $*"
 }
 
 export OMP_NUM_THREADS=1
@@ -242,7 +248,7 @@ for file in plan fewer; do
   done
 done
 unset OMP_NUM_THREADS
-rm run.json plan.json plan.safetensors fewer.safetensors report.json
+rm -r run.json plan.json plan.safetensors fewer.safetensors report.json traces
 
 echo "cli.sh: limits of memory"
 works 2 run --input in.safetensors --memory-limit 1G --verify 5
@@ -399,6 +405,8 @@ fails 2 "--rounds goes with --schedule" 0 plan --ranks 8 --tokens 1000 --heads 2
 fails 2 "--rounds" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --schedule 1 --rounds 3..2
 fails 2 "--rounds" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --schedule 1 --rounds x
 fails 2 "exclude each other" 0 plan --sweep --schedule 1
+fails 2 "exclude each other" 0 plan --sweep --traces traces
+fails 1 "report.json" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --traces report.json
 fails 2 "is exact" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --move tiles --degree 2
 fails 3 "summaries cannot be used" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --spread 5 --move summaries --tol 1e-3
 fails 2 "no.safetensors" 0 plan --input no.safetensors --ranks 8

@@ -151,9 +151,14 @@ says "1 points failed"
 grep -q '^strong,strong,2,.*uneven-tokens' small/table.csv || complain "601 tokens on two ranks are not marked"
 [ -z "$(find small -name '*part*' -o -name '*.txt')" ] || complain "left behind: $(find small -name '*part*')"
 rm small/raw/fails*.failed
-sed '/^\[fails\]/,$d' small.ini >good.ini
+sed '/^\[fails\]/,$d; s/^roofs.*/&\nproject = 1 64\nsimulate = 4 64/' small.ini >good.ini
 ends 0 $study good.ini --out small
 says "12 of 12 runs"
+[ "$(grep -c '"ranks": 64' small/projection.json)" -eq 2 ] || complain "not both curves are projected"
+grep -q '"ranks": 1,' small/projection.json || complain "no prediction for what was measured"
+if command -v smpirun >/dev/null; then
+  grep -q '"simulated_seconds": [0-9.e-]*[1-9]' small/projection.json || complain "nothing was simulated"
+fi
 [ ! -e small/inputs ] || complain "inputs are left behind"
 
 echo "study.sh: one report as lines"
@@ -179,6 +184,7 @@ if command -v gnuplot >/dev/null; then
   says "report.html"
   [ -s pictures/strong-speedup.png ] || complain "no picture is left"
   grep -q 'A &lt;small&gt; study' small/report.html || complain "the title is not that of the study"
+  grep -q 'h2>Projection' small/report.html || complain "no projection on the page"
   grep -q 'Tokens that ranks do not divide' small/report.html || complain "no word of uneven tokens"
   ! grep -oE '(src|href)="(https?:)?//' small/report.html >out || complain "the page refers to others"
 else

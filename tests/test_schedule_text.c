@@ -166,7 +166,7 @@ static void traces(void **state)
       for (int again = 0; again < 2; again++) {
         FILE *file = tmpfile();
         assert_non_null(file);
-        assert_int_equal(precis_schedule_trace(&schedule, r, again ? twice : NULL, NULL, file), 0);
+        assert_int_equal(precis_schedule_trace(&schedule, 1, r, again ? twice : NULL, NULL, file), 0);
         rewind(file);
         while (fgets(line, sizeof line, file) != NULL)
           read_line(line, r, again ? &scaled : &t);
@@ -196,7 +196,7 @@ static void exchanges(void **state)
     char line[LINE];
     FILE *file = tmpfile();
     assert_non_null(file);
-    assert_int_equal(precis_schedule_trace(&schedule, r, NULL, NULL, file), 0);
+    assert_int_equal(precis_schedule_trace(&schedule, 1, r, NULL, NULL, file), 0);
     rewind(file);
     while (fgets(line, sizeof line, file) != NULL)
       read_line(line, r, &t);

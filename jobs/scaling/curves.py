@@ -72,6 +72,11 @@ class Curve:
     def scaling(self):
         return self.key["scaling"]
 
+    def identity(self):
+        """As description.Point.curve() has it."""
+        numbers = [int(self.key[name]) for name in ("base_tokens", "heads", "kv_heads", "dim")]
+        return [self.key["series"], *numbers, self.key["tol"], self.key["move_asked"]]
+
 
 def ratio(over, under, factor):
     """factor over / under; the band takes both at their worse ends, so it is on the wide side."""

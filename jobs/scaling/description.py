@@ -16,7 +16,8 @@ SCALINGS = {
 MOVES = ("auto", "tiles", "heads", "queries", "summaries")
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 STUDY = {"title": "", "machine": "", "repeats": "5", "warmups": "1", "threads": "1",
-         "timeout": "600", "ranks_per_node": "0", "roofs": "yes", "regime": ""}
+         "timeout": "600", "ranks_per_node": "0", "roofs": "yes", "regime": "",
+         "project": "", "simulate": "", "project_ranks_per_node": "128", "project_network": "12.5e9 1e-6"}
 SERIES = {"scaling": "strong", "ranks": "1 2 4", "tokens": "16k", "heads": "4", "kv_heads": "",
           "dims": "64", "tol": "exact", "moves": "auto", "kind": "gauss", "spread": "0.15",
           "seed": "0", "causal": "no", "verify": "64"}
@@ -73,6 +74,10 @@ class Study:
     ranks_per_node: int
     roofs: bool  # measure what sgemm and copying reach
     regime: str  # options of precis plan --sweep; empty: no map
+    project: list  # ranks for which precis plan predicts, and of these
+    simulate: list  # those that SimGrid simulates
+    project_ranks_per_node: int
+    project_network: tuple  # bytes a second of a node, seconds of a message
     points: list
 
 
@@ -126,6 +131,17 @@ def series_points(name, section, threads):
                     threads=threads)
 
 
+def ranks_of(section, key):
+    return sorted(set(map(size, section[key].split())))
+
+
+def network(text):
+    words = text.split()
+    if len(words) != 2 or any(not float(word) > 0 for word in words):
+        raise Mistake(f"project_network: '{text}' is not bytes a second and seconds, both above 0")
+    return float(words[0]), float(words[1])
+
+
 def check_section(name, section, known):
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         raise Mistake(f"[{name}]: letters, digits, '-', '_' and '.' only, as files are named so")
@@ -155,6 +171,9 @@ def read(path):
                      repeats=max(1, size(common["repeats"])), warmups=size(common["warmups"]),
                      threads=size(common["threads"]), timeout=float(common["timeout"]),
                      ranks_per_node=size(common["ranks_per_node"]),
-                     roofs=common.getboolean("roofs"), regime=common["regime"], points=points)
+                     roofs=common.getboolean("roofs"), regime=common["regime"],
+                     project=ranks_of(common, "project"), simulate=ranks_of(common, "simulate"),
+                     project_ranks_per_node=max(1, size(common["project_ranks_per_node"])),
+                     project_network=network(common["project_network"]), points=points)
     except (OSError, configparser.Error, UnicodeDecodeError, ValueError) as error:
         raise Mistake(str(error).replace("\n", " ")) from None

@@ -1,4 +1,5 @@
 """Figures of a study, drawn by gnuplot: each function returns a script, draw() makes pictures."""
+import json
 import math
 import subprocess
 
@@ -162,6 +163,48 @@ def phases(curves, names, most=26):
             "unset grid\nset border 1\nset ytics scale 0 font ',11'\n"
             "set xlabel 'share of the time, %'\nplot " + ", ".join(plots) + "\n",
             (900, 90 + 22 * count))
+
+
+def projection_panel(scaling, curves, projected):
+    """Seconds against ranks: points measured, lines planned, squares simulated."""
+    data, plots = "", []
+    for index, curve in enumerate(curves[:MOST]):
+        found = projected["curves"].get(json.dumps(curve.identity()))
+        if not found:
+            continue
+        colour, name = COLOURS[index], f"{scaling.replace('-', '')}{index}"
+        found = sorted(found, key=lambda p: p["ranks"])
+        data += block(name + "p", [f"{p['ranks']} {p['planned_seconds']:.6g} {p.get('simulated_seconds', 'NaN')}"
+                                   for p in found])
+        data += block(name + "m", [f"{p.ranks} {p.seconds.median:.6g} {int(p.oversubscribed)}"
+                                   for p in curve.points])
+        plots += [f"${name}p using 1:2 with lines lw 2 lc rgb '{colour}' title '{plain(curve.label)}'",
+                  f"${name}p using 1:3 with points pt 4 ps 1.1 lw 1.5 lc rgb '{colour}' notitle",
+                  f"${name}m using 1:($3==0?$2:1/0) with points pt 7 ps .9 lc rgb '{colour}' notitle",
+                  f"${name}m using 1:($3==1?$2:1/0) with points pt 6 ps .9 lw 1.5 lc rgb '{colour}' notitle"]
+    return data, plots
+
+
+def projection(curves, projected):
+    """A panel for each scaling."""
+    panels = []
+    for scaling in dict.fromkeys(curve.scaling for curve in curves):
+        data, plots = projection_panel(scaling, [c for c in curves if c.scaling == scaling], projected) \
+            if projected else ("", [])
+        if plots:
+            panels.append((scaling, data, plots))
+    if not panels:
+        return None, None
+    script = "".join(data for _, data, _ in panels)
+    script += (f"set multiplot layout 1,{len(panels)}\nset logscale xy\nset xlabel 'ranks'\n"
+               "set format y '10^{%L}'\nset ylabel 'seconds'\nset yrange [*:*]\n"
+               "set key bmargin center horizontal maxcols 2 font ',11'\n")
+    for scaling, _, plots in panels:
+        script += (f"set title '{scaling}' font ',12'\nplot " + ", ".join(plots)
+                   + ", NaN with points pt 7 ps .9 lc rgb '#444444' title 'measured', NaN with lines lw 2 "
+                   "lc rgb '#444444' title 'planned', NaN with points pt 4 ps 1.1 lw 1.5 lc rgb '#444444' "
+                   "title 'simulated'\n")
+    return script + "unset multiplot\n", (360 * len(panels) + 20, 440)
 
 
 MOVE_COLOURS = {"tiles": "#009E73", "heads": "#E69F00", "queries": "#CC79A7",

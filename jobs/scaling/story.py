@@ -73,6 +73,22 @@ def cards(rows, curves):
                               traffic(rows)) if card]
 
 
+def projection(curves, projected):
+    """What lines and marks of the projection are."""
+    cores = max((p.ranks for c in curves for p in c.points if not p.oversubscribed), default=1)
+    late = sorted({p["ranks"] for found in projected["curves"].values() for p in found
+                   if "simulation" in p})
+    words = (f"Only points were measured, here, hollow ones with more ranks than cores. Lines are a model: "
+             f"the planner's, for a cluster of nodes with {projected['ranks_per_node']} cores like those of this "
+             f"machine and links of {projected['network_bandwidth'] / 1e9:g} GB/s and "
+             f"{projected['network_latency'] * 1e6:g} µs. Squares are a simulation: the planned schedules "
+             "replayed message by message by SimGrid on a fat tree of such nodes, computing as predicted. "
+             f"Nothing to the right of {cores} ranks is evidence of speed.")
+    if late:
+        words += f" The simulator did not end in time at {', '.join(map(str, late))} ranks for some curves."
+    return words
+
+
 def waiting(curves):
     """What is lost, in a sentence: the largest share that waits among sound points."""
     sound = [(p.value("seconds_wait") / p.seconds.median, c, p) for c in curves for p in c.points

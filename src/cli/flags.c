@@ -62,8 +62,10 @@ const precis_flag precis_flags[] = {
      "also print what this rank does, step by step (from 0)"},
     {"--rounds", "A..B", PLAN, PRECIS_RULE_RANGE, AT(rounds), 0, 0x1p62, 0, 0,
      "with --schedule: only these rounds, all of their steps (default: the first steps; with "
-     "--json "
-     "all)"},
+     "--json all)"},
+    {"--traces", "DIR", PLAN, TEXT, AT(traces), 0, 0, 0, 0,
+     "also write what each rank does to this folder, as time-independent traces for SimGrid's "
+     "smpirun -replay; computing takes the predicted seconds on hosts of 1 Gf. See jobs/replay"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
     {"--decay", "E", GEN, NUMBER, AT(decay), 0, 10, 0, 0,
      "variances of queries and keys decay like i^-E over axes turned at random (default: 0)"},

@@ -81,6 +81,9 @@ static int check_schedule(precis_cli *cli, int ranks)
   if (s->schedule >= 0 && s->sweep)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--schedule and --sweep exclude each other");
+  if (s->traces != NULL && s->sweep)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--traces and --sweep exclude each other");
   if (s->move != PRECIS_MOVE_AUTO && s->sweep)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--move and --sweep exclude each other");
@@ -131,8 +134,10 @@ static int make(precis_cli *cli, precis_plan_answer *a)
     status = precis_paper_cross_keys(paper, &a->fits, &a->keys);
   if (status == PRECIS_SUCCESS && paper->tol > 0)
     status = precis_paper_cross_ranks(paper, &a->fits, &a->ranks);
-  if (status == PRECIS_SUCCESS && cli->settings.schedule >= 0)
+  if (status == PRECIS_SUCCESS && (cli->settings.schedule >= 0 || cli->settings.traces != NULL))
     status = precis_paper_schedules_make(paper, &a->fits, &a->plan, &a->schedules);
+  if (status == PRECIS_SUCCESS && cli->settings.traces != NULL)
+    status = precis_plan_write_traces(cli, a);
   return status;
 }
 
@@ -147,12 +152,13 @@ static int answer(precis_cli *cli, const precis_paper *paper)
   if (status == PRECIS_SUCCESS)
     status = make(cli, &a);
   if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
-    status = a.schedules.count > 0
+    status = cli->settings.schedule >= 0
                  ? precis_plan_save_schedules(cli, &a, precis_plan_object(&a), &json)
                  : precis_json_save(cli, precis_plan_object(&a), &json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli)) {
     precis_plan_print(&a, stdout);
-    precis_plan_print_schedules(&a, &cli->settings, stdout);
+    if (cli->settings.schedule >= 0)
+      precis_plan_print_schedules(&a, &cli->settings, stdout);
   }
   precis_paper_schedules_free(&a.schedules);
   precis_draft_discard(&json);

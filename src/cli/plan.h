@@ -16,7 +16,7 @@ typedef struct precis_plan_answer {
   precis_paper_fits fits;
   precis_paper_plan plan;
   precis_paper_crossing keys, ranks; /* set where tol > 0 */
-  precis_paper_schedules schedules;  /* empty unless a rank's page of them is wanted */
+  precis_paper_schedules schedules;  /* empty unless pages or traces of them are wanted */
 } precis_plan_answer;
 
 /* Degrees and features of the best summary, or NULL. */
@@ -34,6 +34,10 @@ void precis_plan_print_schedules(const precis_plan_answer *answer, const precis_
                                  FILE *stream);
 int precis_plan_save_schedules(precis_cli *cli, const precis_plan_answer *answer, json_t *object,
                                precis_draft *draft);
+
+/* All ranks' traces in the folder of --traces; names.txt, which lists them, comes last. Errors: IO,
+ * MEMORY. */
+int precis_plan_write_traces(precis_cli *cli, const precis_plan_answer *answer);
 
 /* Seconds, bytes, words and memory of a move, as runs report them too. */
 json_t *precis_forecast_object(const precis_forecast *forecast);

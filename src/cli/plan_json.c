@@ -61,6 +61,15 @@ static json_t *plan_object(const precis_plan_answer *a)
                    precis_json_integer(a->plan.tile_rows));
 }
 
+/* What was predicted from, as keys of a machine file. */
+static json_t *rates_object(precis_rates rates)
+{
+  json_t *object = json_object();
+  for (const precis_rate_field *f = precis_rate_fields; f->key != NULL; f++)
+    json_object_set_new(object, f->key, precis_json_number(*precis_rate_of(&rates, f)));
+  return object;
+}
+
 static json_t *limit(int64_t value)
 {
   return value > 0 ? precis_json_integer(value) : json_null();
@@ -77,15 +86,16 @@ json_t *precis_plan_object(const precis_plan_answer *a)
   const precis_paper *p = &a->paper;
   const precis_problem *problem = &p->problem;
   json_t *all = json_pack(
-      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}, s:{s:i, s:i, s:i, s:o}, s:o}",
+      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}, s:{s:i, s:i, s:i, s:o, s:o}, "
+      "s:o}",
       "precis", precis_version(), "problem", "queries", precis_json_integer(p->queries), "keys",
       precis_json_integer(p->keys), "heads", problem->heads, "kv_heads", problem->kv_heads, "dim",
       problem->dim, "value_dim", problem->value_dim, "causal", problem->causal, "scale",
       precis_json_number(problem->scale), "tol", precis_json_number(precis_plan_tol(a)),
       "guarantee", "bound", "machine", "ranks", p->ranks, "nodes",
       (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node, "threads", (int)p->rates.threads,
-      "fast_memory_bytes", precis_json_integer((int64_t)p->rates.fast_memory), "plan",
-      plan_object(a));
+      "fast_memory_bytes", precis_json_integer((int64_t)p->rates.fast_memory), "rates",
+      rates_object(p->rates), "plan", plan_object(a));
   if (all == NULL || !(p->tol > 0))
     return all;
   json_object_set_new(all, "assumed",

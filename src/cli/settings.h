@@ -70,6 +70,7 @@ typedef struct precis_settings {
   int64_t ranks, ranks_per_node;
   double bound; /* 0: not given */
   int sweep;
+  const char *traces;  /* folder to write */
   int64_t schedule;    /* the rank whose page is wanted; -1: none */
   precis_range rounds; /* last -1: all */
 
