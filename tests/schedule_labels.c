@@ -77,6 +77,10 @@ int world_may_touch_of(world *w, int rank, const precis_step *step, int owner, i
     world_complain(w, rank, step, WORLD_BOUNDS, "outside of the slot");
     return 0;
   }
+  if (step->matter == PRECIS_MATTER_KEYS && offset % (int64_t)sizeof(int64_t) != 0) {
+    world_complain(w, rank, step, WORLD_BOUNDS, "no place for positions, which have 8 bytes");
+    return 0;
+  }
   precis_slot_view view = precis_schedule_slot(w->schedule, owner, slot).view;
   buffer *b = w->people[owner].slot[slot];
   if (owner != rank && (node[owner] != node[rank] || view == PRECIS_VIEW_RANK || writing)) {
