@@ -8,8 +8,8 @@
 #include "src/feature_kernel.h"
 #include "src/memory.h"
 
-/* Seconds of a fit, and the part of exact attention that may be spent on fits. */
-static const double FIT_SECONDS = 3e-3, FITS_SHARE = 0.02;
+/* The part of exact attention that may be spent on fits. */
+static const double FITS_SHARE = 0.02;
 enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32 };
 
 typedef enum state { UNKNOWN, TAKEN, KNOWN } state;
@@ -217,7 +217,8 @@ static int try_some(search *x)
 static int run(search *x)
 {
   const precis_wish *wish = x->study->wish;
-  double allowed = FITS_LEAST + FITS_SHARE * (wish->exact_seconds + wish->credit) / FIT_SECONDS;
+  double allowed =
+      FITS_LEAST + FITS_SHARE * (wish->exact_seconds + wish->credit) / wish->scene->rates.fit_time;
   int rounds = wish->force || !(allowed < FITS_MOST) ? FITS_MOST : (int)allowed, count = 1;
   for (int i = 0; i < rounds && count > 0; i++)
     count = try_some(x);

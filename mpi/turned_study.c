@@ -10,12 +10,18 @@
 #include "src/feature_kernel.h"
 #include "src/memory.h"
 
-/* What the study itself costs: fits, and tables of the sampled rows. Rows are turned twice, to see
- * how far they reach and to be packed, at a fraction of the speed of other work. */
-static const double STUDY_SECONDS = 0.1, TURNING_SPEED = 0.3;
+/* What the study itself costs, with tables of the sampled rows, in fits of a polynomial in one
+ * variable. Nobody knows beforehand that it will find anything, so it has to be a small part of
+ * what another way takes. */
+static const double STUDY_FITS = 50, STUDY_SHARE = 0.03;
 
-/* Seconds of a fit, and the part of what another way takes that may be spent on fits. */
-static const double FIT_SECONDS = 0.015, FITS_SHARE = 0.05;
+/* Rows are turned twice, to see how far they reach and to be packed, at a fraction of the speed of
+ * other work. */
+static const double TURNING_SPEED = 0.3;
+
+/* What a fit in two variables costs, in fits in one, and the part of what another way takes that
+ * may be spent on fits. */
+static const double FIT_FITS = 7, FITS_SHARE = 0.05;
 enum { FITS_LEAST = 4, FITS_MOST = 32 };
 
 typedef struct choice {
@@ -55,7 +61,7 @@ static double limit(const precis_turned_question *q)
 /* Whoever asks for summaries has the best of them. */
 static double study_seconds(const precis_study *known)
 {
-  return known->wish->force ? 0 : STUDY_SECONDS;
+  return known->wish->force ? 0 : STUDY_FITS * known->wish->scene->rates.fit_time;
 }
 
 static double turning_seconds(const study *s)
@@ -183,7 +189,8 @@ static double try_one(study *s, int g, const choice *c)
 /* How many each rank may try: as long as that is little beside what may be saved. */
 static int fits_allowed(const study *s)
 {
-  double allowed = FITS_LEAST + FITS_SHARE * limit(s->question) / FIT_SECONDS;
+  double allowed = FITS_LEAST + FITS_SHARE * limit(s->question) /
+                                    (FIT_FITS * s->known->wish->scene->rates.fit_time);
   return !s->known->wish->force && allowed < FITS_MOST ? (int)allowed : FITS_MOST;
 }
 
@@ -302,7 +309,7 @@ int precis_turned_study(const precis_turned_question *question, int *found)
              .problem = &question->study->a->problem,
              .world = &question->study->a->world};
   *found = 0;
-  if (!(limit(question) > study_seconds(s.known)) || s.problem->dim < 2)
+  if (!(STUDY_SHARE * limit(question) > study_seconds(s.known)) || s.problem->dim < 2)
     return PRECIS_SUCCESS;
   precis_feature_set *sets = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *sets);
   s.choice = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *s.choice);
