@@ -58,7 +58,6 @@ static int write_rank(precis_cli *cli, const precis_plan_answer *a, int rank, do
     return fails(cli, path);
   int status =
       precis_schedule_trace(a->schedules.schedule, a->schedules.count, rank, scaled, &scale, to);
-  errno = 0;
   if (fclose(to) != 0 || status == PRECIS_ERR_IO)
     return fails(cli, path);
   return status;
