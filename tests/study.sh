@@ -156,6 +156,10 @@ ends 0 $study good.ini --out small
 says "12 of 12 runs"
 [ "$(grep -c '"ranks": 64' small/projection.json)" -eq 2 ] || complain "not both curves are projected"
 grep -q '"ranks": 1,' small/projection.json || complain "no prediction for what was measured"
+sed 's/^project =.*/&\nproject_ranks_per_node = 32/' good.ini >other.ini
+ends 0 $study other.ini --out small
+grep -q '"ranks_per_node": 32' small/projection.json || complain "another cluster, and the old projection"
+[ "$(grep -c '"ranks": 64' small/projection.json)" -eq 2 ] || complain "not both curves are projected anew"
 if command -v smpirun >/dev/null; then
   grep -q '"simulated_seconds": [0-9.e-]*[1-9]' small/projection.json || complain "nothing was simulated"
 fi

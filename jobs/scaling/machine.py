@@ -91,8 +91,4 @@ def describe(runner, study, command, say):
 
 
 def read(folder):
-    try:
-        with open(os.path.join(folder, "machine.json"), encoding="utf-8") as file:
-            return json.load(file)
-    except OSError:
-        return {}
+    return runs.load(os.path.join(folder, "machine.json"))

@@ -62,50 +62,51 @@ def one(runner, study, point, ranks, rates):
     run = listener(runner, study, errors)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            options = arguments_of(point, ranks, study, rates)
+            replayed = ranks in study.simulate and shutil.which("smpirun")
+            options = arguments_of(point, ranks, study, rates) + (["--traces", folder] if replayed else [])
             made = simulate.plan(runner.program, options, os.path.join(folder, "plan.json"), run)
             found = {"ranks": ranks, "move": made["plan"]["moves"][0]["move"],
                      "planned_seconds": made["plan"]["predicted"]["seconds"]}
-            if ranks in study.simulate and shutil.which("smpirun"):
-                found.update(simulated(runner, options, folder, run))
+            if replayed:
+                found.update(simulated(made, folder, run))
             return found
         finally:
             runs.remove(errors)
 
 
-def simulated(runner, options, folder, run):
+def simulated(made, folder, run):
     """Survey and planning are as predicted. A simulation that fails or takes too long is told of."""
     try:
-        made = simulate.simulate(runner.program, options, folder, run)
-        return {"simulated_seconds": made["simulated_seconds"] + made["other_seconds"]}
+        replay = simulate.replay(made, folder, run)
+        return {"simulated_seconds": replay["simulated_seconds"] + replay["other_seconds"]}
     except OSError as error:
-        return {"simulation": str(error) if "precis" in str(error) else "not ended in time"}
+        return {"simulation": str(error)}
 
 
 def make(runner, study, say):
-    """projection.json; where it is there, only what it lacks."""
+    """projection.json; where it is there and of the same cluster, only what it lacks."""
     path = runner.path("projection.json")
     if not study.project:
         return
+    cluster = {"ranks_per_node": study.project_ranks_per_node, "simulate": study.simulate,
+               "network_bandwidth": study.project_network[0], "network_latency": study.project_network[1]}
+    known = read(runner.folder)
+    if any(known.get(key) != value for key, value in cluster.items()):
+        known = {}
+        runs.remove(runner.path("machine.rates"))
     rates = calibrate(runner, study)
-    kept = read(runner.folder).get("curves", {})
+    kept = known.get("curves", {})
     curves = {}
     for point in study.points:
         curves.setdefault(json.dumps(point.curve()), []).append(point)
-    facts = {"ranks_per_node": study.project_ranks_per_node, "network_bandwidth": study.project_network[0],
-             "network_latency": study.project_network[1], "curves": kept}
     for count, (key, points) in enumerate(curves.items(), 1):
         done = kept.setdefault(key, [])
         for ranks in sorted({point.ranks for point in points} | set(study.project)):
-            if all(known["ranks"] != ranks for known in done):
+            if all(found["ranks"] != ranks for found in done):
                 done.append(one(runner, study, points[0], ranks, rates))
-                runs.save(path, json.dumps(facts, indent=1) + "\n")
+                runs.save(path, json.dumps({**cluster, "curves": kept}, indent=1) + "\n")
         say(f"projected {count} of {len(curves)}: {points[0].series}")
 
 
 def read(folder):
-    try:
-        with open(os.path.join(folder, "projection.json"), encoding="utf-8") as file:
-            return json.load(file)
-    except OSError:
-        return {}
+    return runs.load(os.path.join(folder, "projection.json"))

@@ -139,6 +139,15 @@ def save(path, text):
     os.replace(part, path)
 
 
+def load(path):
+    """What a JSON file holds; {} where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError:
+        return {}
+
+
 def run_once(runner, study, point, repeat, bindings):
     """One run. Repeat 0 is a warm-up: its report is dropped. True if it worked."""
     name = report_path(point, repeat)

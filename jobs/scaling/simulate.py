@@ -41,10 +41,8 @@ def plan(precis, arguments, path, run=call):
         return json.load(file)
 
 
-def simulate(precis, arguments, folder, run=call):
-    """Seconds predicted and simulated for what precis plan chooses with these arguments. folder: for
-    traces, some bytes for each message. run: as call()."""
-    made = plan(precis, [*arguments, "--traces", folder], os.path.join(folder, "plan.json"), run)
+def replay(made, folder, run=call):
+    """Seconds predicted and simulated. made: by plan() with --traces folder. run: as call()."""
     machine, predicted = made["machine"], made["plan"]["predicted"]
     ranks, nodes, parts = machine["ranks"], machine["nodes"], predicted["parts"]
     per_node = -(-ranks // nodes)

@@ -85,7 +85,7 @@ def projection(curves, projected):
              "replayed message by message by SimGrid on a fat tree of such nodes, computing as predicted. "
              f"Nothing to the right of {cores} ranks is evidence of speed.")
     if late:
-        words += f" The simulator did not end in time at {', '.join(map(str, late))} ranks for some curves."
+        words += f" The simulator gave no time, or not in time, at {', '.join(map(str, late))} ranks for some curves."
     return words
 
 
