@@ -1,6 +1,6 @@
 /* The queries move: every query goes to every rank, which attends to the keys it holds; partial
  * results come back along a tree, as src/schedule_queries.c has it. Here is what a step does on
- * this rank. Batches of queries bound the memory. */
+ * this rank. Rounds bound the memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,17 +18,22 @@ typedef struct spread {
   precis_keys dealt;
   int64_t *position; /* batch_rows */
   precis_job *jobs;
-  precis_queries queries; /* of the batch */
+  precis_queries queries; /* of the round */
 } spread;
 
-/* The batch is in its slot: nothing attended yet. */
-static void begin_batch(spread *s, const precis_block *batch)
+/* Queries of one rank lie together: the first of those that a step is about. */
+static int64_t first_query(const spread *s, const precis_step *step)
 {
-  const precis_problem *p = s->task->problem;
-  s->queries.rows = batch->rows;
-  for (int64_t i = 0; i < batch->rows; i++)
-    s->position[i] = s->task->map->first_position[batch->owner] + batch->first + i;
-  precis_partial_clear(&s->queries.partial, batch->rows * p->heads, p->value_dim);
+  return step->into_offset / precis_partial_bytes(s->shape.heads, s->shape.value_dim);
+}
+
+/* The queries themselves are attended where they lie. */
+static void unpack(spread *s, const precis_step *step)
+{
+  const precis_block *b = &step->block;
+  int64_t first = first_query(s, step);
+  for (int64_t i = 0; i < b->rows; i++)
+    s->position[first + i] = s->task->map->first_position[b->owner] + b->first + i;
 }
 
 static void pack(spread *s, const precis_step *step, void *to)
@@ -42,15 +47,16 @@ static void pack(spread *s, const precis_step *step, void *to)
     precis_parcel_pack(&task->kind, s->keys, b->first, b->rows, task->k_center, task->v_center,
                        task->engine.threads, to);
   else
-    precis_partial_pack(&s->queries.partial, b->rows * p->heads, p->value_dim, to);
+    precis_queries_pack(p, &s->queries, first_query(s, step), b->rows, to);
 }
 
-static int finish(spread *s, const precis_block *b)
+static int finish(spread *s, const precis_step *step)
 {
   precis_task *task = s->task;
   const precis_problem *p = task->problem;
-  return precis_queries_finish(p, &s->queries, 0, b->rows, task->k_center, task->v_center,
-                               task->out + b->first * p->heads * p->value_dim,
+  const precis_block *b = &step->block;
+  return precis_queries_finish(p, &s->queries, first_query(s, step), b->rows, task->k_center,
+                               task->v_center, task->out + b->first * p->heads * p->value_dim,
                                task->lse + b->first * p->heads)
              ? PRECIS_ERR_RANGE
              : PRECIS_SUCCESS;
@@ -69,7 +75,11 @@ static int work(precis_execution *x, const precis_step *step)
     pack(s, step, precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_CLEAR:
-    begin_batch(s, &step->block);
+    s->queries.rows = step->block.rows;
+    precis_partial_clear(&s->queries.partial, step->block.rows * p->heads, p->value_dim);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_UNPACK:
+    unpack(s, step);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
     precis_queries_jobs(p, &s->queries, &task->kind, step->block.rows, precis_execution_at(x, step),
@@ -77,11 +87,11 @@ static int work(precis_execution *x, const precis_step *step)
     precis_task_compute(task, s->jobs, p->heads);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_MERGE:
-    precis_partial_merge_packed(&s->queries.partial, step->block.rows * p->heads, p->value_dim,
-                                precis_execution_at(x, step));
+    precis_queries_merge(p, &s->queries, first_query(s, step), step->block.rows,
+                         precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_FINISH:
-    return finish(s, &step->block);
+    return finish(s, step);
   default:
     return PRECIS_ERR_INTERNAL;
   }

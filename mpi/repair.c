@@ -8,20 +8,26 @@
 #include "src/problem.h"
 #include "src/queries.h"
 
-/* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. One batch
- * of one rank's rows, ordered by head. What travels: batch int64 positions, batch int32
- * heads, batch x dim floats. */
+/* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. What
+ * travels of a pair is a record: its int64 position, its int32 head, dim floats. Rows of all ranks
+ * that share a round are attended together, ordered by head: of one rank there are often too few of
+ * a head to fill a block of the kernel. */
 typedef struct repair {
   precis_task *task;
   precis_queries_shape shape;
   precis_schedule schedule;
   precis_execution execution;
   const precis_failed_row *failed;
-  int64_t rows;       /* of the batch at hand */
-  int64_t *head_rows; /* heads: how many of them are of each */
+  int64_t rows, taken; /* of the round at hand, and how many of them are here */
+  int64_t *first;      /* heads + 1: where in the order each begins */
+  int64_t *place;      /* rows: of each record in the order */
+  int64_t *position;   /* rows, in order */
+  float *q;            /* rows x dim, in order */
   precis_job *jobs;
-  precis_partial partial;
+  precis_partial partial; /* rows, in order */
 } repair;
+
+enum { HEAD_AT = sizeof(int64_t), QUERY_AT = HEAD_AT + sizeof(int32_t) };
 
 static int by_head(const void *a, const void *b)
 {
@@ -31,77 +37,108 @@ static int by_head(const void *a, const void *b)
   return (x->row > y->row) - (x->row < y->row);
 }
 
-static int64_t *positions_of(const repair *r)
-{
-  return (int64_t *)r->execution.slot[PRECIS_QUERIES_BATCH];
-}
-
-static int32_t *heads_of(const repair *r, int64_t rows)
-{
-  return (int32_t *)(positions_of(r) + rows);
-}
-
-static float *queries_of(const repair *r, int64_t rows)
-{
-  return (float *)(heads_of(r, rows) + rows);
-}
-
-static void pack(repair *r, int64_t first, int64_t rows)
+static void pack_rows(repair *r, int64_t first, int64_t rows, char *record)
 {
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
-  for (int64_t i = 0; i < rows; i++) {
+  for (int64_t i = 0; i < rows; i++, record += r->shape.row_bytes) {
     const precis_failed_row *f = &r->failed[first + i];
-    heads_of(r, rows)[i] = f->head;
-    positions_of(r)[i] = task->map->first_position[task->world->rank] + f->row;
-    memcpy(queries_of(r, rows) + i * p->dim, task->q + (f->row * p->heads + f->head) * p->dim,
+    int64_t position = task->map->first_position[task->world->rank] + f->row;
+    int32_t head = f->head;
+    memcpy(record, &position, sizeof position);
+    memcpy(record + HEAD_AT, &head, sizeof head);
+    memcpy(record + QUERY_AT, task->q + (f->row * p->heads + f->head) * p->dim,
            (size_t)p->dim * sizeof(float));
   }
 }
 
-/* The batch is here: nothing attended yet. */
-static void begin_batch(repair *r, int64_t rows)
+static const char *record_of(const repair *r, int64_t i)
 {
-  const precis_problem *p = r->task->problem;
-  r->rows = rows;
-  memset(r->head_rows, 0, (size_t)p->heads * sizeof *r->head_rows);
-  for (int64_t i = 0; i < rows; i++)
-    r->head_rows[heads_of(r, rows)[i]]++;
-  precis_partial_clear(&r->partial, rows, p->value_dim);
+  return r->execution.slot[PRECIS_QUERIES_BATCH] + i * r->shape.row_bytes;
 }
 
-/* Every head's rows of the batch against a parcel of this rank's keys. */
+static int head_of(const repair *r, int64_t i)
+{
+  int32_t head;
+  memcpy(&head, record_of(r, i) + HEAD_AT, sizeof head);
+  return head;
+}
+
+/* All records are here. */
+static void put_in_order(repair *r)
+{
+  const precis_problem *p = r->task->problem;
+  memset(r->first, 0, ((size_t)p->heads + 1) * sizeof *r->first);
+  for (int64_t i = 0; i < r->rows; i++)
+    r->place[i] = r->first[head_of(r, i) + 1]++;
+  for (int h = 0; h < p->heads; h++)
+    r->first[h + 1] += r->first[h];
+  for (int64_t i = 0; i < r->rows; i++) {
+    int64_t to = r->place[i] += r->first[head_of(r, i)];
+    memcpy(&r->position[to], record_of(r, i), sizeof *r->position);
+    memcpy(r->q + to * p->dim, record_of(r, i) + QUERY_AT, (size_t)p->dim * sizeof *r->q);
+  }
+}
+
+/* Every head's rows against a parcel of this rank's keys. */
 static void attend_own_keys(repair *r, const precis_step *step)
 {
   precis_task *task = r->task;
   const precis_problem *p = task->problem;
   const char *parcel = precis_execution_at(&r->execution, step);
-  int64_t first = 0;
-  for (int h = 0; h < p->heads; first += r->head_rows[h++])
+  for (int h = 0; h < p->heads; h++)
     r->jobs[h] = (precis_job){
-        .rows = r->head_rows[h],
-        .q = queries_of(r, r->rows) + first * p->dim,
+        .rows = r->first[h + 1] - r->first[h],
+        .q = r->q + r->first[h] * p->dim,
         .q_stride = p->dim,
-        .query_position = p->causal ? positions_of(r) + first : NULL,
+        .query_position = p->causal ? r->position + r->first[h] : NULL,
         .tile =
             precis_parcel_tile(&task->kind, step->block.rows, parcel, precis_problem_kv_head(p, h)),
         .key_position = precis_parcel_positions(&task->kind, parcel),
-        .partial = precis_partial_at(&r->partial, first, p->value_dim),
+        .partial = precis_partial_at(&r->partial, r->first[h], p->value_dim),
     };
   precis_task_compute(task, r->jobs, p->heads);
 }
 
-static int finish(repair *r, int64_t first, int64_t rows)
+/* Records of the rows of one rank lie together: the first of those that a step is about. */
+static int64_t first_record(const repair *r, const precis_step *step)
+{
+  return step->into_offset / precis_partial_bytes(1, r->shape.value_dim);
+}
+
+static void pack_partials(const repair *r, const precis_step *step, float *to)
+{
+  int64_t first = first_record(r, step);
+  int dv = r->shape.value_dim;
+  for (int64_t i = 0; i < step->block.rows; i++, to += precis_partial_words(1, dv)) {
+    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
+    precis_partial_pack(&row, 1, dv, to);
+  }
+}
+
+static void merge_partials(repair *r, const precis_step *step, const float *from)
+{
+  int64_t first = first_record(r, step);
+  int dv = r->shape.value_dim;
+  for (int64_t i = 0; i < step->block.rows; i++, from += precis_partial_words(1, dv)) {
+    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
+    precis_partial_merge_packed(&row, 1, dv, from);
+  }
+}
+
+static int finish(repair *r, const precis_step *step)
 {
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
+  int64_t first = first_record(r, step);
   int bad = 0;
-  for (int64_t i = 0; i < rows; i++) {
-    const precis_failed_row *f = &r->failed[first + i];
+  for (int64_t i = 0; i < step->block.rows; i++) {
+    const precis_failed_row *f = &r->failed[step->block.first + i];
     int64_t g = precis_problem_kv_head(p, f->head), to = f->row * p->heads + f->head;
     double offset = precis_queries_offset(p, task->q + to * p->dim, task->k_center + g * p->dim);
-    bad |= precis_partial_finish(&r->partial, i, p->value_dim, task->v_center + g * p->value_dim,
-                                 offset, task->out + to * p->value_dim, task->lse + to);
+    bad |= precis_partial_finish(&r->partial, r->place[first + i], p->value_dim,
+                                 task->v_center + g * p->value_dim, offset,
+                                 task->out + to * p->value_dim, task->lse + to);
   }
   return bad ? PRECIS_ERR_RANGE : PRECIS_SUCCESS;
 }
@@ -112,12 +149,12 @@ static void pack_step(repair *r, const precis_step *step)
   const precis_block *b = &step->block;
   void *to = precis_execution_at(&r->execution, step);
   if (step->matter == PRECIS_MATTER_QUERIES)
-    pack(r, b->first, b->rows);
+    pack_rows(r, b->first, b->rows, to);
   else if (step->matter == PRECIS_MATTER_KEYS)
     precis_parcel_pack(&task->kind, task->keys, b->first, b->rows, task->k_center, task->v_center,
                        task->engine.threads, to);
   else
-    precis_partial_pack(&r->partial, b->rows, task->problem->value_dim, to);
+    pack_partials(r, step, to);
 }
 
 static int work(precis_execution *x, const precis_step *step)
@@ -128,17 +165,23 @@ static int work(precis_execution *x, const precis_step *step)
     pack_step(r, step);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_CLEAR:
-    begin_batch(r, step->block.rows);
+    r->rows = step->block.rows;
+    r->taken = 0;
+    precis_partial_clear(&r->partial, r->rows, r->shape.value_dim);
+    return PRECIS_SUCCESS;
+  case PRECIS_STEP_UNPACK:
+    r->taken += step->block.rows;
+    if (r->taken == r->rows)
+      put_in_order(r);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
     attend_own_keys(r, step);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_MERGE:
-    precis_partial_merge_packed(&r->partial, step->block.rows, r->task->problem->value_dim,
-                                precis_execution_at(x, step));
+    merge_partials(r, step, precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_FINISH:
-    return finish(r, step->block.first, step->block.rows);
+    return finish(r, step);
   default:
     return PRECIS_ERR_INTERNAL;
   }
@@ -151,20 +194,27 @@ static int create(repair *r, const int64_t *counts)
   precis_placement at = precis_task_placement(task);
   r->shape = precis_shape_repair(&at, counts);
   r->schedule = precis_schedule_queries(&r->shape, &task->world->layout);
+  int64_t rows = r->shape.batch_rows;
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
-  r->head_rows = precis_memory_array(p->heads, sizeof *r->head_rows);
+  r->first = precis_memory_array(p->heads + 1, sizeof *r->first);
+  r->place = precis_memory_array(rows, sizeof *r->place);
+  r->position = precis_memory_array(rows, sizeof *r->position);
+  r->q = precis_memory_array(rows, (size_t)p->dim * sizeof *r->q);
   int status = precis_execution_create(task, &r->schedule, work, r, &r->execution);
   r->execution.tells = 0;
-  if (status != PRECIS_SUCCESS || r->jobs == NULL || r->head_rows == NULL)
+  if (status != PRECIS_SUCCESS || !r->jobs || !r->first || !r->place || !r->position || !r->q)
     return PRECIS_ERR_MEMORY;
-  return precis_partial_create(&r->partial, r->shape.batch_rows, p->value_dim);
+  return precis_partial_create(&r->partial, rows, p->value_dim);
 }
 
 static void release(repair *r)
 {
   precis_execution_free(&r->execution);
   precis_partial_free(&r->partial);
-  free(r->head_rows);
+  free(r->q);
+  free(r->position);
+  free(r->place);
+  free(r->first);
   free(r->jobs);
 }
 

@@ -115,7 +115,7 @@ static double heads(const precis_scene *s)
 static double queries(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  double batch = (double)precis_shape_batch_rows(p, precis_scene_queries(s)),
+  double batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, precis_scene_queries(s)),
          rows = batch * p->heads;
   return WORD * rows * (p->dim + 2. * (p->value_dim + 2)) + LONG * batch + partials(s, rows) +
          parcel(s, p->kv_heads) + (double)p->heads * sizeof(precis_job) +

@@ -160,27 +160,44 @@ static void heads(const sketch *k, const precis_wire *bytes, precis_prediction *
       s->ranks * pieces * seen(s) * precis_tile_words(&k->shape, (int64_t)piece_rows, s->keys);
 }
 
+/* Messages one after the other down a tree of so many levels, where every rank has part in `trees`
+ * that are under way together. */
+static double tree_messages(double levels, double trees)
+{
+  return levels > 0 ? levels + trees - 1 : 0;
+}
+
+/* Times that all rows pass through one rank on their way: by every level, if they come from one
+ * rank; if they come from many, of which each is another's leaf, once. */
+static double passes_of(double levels, double owners)
+{
+  return levels > 0 ? 1 + (levels - 1) / owners : 0;
+}
+
 static void queries(const sketch *k, const precis_wire *bytes, precis_prediction *made)
 {
   const precis_scene *s = k->scene;
   const precis_problem *p = k->p;
-  double batch = (double)precis_shape_batch_rows(p, (int64_t)k->rows);
-  double batches = ceil(k->rows / batch) * fmin(s->ranks, (double)s->queries);
-  double rows = (double)s->queries * p->heads, outer = doublings(s->nodes),
-         inner = doublings(precis_scene_largest_node(s)), levels = inner + outer;
-  made->compute = tile_seconds(k, s->pairs / s->ranks, fmin(batch, k->rows), batches * p->heads,
-                               k->keys * seen(s));
+  double largest = (double)precis_scene_largest_node(s), all = (double)s->queries,
+         having = fmin(s->ranks, ceil(all / fmax(1, k->rows))), /* ranks that have queries */
+      groups = ceil(having / PRECIS_QUERIES_OWNERS), owners = fmax(1, having / groups),
+         batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, (int64_t)k->rows),
+         rounds = groups * ceil(all / fmax(1, groups) / batch), round = fmin(batch, all);
+  double rows = all * p->heads, outer = doublings(s->nodes), inner = doublings(largest);
+  made->compute = tile_seconds(k, s->pairs / s->ranks, round, rounds * p->heads, k->keys * seen(s));
   made->passes =
-      batches * (k->keys * k->key_numbers / k->r->pack_numbers + k->parcels * k->r->step_time) +
+      rounds * (k->keys * k->key_numbers / k->r->pack_numbers + k->parcels * k->r->step_time) +
       row_seconds(k, rows, k->parcels) +
-      levels * rows * 2 * (p->value_dim + 2) / k->r->merge_numbers;
-  /* Down and up a tree, one level after the other. */
+      passes_of(inner + outer, owners) * rows * 2 * (p->value_dim + 2) / k->r->merge_numbers;
+  /* Down and up the trees. */
   double each = 4 * (p->dim + (double)precis_partial_words(1, p->value_dim)) * rows;
-  made->wire = inner * (each / k->r->node_bandwidth + 2 * batches * k->r->node_latency) +
-               outer * (each / k->r->network_stream + 2 * batches * k->r->network_latency);
-  made->fast_memory_words =
-      s->ranks * batches * p->heads * seen(s) *
-      precis_tile_words(&k->shape, (int64_t)fmin(batch, k->rows), (int64_t)k->keys);
+  made->wire = passes_of(inner, owners) * each / k->r->node_bandwidth +
+               passes_of(outer, owners) * each / k->r->network_stream +
+               2 * rounds *
+                   (tree_messages(inner, owners) * k->r->node_latency +
+                    tree_messages(outer, fmax(1, owners / largest)) * k->r->network_latency);
+  made->fast_memory_words = s->ranks * rounds * p->heads * seen(s) *
+                            precis_tile_words(&k->shape, (int64_t)round, (int64_t)k->keys);
   (void)bytes;
 }
 

@@ -19,6 +19,12 @@ typedef struct precis_partial {
 int precis_partial_create(precis_partial *partial, int64_t rows, int value_dim);
 void precis_partial_free(precis_partial *partial);
 
+/* Bytes of rows partials as they are held. */
+static inline int64_t precis_partial_bytes(int64_t rows, int value_dim)
+{
+  return rows * (value_dim + 2) * (int64_t)sizeof(double);
+}
+
 /* Makes rows partials over no keys. */
 void precis_partial_clear(precis_partial *partial, int64_t rows, int value_dim);
 

@@ -30,6 +30,26 @@ void precis_queries_jobs(const precis_problem *problem, const precis_queries *qu
     };
 }
 
+void precis_queries_pack(const precis_problem *problem, const precis_queries *queries,
+                         int64_t first, int64_t rows, float *wire)
+{
+  int dv = problem->value_dim;
+  for (int h = 0; h < problem->heads; h++, wire += precis_partial_words(rows, dv)) {
+    precis_partial part = precis_partial_at(&queries->partial, h * queries->rows + first, dv);
+    precis_partial_pack(&part, rows, dv, wire);
+  }
+}
+
+void precis_queries_merge(const precis_problem *problem, precis_queries *queries, int64_t first,
+                          int64_t rows, const float *wire)
+{
+  int dv = problem->value_dim;
+  for (int h = 0; h < problem->heads; h++, wire += precis_partial_words(rows, dv)) {
+    precis_partial part = precis_partial_at(&queries->partial, h * queries->rows + first, dv);
+    precis_partial_merge_packed(&part, rows, dv, wire);
+  }
+}
+
 double precis_queries_offset(const precis_problem *problem, const float *q, const double *center)
 {
   double sum = 0;

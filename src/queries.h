@@ -26,6 +26,12 @@ void precis_queries_jobs(const precis_problem *problem, const precis_queries *qu
                          const precis_parcel_kind *kind, int64_t key_rows, const void *parcel,
                          precis_job *jobs);
 
+/* Partials of rows [first, first + rows) in the form that travels, head after head. */
+void precis_queries_pack(const precis_problem *problem, const precis_queries *queries,
+                         int64_t first, int64_t rows, float *wire);
+void precis_queries_merge(const precis_problem *problem, precis_queries *queries, int64_t first,
+                          int64_t rows, const float *wire);
+
 /* Writes rows [first, first + rows) as results: out rows x heads x value_dim, lse rows x heads.
  * Returns 0, or -1 if a result is not finite. */
 int precis_queries_finish(const precis_problem *problem, const precis_queries *queries,

@@ -97,16 +97,21 @@ precis_parcel_kind precis_heads_kind(const precis_heads_shape *shape, int rank);
 /* Rows of all pieces of a rank before piece i. */
 int64_t precis_heads_offset(const precis_heads_shape *shape, int rank, int i);
 
-/* A rank's queries go to all along a tree, batch after batch, rank after rank; every rank attends
- * to the keys that it has; partials come back along the tree and are merged on the way. A round is
- * a batch, with one before for the exchange of keys. */
+/* Most ranks whose rows travel in one round: messages of all their trees are under way together. */
+enum { PRECIS_QUERIES_OWNERS = 64 };
+
+/* Every rank's queries go to all along a tree of its own; every rank attends to the keys that it
+ * has; partials come back along the trees and are merged on the way. A round takes rows of several
+ * ranks at once, rank after rank, so that keys are read once for all of them; one round before is
+ * for the exchange of keys. */
 typedef struct precis_queries_shape {
   const char *move;
   int heads; /* partials of a row */
   int value_dim;
   const int64_t *rows;     /* ranks: that each has sent to all */
-  int64_t batch_rows;      /* at most, in a batch; >= 1 */
-  int64_t row_bytes;       /* of a row in the message of a batch */
+  int64_t batch_rows;      /* at most, in a round; >= 1 */
+  int owners;              /* ranks that share a round, at most; 1 .. PRECIS_QUERIES_OWNERS */
+  int64_t row_bytes;       /* of a row on its way */
   const int64_t *key_rows; /* ranks: as they are attended */
   int64_t tile_rows;
   precis_parcel_kind kind;

@@ -46,15 +46,6 @@ void precis_emit_meet(precis_emitter *emitter, int64_t mark);
 void precis_emit_exchange(precis_emitter *emitter, precis_step_matter matter,
                           const precis_exchange_shape *exchange);
 
-/* Shares are sent to all in batches, rank after rank: how many batches, and batch `number`. */
-int64_t precis_batches(const int64_t *rows, int ranks, int64_t batch_rows);
-precis_block precis_batch_at(const int64_t *rows, int ranks, int64_t batch_rows, int64_t number);
-
-/* Brings a batch from its owner to all, large subtrees first: packed there, received and awaited
- * elsewhere as place.request; sends stay in flight, the one to child i as spreading + i. */
-void precis_emit_down(precis_emitter *emitter, const precis_tree *tree, precis_step_matter matter,
-                      precis_block batch, precis_message_place place, int spreading);
-
 /* A share of rows is cut into parcels of tile_rows: how many, and the rows of one. */
 static inline int64_t precis_parcels(int64_t rows, int64_t tile_rows)
 {
@@ -87,11 +78,5 @@ static inline int64_t precis_summaries_rows(const precis_summaries_shape *shape,
 
 /* What the two forms of summaries keep besides tiles on their way. */
 int64_t precis_summaries_work_bytes(const precis_summaries_shape *shape, int rank);
-
-/* Bytes of partials as they are held, see src/partial.h. */
-static inline int64_t precis_partial_bytes(int64_t rows, int value_dim)
-{
-  return rows * (value_dim + 2) * (int64_t)sizeof(double);
-}
 
 #endif

@@ -1,10 +1,10 @@
-/* Rows of every rank brought to all ranks, batch after batch, as a schedule; and what the queries
- * move shares with it. */
+/* Rows of every rank brought to all ranks, batch after batch, as a schedule. */
 #include "src/schedule_emit.h"
 
 enum { TAKING, SPREADING /* and one more for each child */ };
 
-int64_t precis_batches(const int64_t *rows, int ranks, int64_t batch_rows)
+/* Shares are sent to all in batches, rank after rank: how many batches, and batch `number`. */
+static int64_t batches_of(const int64_t *rows, int ranks, int64_t batch_rows)
 {
   int64_t batches = 0;
   for (int r = 0; r < ranks; r++)
@@ -12,7 +12,7 @@ int64_t precis_batches(const int64_t *rows, int ranks, int64_t batch_rows)
   return batches;
 }
 
-precis_block precis_batch_at(const int64_t *rows, int ranks, int64_t batch_rows, int64_t number)
+static precis_block batch_at(const int64_t *rows, int ranks, int64_t batch_rows, int64_t number)
 {
   int root = 0;
   for (; root < ranks - 1 && number >= precis_parcels(rows[root], batch_rows); root++)
@@ -22,33 +22,34 @@ precis_block precis_batch_at(const int64_t *rows, int ranks, int64_t batch_rows,
                         .rows = precis_parcel_rows(rows[root], batch_rows, number)};
 }
 
-void precis_emit_down(precis_emitter *e, const precis_tree *tree, precis_step_matter matter,
-                      precis_block batch, precis_message_place place, int spreading)
+/* Brings a batch from its owner to all, large subtrees first; sends stay in flight. */
+static void bring(precis_emitter *e, const precis_tree *tree, precis_block batch,
+                  precis_message_place place)
 {
   if (tree->parent < 0)
-    precis_emit_local(e, PRECIS_STEP_PACK, matter, batch, place.slot, place.bytes, -1);
+    precis_emit_local(e, PRECIS_STEP_PACK, PRECIS_MATTER_KEYS, batch, place.slot, place.bytes, -1);
   else {
-    precis_emit_receive(e, matter, batch, tree->parent, place);
+    precis_emit_receive(e, PRECIS_MATTER_KEYS, batch, tree->parent, place);
     precis_emit_wait(e, place.request, 1);
   }
   for (int i = tree->children - 1; i >= 0; i--) {
-    place.request = spreading + i;
-    precis_emit_send(e, matter, batch, precis_tree_child(tree, i), place);
+    place.request = SPREADING + i;
+    precis_emit_send(e, PRECIS_MATTER_KEYS, batch, precis_tree_child(tree, i), place);
   }
 }
 
-/* Sends are in flight while this rank attends. */
+/* They are awaited when this rank has attended. */
 static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_visit *to,
                  void *context)
 {
   const precis_spread_shape *x = s->shape;
   precis_emitter e = {.schedule = s, .rank = rank, .visit = to, .context = context};
-  precis_block batch = precis_batch_at(x->rows, s->ranks, x->batch_rows, round);
+  precis_block batch = batch_at(x->rows, s->ranks, x->batch_rows, round);
   precis_tree tree = precis_tree_at(s->nodes, batch.owner, rank);
   precis_message_place place = {
       .slot = PRECIS_SPREAD_BATCH, .bytes = batch.rows * x->row_bytes, .request = TAKING};
   batch.heads = x->kv_heads;
-  precis_emit_down(&e, &tree, PRECIS_MATTER_KEYS, batch, place, SPREADING);
+  bring(&e, &tree, batch, place);
   precis_emit_local(&e, PRECIS_STEP_COMPUTE, PRECIS_MATTER_KEYS, batch, place.slot, place.bytes,
                     PRECIS_SPREAD_SUMS);
   if (tree.children > 0)
@@ -79,7 +80,7 @@ precis_schedule precis_schedule_spread(const precis_spread_shape *x, const preci
   return (precis_schedule){.move = x->move,
                            .ranks = nodes->ranks,
                            .nodes = nodes,
-                           .rounds = precis_batches(x->rows, nodes->ranks, x->batch_rows),
+                           .rounds = batches_of(x->rows, nodes->ranks, x->batch_rows),
                            .slots = PRECIS_SPREAD_SLOTS,
                            .requests = SPREADING + precis_tree_depth(nodes),
                            .quiet = 1,

@@ -91,13 +91,21 @@ precis_heads_shape precis_shape_heads(const precis_placement *at)
                               .kind = at->kind};
 }
 
-/* A quarter of a million words or so of queries and partials at a time. */
-int64_t precis_shape_batch_rows(const precis_problem *p, int64_t share)
+/* Of ranks that share a round. */
+static int64_t together(int ranks, int64_t rows, int64_t most)
 {
-  int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64;
+  int64_t owners = ranks < PRECIS_QUERIES_OWNERS ? ranks : PRECIS_QUERIES_OWNERS,
+          bound = most > rows / owners ? rows : most * owners;
+  return bound > 1 ? bound : 1;
+}
+
+/* Four million words or so of queries and partials at a time. */
+int64_t precis_shape_batch_rows(const precis_problem *p, int ranks, int64_t queries, int64_t most)
+{
+  int64_t rows = ((int64_t)1 << 22) / ((int64_t)p->heads * (p->dim + p->value_dim)) + 64,
+          all = together(ranks, queries, most);
   rows = rows < QUERIES_MOST ? rows : QUERIES_MOST;
-  share = share > 1 ? share : 1;
-  return rows < share ? rows : share;
+  return rows < all ? rows : all;
 }
 
 int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
@@ -105,6 +113,7 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
 {
   const precis_problem *p = at->problem;
   precis_queries_shape made = {.move = "queries",
+                               .owners = PRECIS_QUERIES_OWNERS,
                                .heads = p->heads,
                                .value_dim = p->value_dim,
                                .row_bytes = (int64_t)p->heads * p->dim * (int64_t)sizeof(float),
@@ -116,7 +125,8 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
     return status;
   made.rows = rows->queries;
   made.key_rows = rows->keys;
-  made.batch_rows = precis_shape_batch_rows(p, precis_largest(rows->queries, at->map->ranks));
+  made.batch_rows = precis_shape_batch_rows(p, at->map->ranks, precis_visible_queries(at->map),
+                                            precis_largest(rows->queries, at->map->ranks));
   *shape = made;
   return PRECIS_SUCCESS;
 }
@@ -165,13 +175,17 @@ precis_spread_shape precis_shape_outlier_keys(const precis_problem *p, const int
 /* What travels of a row: its position, its head and its query. */
 precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts)
 {
-  int64_t most = precis_largest(counts, at->map->ranks),
+  int64_t most = precis_largest(counts, at->map->ranks), all = 0,
           query = at->problem->dim * (int64_t)sizeof(float);
+  for (int r = 0; r < at->map->ranks; r++)
+    all += counts[r];
+  all = together(at->map->ranks, all, most);
   return (precis_queries_shape){.move = "repair",
                                 .heads = 1,
                                 .value_dim = at->problem->value_dim,
                                 .rows = counts,
-                                .batch_rows = most < REPAIRED_MOST ? most : REPAIRED_MOST,
+                                .owners = PRECIS_QUERIES_OWNERS,
+                                .batch_rows = all < REPAIRED_MOST ? all : REPAIRED_MOST,
                                 .row_bytes = (int64_t)(sizeof(int64_t) + sizeof(int32_t)) + query,
                                 .key_rows = at->key_rows,
                                 .tile_rows = at->tile_rows,

@@ -42,8 +42,9 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
                          precis_queries_shape *shape);
 precis_heads_shape precis_shape_heads(const precis_placement *at);
 
-/* Queries that the queries move sends at a time, where `share` is the most that a rank has. */
-int64_t precis_shape_batch_rows(const precis_problem *problem, int64_t share);
+/* Queries that the queries move sends at a time, of so many, where a rank has at most `most`. */
+int64_t precis_shape_batch_rows(const precis_problem *problem, int ranks, int64_t queries,
+                                int64_t most);
 
 /* Summaries of so many features with values and so many counts, of all keys or of prefixes. biased:
  * parcels have biases even if keys have none, as outliers are masked by them. */

@@ -39,15 +39,23 @@ typedef struct message {
   piece *pieces;
 } message;
 
+/* Queries that are being attended, with what came from others. */
+typedef struct gathered {
+  precis_block block;
+  uint8_t *merged; /* kv_heads x keys */
+} gathered;
+
 typedef struct person {
   int64_t at; /* next step */
   int64_t order;
   buffer **slot;      /* common ones are one buffer for the node */
   int64_t marks, met; /* of others: they have come so far */
   message messages[MESSAGES];
-  uint8_t *cover;    /* of the sums: kv_heads x keys */
-  int computed;      /* since the last CLEAR */
-  precis_block sums; /* whose sums they are */
+  uint8_t *cover; /* kv_heads x keys: attended here, */
+  int computed;   /* since the last CLEAR */
+  int open;       /* queries are still coming after it, */
+  int count;      /* of so many blocks */
+  gathered sums[WORLD_RANKS];
   uint8_t *has;      /* heads x queries of all ranks: here to be attended */
   uint8_t *done;     /* heads x queries of all ranks: results at home */
   uint8_t *summarised, *applied; /* kv_heads x features */

@@ -56,6 +56,40 @@ static uint64_t kept_ranks(world *w, int rank, const precis_step *step)
   return world_expect(w, rank, &kept, &found) ? found.ranks : 0;
 }
 
+/* Adds queries to those that are attended. */
+static void gather(world *w, int rank, const precis_step *step)
+{
+  person *p = &w->people[rank];
+  if (p->count == WORLD_RANKS) {
+    world_complain(w, rank, step, WORLD_MEMORY, "too many queries at once");
+    return;
+  }
+  for (int i = 0; i < p->count; i++)
+    if (world_same_block(step->block, p->sums[i].block))
+      world_complain(w, rank, step, WORLD_LABEL, "these queries are there already");
+  p->sums[p->count++] = (gathered){step->block, world_take(w, cover_size(w))};
+}
+
+/* The queries of a step; NULL: they are not here. */
+static gathered *sums_of(world *w, int rank, const precis_step *step)
+{
+  person *p = &w->people[rank];
+  for (int i = 0; i < p->count; i++)
+    if (world_same_block(step->block, p->sums[i].block))
+      return &p->sums[i];
+  world_complain(w, rank, step, WORLD_LABEL, "sums of other queries");
+  return NULL;
+}
+
+/* How often they attended to each key, here and elsewhere. */
+static uint8_t *whole_cover(world *w, int rank, const gathered *sums)
+{
+  uint8_t *cover = world_take(w, cover_size(w));
+  for (int64_t i = 0; i < cover_size(w); i++)
+    cover[i] = (uint8_t)(w->people[rank].cover[i] + sums->merged[i]);
+  return cover;
+}
+
 static void pack(world *w, int rank, const precis_step *step)
 {
   person *p = &w->people[rank];
@@ -64,10 +98,8 @@ static void pack(world *w, int rank, const precis_step *step)
   if (step->matter == PRECIS_MATTER_SUMMARY) {
     ranks = kept_ranks(w, rank, step);
   } else if (step->matter == PRECIS_MATTER_PARTIALS) {
-    if (!world_same_block(step->block, p->sums))
-      world_complain(w, rank, step, WORLD_LABEL, "sums of other queries");
-    cover = world_take(w, cover_size(w));
-    memcpy(cover, p->cover, (size_t)cover_size(w));
+    const gathered *sums = sums_of(w, rank, step);
+    cover = sums != NULL ? whole_cover(w, rank, sums) : NULL;
   } else if (step->matter == PRECIS_MATTER_RESULTS) {
     for (int64_t i = 0; i < step->block.rows; i++)
       if (p->has[step->block.first_head * w->queries + w->query_start[step->block.owner] +
@@ -91,6 +123,8 @@ static void unpack(world *w, int rank, const precis_step *step)
     if (p->computed)
       world_complain(w, rank, step, WORLD_LABEL, "too late for what was attended");
     tick(w, &step->block, p->has);
+    if (p->open)
+      gather(w, rank, step);
   } else if (step->block.owner != rank) {
     world_complain(w, rank, step, WORLD_LABEL, "results of another rank's queries");
   } else {
@@ -101,17 +135,13 @@ static void unpack(world *w, int rank, const precis_step *step)
 static void clear(world *w, int rank, const precis_step *step)
 {
   person *p = &w->people[rank];
-  piece found;
   if (step->matter == PRECIS_MATTER_SUMMARY)
     return;
   memset(p->cover, 0, (size_t)cover_size(w));
-  p->computed = 0;
-  p->sums = step->block;
-  if (step->slot >= 0) {
-    precis_step queries = *step;
-    queries.matter = PRECIS_MATTER_QUERIES;
-    world_expect(w, rank, &queries, &found);
-  }
+  p->computed = p->count = 0;
+  p->open = step->block.owner < 0;
+  if (!p->open)
+    gather(w, rank, step);
 }
 
 static void compute(world *w, int rank, const precis_step *step)
@@ -204,7 +234,6 @@ static void sum(world *w, int rank, const precis_step *step)
 
 static void merge(world *w, int rank, const precis_step *step)
 {
-  person *p = &w->people[rank];
   piece found;
   if (step->matter == PRECIS_MATTER_SUMMARY) {
     merge_summary(w, rank, step);
@@ -212,10 +241,9 @@ static void merge(world *w, int rank, const precis_step *step)
   }
   if (!world_expect(w, rank, step, &found))
     return;
-  if (!world_same_block(step->block, p->sums) || found.cover == NULL)
-    world_complain(w, rank, step, WORLD_LABEL, "sums of other queries");
-  for (int64_t i = 0; i < cover_size(w) && found.cover != NULL; i++)
-    p->cover[i] = (uint8_t)(p->cover[i] + found.cover[i]);
+  gathered *sums = sums_of(w, rank, step);
+  for (int64_t i = 0; i < cover_size(w) && sums != NULL && found.cover != NULL; i++)
+    sums->merged[i] = (uint8_t)(sums->merged[i] + found.cover[i]);
 }
 
 static uint64_t ranks_below(int rank)
@@ -258,9 +286,8 @@ static void finish(world *w, int rank, const precis_step *step)
       if (!world_all_are(p->cover + g * w->keys + w->key_start[rank], w->facts->key_rows[rank], 1))
         world_complain(w, rank, step, WORLD_COVERAGE, "keys missing or twice");
   } else {
-    if (!world_same_block(step->block, p->sums))
-      world_complain(w, rank, step, WORLD_LABEL, "sums of other queries");
-    if (!complete(w, &step->block, p->cover))
+    const gathered *sums = sums_of(w, rank, step);
+    if (sums != NULL && !complete(w, &step->block, whole_cover(w, rank, sums)))
       world_complain(w, rank, step, WORLD_COVERAGE, "keys missing or twice");
   }
   tick(w, &step->block, p->done);

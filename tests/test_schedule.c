@@ -107,7 +107,7 @@ static precis_queries_shape queries_shape(const spread_case *s)
 {
   const precis_problem *p = &s->c->problem;
   return (precis_queries_shape){.move = "queries", .heads = p->heads, .value_dim = p->value_dim,
-                                .rows = s->query_rows, .batch_rows = 9,
+                                .rows = s->query_rows, .batch_rows = 9, .owners = 3,
                                 .row_bytes = (int64_t)p->heads * p->dim * 4,
                                 .key_rows = s->key_rows, .tile_rows = s->c->tile_rows,
                                 .kind = s->kind};
@@ -115,10 +115,16 @@ static precis_queries_shape queries_shape(const spread_case *s)
 
 static void check_queries(const spread_case *s)
 {
+  static const int owners[] = {1, 3, PRECIS_QUERIES_OWNERS};
+  static const int rows[] = {9, 1 << 20};
   precis_queries_shape shape = queries_shape(s);
-  precis_schedule schedule = precis_schedule_queries(&shape, &s->nodes);
-  precis_schedule_totals t = schedule_check(&schedule, &s->facts);
-  assert_wire(s, &t, PRECIS_MOVE_QUERIES);
+  for (int i = 0; i < 6; i++) {
+    shape.owners = owners[i / 2];
+    shape.batch_rows = rows[i % 2];
+    precis_schedule schedule = precis_schedule_queries(&shape, &s->nodes);
+    precis_schedule_totals t = schedule_check(&schedule, &s->facts);
+    assert_wire(s, &t, PRECIS_MOVE_QUERIES);
+  }
 }
 
 static void queries(void **state)
@@ -210,6 +216,9 @@ static void queries_broken(void **state)
       {"partials merged twice", PRECIS_STEP_MERGE, 0, NULL, WORLD_COVERAGE},
       {"partials not packed", PRECIS_STEP_CLEAR, 0, break_drop, WORLD_LABEL},
       {"no wait", PRECIS_STEP_WAIT, 0, break_drop, WORLD_OVERWRITE},
+      {"queries not unpacked", PRECIS_STEP_UNPACK, 1, break_drop, WORLD_LABEL},
+      {"queries unpacked twice", PRECIS_STEP_UNPACK, 1, NULL, WORLD_LABEL},
+      {"other queries in their place", PRECIS_STEP_PACK, 0, break_beyond, WORLD_BOUNDS},
       {"keys left out", PRECIS_STEP_COMPUTE, 0, break_drop, WORLD_COVERAGE},
       {"no results", PRECIS_STEP_FINISH, 0, break_drop, WORLD_COVERAGE},
       {"results twice", PRECIS_STEP_FINISH, 0, NULL, WORLD_COVERAGE},
