@@ -103,6 +103,7 @@ static int set_up_engine(precis_attention *a)
 static void release(precis_attention *a)
 {
   precis_kept_free(&a->kept);
+  precis_past_free(&a->past);
   precis_survey_free(&a->survey);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);

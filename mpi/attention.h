@@ -3,6 +3,7 @@
 #define PRECIS_MPI_ATTENTION_H
 
 #include "mpi/kept.h"
+#include "mpi/past.h"
 #include "mpi/survey.h"
 #include "mpi/world.h"
 #include "src/jobs.h"
@@ -27,7 +28,11 @@ struct precis_attention {
   int64_t surveyed;        /* of them, those in the survey ... */
   int64_t surveyed_before; /* ... and those that were in it when the present call began */
   precis_kept kept;        /* summary of earlier keys, where one was worth it */
-  double exact_spent;      /* predicted seconds of exact attends since there was none */
+  double exact_spent;      /* predicted seconds of exact attends since there was none ... */
+  double repair_spent;     /* ... and of what it left to repair since it was built */
+  double exact_patience;   /* so many of them, and a summary is looked for again, */
+  double repair_patience;  /* or another one: each doubles what has been spent by then */
+  precis_past past;        /* queries that a summary might serve */
   int with_bias;           /* some key of some rank has had a bias */
 };
 

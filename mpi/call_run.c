@@ -155,8 +155,11 @@ static void settle_kept(precis_call *c, int status)
     a->kept.local_rows = a->keys.rows;
     a->kept.rows = a->appended;
     a->kept.valid = 1;
-    a->exact_spent = 0;
+    a->exact_spent = a->repair_spent = 0;
+    a->repair_patience = fmax(a->repair_patience, a->kept.plan.seconds);
   }
+  a->kept.calls++;
+  a->repair_spent += precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
   if ((c->keeping || c->use_kept) &&
       (status != PRECIS_SUCCESS || (double)c->repaired > PRECIS_REPAIRED_MOST * rows + 1)) {
     precis_kept_free(&a->kept);

@@ -21,6 +21,12 @@ static int all_visible(const precis_query_map *map)
   return 1;
 }
 
+/* Summaries of such calls are kept. */
+static int keeps(const precis_call *c)
+{
+  return !c->prefixes && c->a->options.guarantee != PRECIS_GUARANTEE_SAMPLED;
+}
+
 static precis_summary_size size_of(const precis_summaries *plan)
 {
   return (precis_summary_size){plan->degree, plan->envelope_degree, plan->features,
@@ -54,37 +60,6 @@ static void predict_summaries(precis_call *c)
   c->plan.predicted[PRECIS_MOVE_SUMMARIES] = made;
 }
 
-/* Uses the handle's summary if there is one that serves these queries. */
-static int consider_kept(precis_call *c)
-{
-  precis_attention *a = c->a;
-  const precis_problem *p = &a->problem;
-  if (!a->kept.valid || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
-      precis_call_certificate_tol(c) <= 0)
-    return PRECIS_SUCCESS;
-  enum { NUMBERS = sizeof(precis_kept_reach) / sizeof(double) };
-  precis_kept_reach *reach = precis_memory_array(p->kv_heads, sizeof *reach);
-  int status = precis_world_agree(&a->world, reach ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS) {
-    precis_kept_measure(p, &a->survey, &a->keys, c->rows, c->q, &a->kept, reach);
-    if (MPI_Allreduce(MPI_IN_PLACE, reach, p->kv_heads * NUMBERS, MPI_DOUBLE, MPI_MAX,
-                      a->world.comm))
-      status = PRECIS_ERR_MPI;
-  }
-  if (status == PRECIS_SUCCESS)
-    status = precis_kept_check(&a->world, p, &a->survey, reach, a->appended, &a->kept);
-  free(reach);
-  if (status != PRECIS_SUCCESS || !a->kept.valid)
-    return status;
-  c->use_kept = 1;
-  c->plan.move = PRECIS_MOVE_SUMMARIES;
-  predict_kept(c);
-  snprintf(c->plan.why, sizeof c->plan.why,
-           "summaries: kept from an earlier call, %" PRId64 " keys are new",
-           a->appended - a->kept.rows);
-  return PRECIS_SUCCESS;
-}
-
 /* Into which axes rows are turned, in a few words; none for none. */
 static void describe_axes(const precis_summaries *plan, size_t size, char *words)
 {
@@ -95,14 +70,47 @@ static void describe_axes(const precis_summaries *plan, size_t size, char *words
     snprintf(words, size, ", in balanced axes");
 }
 
+static precis_wish wish_of(const precis_call *c)
+{
+  const precis_attention *a = c->a;
+  precis_wish wish = {.tol = precis_call_certificate_tol(c),
+                      .degree = a->options.degree,
+                      .force = a->options.move == PRECIS_MOVE_SUMMARIES,
+                      .sampled = a->options.guarantee == PRECIS_GUARANTEE_SAMPLED,
+                      .prefixes = c->prefixes,
+                      .exact_rounding = precis_call_rounding(c),
+                      .scene = &c->plan.scene,
+                      .calls = 1,
+                      .instead_seconds = c->plan.predicted[c->plan.move].seconds};
+  if (precis_limit_check(&c->plan.scene, c->plan.move, &c->plan.predicted[c->plan.move], NULL))
+    wish.instead_seconds = FORBIDDEN_SECONDS;
+  if (!keeps(c))
+    return wish;
+  wish.calls = 1 + a->past.calls;
+  wish.past = a->past.calls > 0 && precis_visible_queries(&c->plan.map) < PRECIS_SAMPLE_QUERIES;
+  wish.credit = a->exact_spent;
+  return wish;
+}
+
 /* Fills c->prospect: whether summaries can and should be used, or why not. */
-static int study_summaries(precis_call *c, int forced)
+static int study_for(precis_call *c, const precis_wish *wish)
 {
   precis_attention *a = c->a;
-  precis_wish wish = {
-      .tol = precis_call_certificate_tol(c), .degree = a->options.degree, .force = forced};
-  c->prefixes = c->plan.scene.prefixes = !all_visible(&c->plan.map);
-  if (!(wish.tol > 0)) {
+  if (!wish->past)
+    return precis_prospect_make(a, &c->plan.map, c->rows, c->q, wish, &c->prospect);
+  precis_past_view view;
+  int status = precis_past_view_make(&a->past, &a->world, &a->problem, c->plan.map.keys, c->rows,
+                                     c->q, &view);
+  if (status == PRECIS_SUCCESS)
+    status = precis_prospect_make(a, &view.map, view.rows, view.q, wish, &c->prospect);
+  precis_past_view_free(&view);
+  return status;
+}
+
+static int study_summaries(precis_call *c)
+{
+  precis_attention *a = c->a;
+  if (!(precis_call_certificate_tol(c) > 0)) {
     snprintf(c->prospect.why, sizeof c->prospect.why,
              "float32 cannot hold results to the tolerance");
     return PRECIS_SUCCESS;
@@ -117,15 +125,95 @@ static int study_summaries(precis_call *c, int forced)
       return PRECIS_SUCCESS;
     }
   }
-  wish.sampled = a->options.guarantee == PRECIS_GUARANTEE_SAMPLED;
-  wish.prefixes = c->prefixes;
-  wish.credit = c->prefixes ? 0 : a->exact_spent;
-  wish.exact_rounding = precis_call_rounding(c);
-  wish.scene = &c->plan.scene;
-  wish.exact_seconds = c->plan.predicted[c->plan.move].seconds;
-  if (precis_limit_check(&c->plan.scene, c->plan.move, &c->plan.predicted[c->plan.move], NULL))
-    wish.exact_seconds = FORBIDDEN_SECONDS;
-  return precis_prospect_make(a, &c->plan.map, c->rows, c->q, &wish, &c->prospect);
+  precis_wish wish = wish_of(c);
+  double spent = wish.credit + wish.instead_seconds;
+  if (!wish.force && keeps(c) && spent < a->exact_patience) {
+    snprintf(c->prospect.why, sizeof c->prospect.why, "no summary was good when last looked for");
+    return PRECIS_SUCCESS;
+  }
+  int status = study_for(c, &wish);
+  a->exact_patience = keeps(c) && !c->prospect.use ? 2 * spent : 0;
+  return status;
+}
+
+/* Where the handle's summary has left so much to repair that another may have been cheaper. */
+static int study_another(precis_call *c)
+{
+  precis_attention *a = c->a;
+  const precis_wire none = {0};
+  precis_wish wish = wish_of(c);
+  precis_summary_size size = size_of(&a->kept.plan);
+  double repair = a->repair_spent / fmax(1, a->kept.calls),
+         now = precis_model_kept(&c->plan.scene, &size, &none, 0).seconds + repair;
+  wish.instead_seconds = fmin(wish.instead_seconds, now);
+  wish.credit = a->repair_spent;
+  a->repair_patience = 2 * a->repair_spent;
+  int status = study_for(c, &wish);
+  if (status == PRECIS_SUCCESS && c->prospect.use)
+    precis_kept_free(&a->kept);
+  else
+    precis_prospect_free(&c->prospect);
+  return status;
+}
+
+/* Whether the handle's summary, if there is one, serves these queries. */
+static int check_kept(precis_call *c)
+{
+  enum { NUMBERS = sizeof(precis_kept_reach) / sizeof(double) };
+  precis_attention *a = c->a;
+  const precis_problem *p = &a->problem;
+  precis_kept_reach *reach = precis_memory_array(p->kv_heads, sizeof *reach);
+  int status = precis_world_agree(&a->world, reach ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status == PRECIS_SUCCESS) {
+    precis_kept_measure(p, &a->survey, &a->keys, c->rows, c->q, &a->kept, reach);
+    if (MPI_Allreduce(MPI_IN_PLACE, reach, p->kv_heads * NUMBERS, MPI_DOUBLE, MPI_MAX,
+                      a->world.comm))
+      status = PRECIS_ERR_MPI;
+  }
+  if (status == PRECIS_SUCCESS)
+    status = precis_kept_check(&a->world, p, &a->survey, reach, a->appended, &a->kept);
+  free(reach);
+  return status;
+}
+
+/* Uses the handle's summary if there is one that serves these queries, and no other is better by
+ * now. */
+static int consider_kept(precis_call *c)
+{
+  precis_attention *a = c->a;
+  if (!a->kept.valid || !keeps(c) || precis_call_certificate_tol(c) <= 0)
+    return PRECIS_SUCCESS;
+  int status = check_kept(c);
+  if (status == PRECIS_SUCCESS && a->kept.valid && a->repair_spent > a->repair_patience)
+    status = study_another(c);
+  if (status != PRECIS_SUCCESS || !a->kept.valid)
+    return status;
+  c->use_kept = 1;
+  c->plan.move = PRECIS_MOVE_SUMMARIES;
+  predict_kept(c);
+  snprintf(c->plan.why, sizeof c->plan.why,
+           "summaries: kept from an earlier call, %" PRId64 " keys are new",
+           a->appended - a->kept.rows);
+  return PRECIS_SUCCESS;
+}
+
+/* What the plan will say of summaries. */
+static void explain(precis_call *c)
+{
+  const precis_prospect *prospect = &c->prospect;
+  char axes[48], price[96];
+  describe_axes(&prospect->plan, sizeof axes, axes);
+  if (c->a->options.move == PRECIS_MOVE_SUMMARIES)
+    snprintf(price, sizeof price, "asked for");
+  else if (prospect->calls > 1)
+    snprintf(price, sizeof price, "cheaper over %.0f calls", prospect->calls);
+  else
+    snprintf(price, sizeof price, "cheaper");
+  snprintf(c->plan.why, sizeof c->plan.why,
+           "summaries: %s%s, predicted %.3g s against %.3g s %s, %.2g of rows to repair", price,
+           axes, prospect->seconds, prospect->instead_seconds,
+           prospect->instead_seconds < c->plan.predicted[c->plan.move].seconds ? "now" : "exact",
+           prospect->failing);
 }
 
 /* Puts summaries in the place of the exact move that was planned, where they are wanted and better.
@@ -136,21 +224,18 @@ int precis_call_consider(precis_call *c, precis_message *why)
   int forced = a->options.move == PRECIS_MOVE_SUMMARIES;
   if (!forced && (a->options.move != PRECIS_MOVE_AUTO || !(a->options.tol > 0)))
     return PRECIS_SUCCESS;
-  int status = all_visible(&c->plan.map) ? consider_kept(c) : PRECIS_SUCCESS;
+  c->prefixes = c->plan.scene.prefixes = !all_visible(&c->plan.map);
+  int status = consider_kept(c);
+  if (status == PRECIS_SUCCESS && !c->use_kept && !c->prospect.use)
+    status = study_summaries(c);
+  if (status == PRECIS_SUCCESS && keeps(c))
+    precis_past_add(&a->past, &a->problem, c->rows, c->q);
   if (status != PRECIS_SUCCESS || c->use_kept)
-    return status;
-  status = study_summaries(c, forced);
-  if (status != PRECIS_SUCCESS)
     return status;
   if (c->prospect.plan.features > 0)
     predict_summaries(c);
   if (c->prospect.use) {
-    char axes[48];
-    describe_axes(&c->prospect.plan, sizeof axes, axes);
-    snprintf(c->plan.why, sizeof c->plan.why,
-             "summaries: %s%s, predicted %.3g s against %.3g s exact, %.2g of rows to repair",
-             forced ? "asked for" : "cheaper", axes, c->prospect.seconds, c->prospect.exact_seconds,
-             c->prospect.failing);
+    explain(c);
     c->exact_move = c->plan.move;
     c->plan.move = PRECIS_MOVE_SUMMARIES;
   } else if (forced) {

@@ -6,7 +6,8 @@
  * polynomials are fitted anew when queries or keys grow beyond their bound, or, where the plan has
  * a limit for keys, those beyond it join the outliers, which are kept too. It is dropped when the
  * survey moves the centres (keys doubled or drifted), when many keys come at once, and when too
- * many rows had to be repaired. */
+ * many rows of a call had to be repaired; another takes its place where repair has cost so much
+ * that this one was the wrong choice, see mpi/consider.c. */
 #ifndef PRECIS_MPI_KEPT_H
 #define PRECIS_MPI_KEPT_H
 
@@ -22,6 +23,7 @@ typedef struct precis_kept {
   int moves;                  /* of the survey's centres, when it was built */
   int64_t local_rows;         /* of this rank's keys, those in the summary */
   int64_t rows;               /* of all ranks' */
+  double calls;               /* that it has served */
   precis_summaries plan;      /* arrays owned, but for those of the survey */
   double *moments;            /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
   int64_t value_numbers;      /* of a head: features x value_dim */

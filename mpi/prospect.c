@@ -8,8 +8,6 @@
 #include "mpi/turned_study.h"
 #include "src/cost.h"
 
-enum { CANDIDATES_MOST = 24 };
-
 static void decline(precis_study *s, const char *why)
 {
   snprintf(s->out->why, sizeof s->out->why, "%s", why);
@@ -19,13 +17,13 @@ static void decline(precis_study *s, const char *why)
 static int promising(const precis_study *s, precis_candidate *candidates)
 {
   const precis_wish *wish = s->wish;
-  int count = precis_choose_candidates(wish->scene, wish->degree, CANDIDATES_MOST, candidates);
+  int count =
+      precis_choose_candidates(wish->scene, wish->degree, PRECIS_CANDIDATES_MOST, candidates);
   for (int i = 0; i < count && wish->sampled; i++)
     if (candidates[i].envelope_degree > candidates[i].degree ||
         candidates[i].degree > PRECIS_SAMPLE_DEGREE)
       candidates[i--] = candidates[--count];
-  while (count > 0 && !wish->force &&
-         candidates[count - 1].seconds >= wish->exact_seconds + wish->credit)
+  while (count > 0 && !wish->force && candidates[count - 1].seconds >= precis_wish_limit(wish))
     count--;
   return count;
 }
@@ -57,6 +55,7 @@ static void set_plan(precis_study *s, const precis_candidate *c, precis_limits l
   plan->set = precis_feature_set_full(p->dim, c->degree, c->envelope_degree);
   plan->features = c->features;
   plan->count_features = c->count_features;
+  plan->seconds = c->seconds;
   for (int g = 0; g < p->kv_heads; g++) {
     precis_head_sample sample = precis_study_sample(s, g, limits);
     precis_choose_moments(&sample, plan->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1));
@@ -107,7 +106,7 @@ static int plan_plain(precis_study *s, const precis_candidate *c, const precis_f
 {
   set_plan(s, c, found->limits);
   int status = fit_heads(s, c, found->limits);
-  s->out->seconds = c->seconds + found->outlier_seconds + s->out->failing * s->wish->exact_seconds;
+  s->out->seconds = c->seconds + found->outlier_seconds;
   return status;
 }
 
@@ -128,6 +127,12 @@ static int plan_turned(precis_study *s, const precis_found *plain, int *found)
   return precis_turned_study(&question, found);
 }
 
+/* (row, head) pairs of the call. */
+static double rows_of(const precis_wish *wish)
+{
+  return (double)wish->scene->queries * wish->scene->problem->heads;
+}
+
 static int decide(precis_study *s, const precis_candidate *candidates, int count)
 {
   const precis_wish *wish = s->wish;
@@ -145,8 +150,13 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
     explain_nothing(s);
     return PRECIS_SUCCESS;
   }
-  out->use = wish->force || (out->seconds < wish->exact_seconds + wish->credit &&
-                             out->failing <= PRECIS_REPAIRED_MOST);
+  const precis_summary_size size = {out->plan.degree, out->plan.envelope_degree, out->plan.features,
+                                    out->plan.count_features, &out->plan.set};
+  double price = out->seconds + precis_wish_later(wish, &size) +
+                 precis_wish_price_of_failing(wish, out->failing, 0);
+  out->use =
+      wish->force || (price < precis_wish_limit(wish) && out->failing <= PRECIS_REPAIRED_MOST);
+  out->seconds += precis_model_repair_seconds(wish->scene, out->failing * rows_of(wish));
   if (!out->use)
     snprintf(out->why, sizeof out->why,
              "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
@@ -164,7 +174,7 @@ static int over_memory(const precis_study *s)
 
 static int study_all(precis_study *s)
 {
-  precis_candidate candidates[CANDIDATES_MOST];
+  precis_candidate candidates[PRECIS_CANDIDATES_MOST];
   int count = promising(s, candidates);
   if (count == 0) {
     s->out->over_memory = over_memory(s);
@@ -196,7 +206,8 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
                     .out = prospect,
                     .key_radius = extremes.radius};
   *prospect = (precis_prospect){
-      .exact_seconds = wish->exact_seconds,
+      .instead_seconds = wish->instead_seconds,
+      .calls = wish->calls,
       .plan = {.sampled = wish->sampled,
                .wire_roundings = precis_cost_summary_roundings(
                    a->world.ranks, a->world.nodes, a->world.layout.largest, wish->prefixes),

@@ -5,28 +5,16 @@
 #include "mpi/attention.h"
 #include "mpi/plan.h"
 #include "mpi/summaries.h"
-
-/* What is asked for. */
-typedef struct precis_wish {
-  double tol;            /* > 0 */
-  int degree;            /* 0: any */
-  int sampled;           /* an estimate will do: no proof, no envelope */
-  int prefixes;          /* summaries of causal prefixes */
-  double exact_rounding; /* what exact parts promise */
-  int force;             /* summaries even if exact is cheaper */
-  const precis_scene *scene;
-  double exact_seconds; /* predicted, of the cheapest exact move */
-  double credit;        /* seconds that a summary may cost on top, as later calls will use it */
-} precis_wish;
+#include "mpi/wish.h"
 
 typedef struct precis_prospect {
-  precis_summaries plan; /* release with precis_prospect_free() */
-  double *moments;       /* of the fits; owned, the plan borrows it */
-  int use;               /* summaries are to run */
-  double seconds;        /* predicted, with repair */
-  double exact_seconds;  /* of the wish, for comparison */
-  double failing;        /* predicted share of rows to repair */
-  int over_memory;       /* there are none within the memory limit */
+  precis_summaries plan;         /* release with precis_prospect_free() */
+  double *moments;               /* of the fits; owned, the plan borrows it */
+  int use;                       /* summaries are to run */
+  double seconds;                /* predicted, with repair, of this call */
+  double instead_seconds, calls; /* of the wish, for comparison */
+  double failing;                /* predicted share of rows to repair */
+  int over_memory;               /* there are none within the memory limit */
   char why[128];
 } precis_prospect;
 

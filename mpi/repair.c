@@ -20,6 +20,7 @@ typedef struct repair {
   const precis_failed_row *failed;
   int64_t rows, taken; /* of the round at hand, and how many of them are here */
   int64_t *first;      /* heads + 1: where in the order each begins */
+  unsigned char *some; /* kv_heads: whether there are rows of it */
   int64_t *place;      /* rows: of each record in the order */
   int64_t *position;   /* rows, in order */
   float *q;            /* rows x dim, in order */
@@ -71,8 +72,11 @@ static void put_in_order(repair *r)
   memset(r->first, 0, ((size_t)p->heads + 1) * sizeof *r->first);
   for (int64_t i = 0; i < r->rows; i++)
     r->place[i] = r->first[head_of(r, i) + 1]++;
-  for (int h = 0; h < p->heads; h++)
+  memset(r->some, 0, (size_t)p->kv_heads);
+  for (int h = 0; h < p->heads; h++) {
+    r->some[precis_problem_kv_head(p, h)] |= r->first[h + 1] > 0;
     r->first[h + 1] += r->first[h];
+  }
   for (int64_t i = 0; i < r->rows; i++) {
     int64_t to = r->place[i] += r->first[head_of(r, i)];
     memcpy(&r->position[to], record_of(r, i), sizeof *r->position);
@@ -151,8 +155,8 @@ static void pack_step(repair *r, const precis_step *step)
   if (step->matter == PRECIS_MATTER_QUERIES)
     pack_rows(r, b->first, b->rows, to);
   else if (step->matter == PRECIS_MATTER_KEYS)
-    precis_parcel_pack(&task->kind, task->keys, b->first, b->rows, task->k_center, task->v_center,
-                       task->engine.threads, to);
+    precis_parcel_pack_some(&task->kind, task->keys, b->first, b->rows, task->k_center,
+                            task->v_center, r->some, task->engine.threads, to);
   else
     pack_partials(r, step, to);
 }
@@ -197,12 +201,14 @@ static int create(repair *r, const int64_t *counts)
   int64_t rows = r->shape.batch_rows;
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   r->first = precis_memory_array(p->heads + 1, sizeof *r->first);
+  r->some = precis_memory_array(p->kv_heads, sizeof *r->some);
   r->place = precis_memory_array(rows, sizeof *r->place);
   r->position = precis_memory_array(rows, sizeof *r->position);
   r->q = precis_memory_array(rows, (size_t)p->dim * sizeof *r->q);
   int status = precis_execution_create(task, &r->schedule, work, r, &r->execution);
   r->execution.tells = 0;
-  if (status != PRECIS_SUCCESS || !r->jobs || !r->first || !r->place || !r->position || !r->q)
+  int made = r->jobs && r->first && r->some && r->place && r->position && r->q;
+  if (status != PRECIS_SUCCESS || !made)
     return PRECIS_ERR_MEMORY;
   return precis_partial_create(&r->partial, rows, p->value_dim);
 }
@@ -214,6 +220,7 @@ static void release(repair *r)
   free(r->q);
   free(r->position);
   free(r->place);
+  free(r->some);
   free(r->first);
   free(r->jobs);
 }

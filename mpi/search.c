@@ -17,7 +17,7 @@ typedef enum state { UNKNOWN, TAKEN, KNOWN } state;
 typedef struct entry {
   int candidate;
   precis_limits limits;
-  double bound, known; /* seconds, without failing rows */
+  double bound, known; /* seconds of all calls, without failing rows */
   state state;
   double failing, seconds; /* share of rows; seconds with them */
 } entry;
@@ -60,7 +60,7 @@ int precis_search_fit(const precis_study *s, int g, precis_limits limits, const 
   }
   int status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
   if (status == PRECIS_SUCCESS)
-    *failing = failing_of(s, g, limits, c, fit, s->wish->tol);
+    *failing = failing_of(s, g, limits, c, fit, precis_wish_tol(s->wish));
   return status;
 }
 
@@ -89,24 +89,29 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
                 .candidates = candidates,
                 .candidate_count = count,
                 .each = keys * queries,
-                .best = s->wish->force ? INFINITY : s->wish->exact_seconds + s->wish->credit};
+                .best = precis_wish_limit(s->wish)};
   x->entries = precis_memory_array((int64_t)count * x->each, sizeof *x->entries);
   if (x->entries == NULL)
     return PRECIS_ERR_MEMORY;
   for (int d = 0; d <= PRECIS_DEGREE_MAX; d++)
     for (int i = 0; i < PRECIS_LEVELS * PRECIS_LEVELS; i++)
       x->mean_error[d][i / PRECIS_LEVELS][i % PRECIS_LEVELS] = -1;
+  double later[PRECIS_CANDIDATES_MOST];
+  for (int i = 0; i < count; i++) {
+    const precis_summary_size size = precis_candidate_size(&candidates[i]);
+    later[i] = precis_wish_later(s->wish, &size);
+  }
   for (int i = 0; i < count * x->each; i++) {
     precis_limits limits = {i % x->each / queries, i % queries};
     double bound = precis_study_bound(s, precis_study_widest(s, limits), limits);
-    x->entries[i] =
-        (entry){.candidate = i / x->each,
-                .limits = limits,
-                .bound = bound,
-                .known = candidates[i / x->each].seconds + precis_study_outlier_seconds(s, limits),
-                .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
-                .failing = 1,
-                .seconds = INFINITY};
+    x->entries[i] = (entry){.candidate = i / x->each,
+                            .limits = limits,
+                            .bound = bound,
+                            .known = candidates[i / x->each].seconds + later[i / x->each] +
+                                     precis_study_outlier_seconds(s, limits),
+                            .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
+                            .failing = 1,
+                            .seconds = INFINITY};
   }
   return PRECIS_SUCCESS;
 }
@@ -172,13 +177,12 @@ static double price_of(const search *x, const entry *e, const precis_polynomial 
   const precis_study *s = x->study;
   const precis_wish *wish = s->wish;
   if (wish->force && wish->sampled)
-    return e->known + e->failing * wish->exact_seconds;
+    return e->known + e->failing * wish->instead_seconds;
   int g = precis_study_widest(s, e->limits);
   double nearly = wish->force ? failing_of(s, g, e->limits, &x->candidates[e->candidate], fit,
                                            PRECIS_FORCED_MARGIN * wish->tol)
                               : 0;
-  return e->known +
-         precis_choose_price_of_failing(wish->force, wish->exact_seconds, e->failing, nearly);
+  return e->known + precis_wish_price_of_failing(wish, e->failing, nearly);
 }
 
 /* Each rank tries another entry, and all are told. Returns how many were tried, or an error. */
@@ -217,9 +221,8 @@ static int try_some(search *x)
 static int run(search *x)
 {
   const precis_wish *wish = x->study->wish;
-  double allowed =
-      FITS_LEAST + FITS_SHARE * (wish->exact_seconds + wish->credit) / wish->scene->rates.fit_time;
-  int rounds = wish->force || !(allowed < FITS_MOST) ? FITS_MOST : (int)allowed, count = 1;
+  double allowed = FITS_LEAST + FITS_SHARE * precis_wish_limit(wish) / wish->scene->rates.fit_time;
+  int rounds = allowed < FITS_MOST ? (int)allowed : FITS_MOST, count = 1;
   for (int i = 0; i < rounds && count > 0; i++)
     count = try_some(x);
   return count < 0 ? count : PRECIS_SUCCESS;

@@ -162,6 +162,8 @@ static int find_levels(precis_study *s)
     return PRECIS_ERR_MPI;
   s->keys = precis_outliers_levels(histogram[0]);
   s->queries = precis_outliers_levels(histogram[1]);
+  if (s->wish->past) /* which of them are to be answered exactly has no meaning then */
+    s->queries.count = 1;
   return most(s, s->query_radius, p->kv_heads);
 }
 

@@ -186,7 +186,7 @@ static int allocate(precis_summary_work *x)
   int64_t keys = x->keys->rows, rows = x->task->rows * x->group;
   x->values = precis_memory_array(x->numbers_most, sizeof *x->values);
   x->counts = precis_memory_array(x->numbers_most, sizeof *x->counts);
-  x->scratch = precis_memory_array(x->kernels.scratch, (size_t)x->task->engine.threads);
+  x->scratch = precis_memory_scratch(x->kernels.scratch, (size_t)x->task->engine.threads);
   x->k = precis_memory_array(keys * p->dim, sizeof *x->k);
   x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
   x->w = precis_memory_array(keys, sizeof *x->w);

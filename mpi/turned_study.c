@@ -27,7 +27,8 @@ enum { FITS_LEAST = 4, FITS_MOST = 32 };
 typedef struct choice {
   precis_feature_set set;
   precis_candidate price;
-  double least, likely; /* seconds with what is known of failing rows before a fit */
+  double later;         /* seconds of later calls */
+  double least, likely; /* of all, with what is known of failing rows before a fit */
 } choice;
 
 typedef struct study {
@@ -54,8 +55,7 @@ static int by_likely(const void *a, const void *b)
 /* What may be paid: beyond it another way is cheaper. */
 static double limit(const precis_turned_question *q)
 {
-  const precis_wish *wish = q->study->wish;
-  return fmin(q->best, wish->force ? INFINITY : wish->exact_seconds + wish->credit);
+  return fmin(q->best, precis_wish_limit(q->study->wish));
 }
 
 /* Whoever asks for summaries has the best of them. */
@@ -88,7 +88,10 @@ static void price(study *s, const precis_feature_set *sets, int count)
                           .features = features,
                           .count_features = precis_feature_set_size(set, set->blocks) - features}};
     c.price.seconds = always + precis_choose_seconds(q->wish->scene, &c.price);
-    if (c.price.seconds < most)
+    precis_summary_size size = precis_candidate_size(&c.price);
+    size.set = set;
+    c.later = precis_wish_later(q->wish, &size);
+    if (c.price.seconds + c.later < most)
       s->choice[s->choices++] = c;
   }
 }
@@ -147,17 +150,17 @@ static double failing_of(const study *s, const choice *c, const precis_block_row
 
 static double price_of_failing(const study *s, double failing, double nearly)
 {
-  const precis_wish *wish = s->known->wish;
-  return precis_choose_price_of_failing(wish->force, wish->exact_seconds, failing, nearly);
+  return precis_wish_price_of_failing(s->known->wish, failing, nearly);
 }
 
 static double estimate(study *s, int g, const choice *c, int luck)
 {
   const precis_block_row *table = table_of(s, g, c->set.lead);
   int rows = s->known->sampled;
-  double tol = s->known->wish->tol, over = precis_block_estimate(rows, table, &c->set, luck, tol),
+  double tol = precis_wish_tol(s->known->wish),
+         over = precis_block_estimate(rows, table, &c->set, luck, tol),
          nearly = precis_block_estimate(rows, table, &c->set, luck, PRECIS_FORCED_MARGIN * tol);
-  return c->price.seconds + price_of_failing(s, over, nearly);
+  return c->price.seconds + c->later + price_of_failing(s, over, nearly);
 }
 
 /* Orders the choices by what they are likely to cost. */
@@ -174,14 +177,14 @@ static void rank_choices(study *s, int g)
 static double try_one(study *s, int g, const choice *c)
 {
   const precis_block_row *table = table_of(s, g, c->set.lead);
-  double tol = s->known->wish->tol;
+  double tol = precis_wish_tol(s->known->wish);
   precis_bivariate_domain domain = domain_of(s, g, c->set.lead);
   precis_bivariate_moments moments;
   precis_bivariate fit;
   precis_block_moments(s->known->sampled, table, &c->set, &moments);
   if (!(domain.bound > 0) || precis_bivariate_fit(&c->set, &domain, &moments, &fit))
     return INFINITY;
-  return c->price.seconds +
+  return c->price.seconds + c->later +
          price_of_failing(s, failing_of(s, c, table, &fit, tol),
                           failing_of(s, c, table, &fit, PRECIS_FORCED_MARGIN * tol));
 }
@@ -233,7 +236,7 @@ static int fit_head(study *s, int g, const choice *c, double *failing)
   domain.trail_bound = fmax(domain.trail_bound, 1e-20);
   int status = precis_bivariate_fit(&c->set, &domain, &s->turning.moments[g], &s->fit[g]);
   if (status == PRECIS_SUCCESS)
-    *failing += failing_of(s, c, s->table, &s->fit[g], s->known->wish->tol);
+    *failing += failing_of(s, c, s->table, &s->fit[g], precis_wish_tol(s->known->wish));
   return status;
 }
 
@@ -278,7 +281,7 @@ static void adopt(study *s, const choice *c, double failing)
   plan->fit = s->fit;
   s->fit = NULL;
   s->known->out->failing = failing;
-  s->known->out->seconds = c->price.seconds + failing * s->known->wish->exact_seconds;
+  s->known->out->seconds = c->price.seconds;
 }
 
 /* With arrays in place. */

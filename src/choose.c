@@ -220,11 +220,11 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
   return rows > 0 ? (double)failing / rows : 0;
 }
 
-double precis_choose_price_of_failing(int forced, double exact_seconds, double failing,
+double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,
                                       double nearly)
 {
   const double failing_seconds = 1e9, nearly_seconds = 1e6;
   if (forced)
     return failing * failing_seconds + nearly * nearly_seconds;
-  return failing <= PRECIS_REPAIRED_MOST ? failing * exact_seconds : INFINITY;
+  return failing <= PRECIS_REPAIRED_MOST ? repair_seconds : INFINITY;
 }

@@ -27,11 +27,11 @@ static const double PRECIS_REPAIRED_MOST = 0.05;
  * tolerance: rows that were not sampled may be worse. */
 static const double PRECIS_FORCED_MARGIN = 0.25;
 
-/* What rows over the tolerance add to the seconds of a plan: their repair, or infinity where it is
- * too much. Where exact moves are forbidden (`forced`) one such row is the end, so that no price is
- * too high to avoid it, and those that are `nearly` over (by the margin above) are dear as well.
- * Both are shares of the rows; nearly plays no part otherwise. */
-double precis_choose_price_of_failing(int forced, double exact_seconds, double failing,
+/* What rows over the tolerance add to the seconds of a plan: their repair, of so many seconds, or
+ * infinity where they are too many. Where exact moves are forbidden (`forced`) one such row is the
+ * end, so that no price is too high to avoid it, and those that are `nearly` over (by the margin
+ * above) are dear as well. Both are shares of the rows; nearly plays no part otherwise. */
+double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,
                                       double nearly);
 
 /* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers,

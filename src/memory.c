@@ -19,15 +19,26 @@ static void wish_for_huge_pages(void *array, size_t bytes)
 #endif
 }
 
+static void *take(int64_t count, size_t size, size_t *bytes)
+{
+  if (count < 0 || __builtin_mul_overflow((size_t)count, size, bytes) ||
+      *bytes > PTRDIFF_MAX - LINE)
+    return NULL;
+  /* aligned_alloc wants a multiple of the alignment. */
+  return aligned_alloc(LINE, (*bytes / LINE + 1) * LINE);
+}
+
 void *precis_memory_array(int64_t count, size_t size)
 {
   size_t bytes;
-  if (count < 0 || __builtin_mul_overflow((size_t)count, size, &bytes) ||
-      bytes > PTRDIFF_MAX - LINE)
-    return NULL;
-  /* aligned_alloc wants a multiple of the alignment. */
-  void *array = aligned_alloc(LINE, (bytes / LINE + 1) * LINE);
+  void *array = take(count, size, &bytes);
   if (array != NULL && bytes >= LARGE)
     wish_for_huge_pages(array, bytes);
   return array;
+}
+
+void *precis_memory_scratch(int64_t count, size_t size)
+{
+  size_t bytes;
+  return take(count, size, &bytes);
 }

@@ -10,4 +10,8 @@
  * with free(). */
 void *precis_memory_array(int64_t count, size_t size);
 
+/* The same for room of which a call may need little, however much there is: large pages, which are
+ * cleared whole at their first use, would be most of the work of such a call. */
+void *precis_memory_scratch(int64_t count, size_t size);
+
 #endif

@@ -346,6 +346,22 @@ precis_prediction precis_model_kept(const precis_scene *s, const precis_summary_
   return made;
 }
 
+double precis_model_repair_seconds(const precis_scene *s, double rows)
+{
+  sketch k = sketch_of(s);
+  const precis_problem *p = s->problem;
+  double all = (double)s->queries * p->heads;
+  if (!(rows > 0 && all > 0))
+    return 0;
+  /* Key/value heads that some row is of. */
+  double heads = p->kv_heads * (1 - exp(-rows / p->kv_heads));
+  double each = 4. * (p->dim + p->value_dim + 5) * rows;
+  return heads * k.keys * (p->dim + p->value_dim) / k.r->pack_numbers +
+         tile_seconds(&k, rows * s->pairs / all / s->ranks, rows / heads, heads, k.keys * seen(s)) +
+         row_seconds(&k, rows, k.parcels) + 2 * doublings(s->ranks) * latency(s) +
+         (s->nodes > 1 ? each / k.r->network_stream : each / k.r->node_bandwidth);
+}
+
 double precis_model_outlier_seconds(const precis_scene *s, double pairs, double bytes)
 {
   sketch k = sketch_of(s);

@@ -67,6 +67,10 @@ precis_prediction precis_model_summaries(const precis_scene *scene, const precis
 /* Its seconds, with bytes as they are on nodes of equal size. */
 double precis_model_summary_seconds(const precis_scene *scene, const precis_summary_size *size);
 
+/* Predicted seconds for computing so many (row, head) pairs exactly, spread over ranks and heads,
+ * with queries on their way and keys where they are: see mpi/repair.h. */
+double precis_model_repair_seconds(const precis_scene *scene, double pairs);
+
 /* Outliers: so many pairs computed exactly, so many bytes of all ranks for it. */
 double precis_model_outlier_seconds(const precis_scene *scene, double pairs, double bytes);
 

@@ -54,6 +54,13 @@ void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys,
                         int64_t rows, const double *k_center, const double *v_center, int threads,
                         void *buffer)
 {
+  precis_parcel_pack_some(kind, keys, first, rows, k_center, v_center, NULL, threads, buffer);
+}
+
+void precis_parcel_pack_some(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
+                             int64_t rows, const double *k_center, const double *v_center,
+                             const unsigned char *wanted, int threads, void *buffer)
+{
   float *k = k_part(kind, rows, buffer), *v = v_part(kind, rows, buffer);
   if (kind->with_positions && rows > 0)
     memcpy(buffer, keys->position + first, (size_t)rows * sizeof *keys->position);
@@ -62,12 +69,17 @@ void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys,
     for (int64_t j = 0; j < rows; j++)
       bias[j] = keys->bias ? (float)(keys->bias[first + j] * LOG2_E) : 0;
   }
+  /* Rows are shared out, too: there may be one head. */
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (int h = 0; h < kind->heads; h++) {
-    int head = kind->first_head + h;
-    pack_rows(keys, keys->k, kind->dim, head, first, rows, k_center, k + h * rows * kind->dim);
-    pack_rows(keys, keys->v, kind->value_dim, head, first, rows, v_center,
-              v + h * rows * kind->value_dim);
+  for (int i = 0; i < kind->heads * threads; i++) {
+    int h = i / threads, head = kind->first_head + h, part = i % threads;
+    int64_t from = rows * part / threads, some = rows * (part + 1) / threads - from;
+    if (wanted != NULL && !wanted[head])
+      continue;
+    pack_rows(keys, keys->k, kind->dim, head, first + from, some, k_center,
+              k + (h * rows + from) * kind->dim);
+    pack_rows(keys, keys->v, kind->value_dim, head, first + from, some, v_center,
+              v + (h * rows + from) * kind->value_dim);
   }
 }
 

@@ -27,6 +27,12 @@ void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys,
                         int64_t rows, const double *k_center, const double *v_center, int threads,
                         void *buffer);
 
+/* The same for the key/value heads h with wanted[h] alone (NULL: all of them); of others, the
+ * parcel's part is left as it was. */
+void precis_parcel_pack_some(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
+                             int64_t rows, const double *k_center, const double *v_center,
+                             const unsigned char *wanted, int threads, void *buffer);
+
 /* The tile of key/value head `head` (0: first_head). */
 precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer,
                                int head);

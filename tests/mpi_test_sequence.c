@@ -59,13 +59,11 @@ static void append(sequence *s, const attention_data *d, int64_t from, int64_t e
   s->keys = end;
 }
 
-/* Attends with the case's queries: every row within the promise. */
-static precis_report attend(sequence *s, const attention_data *d)
+/* Attends with these of the case's queries: every row within the promise. */
+static precis_report attend_rows(sequence *s, const attention_data *d, int64_t first, int64_t rows)
 {
   const precis_problem *p = &d->problem;
-  int64_t first, rows;
   attention_outcome o = {.error = 0};
-  even_share(d->c->queries, &first, &rows);
   float *out = malloc((size_t)(rows * p->heads * p->value_dim + 1) * sizeof *out);
   float *lse = malloc((size_t)(rows * p->heads + 1) * sizeof *lse);
   o.status =
@@ -86,6 +84,14 @@ static precis_report attend(sequence *s, const attention_data *d)
   s->calls++;
   s->by_summaries += o.report.move == PRECIS_MOVE_SUMMARIES;
   return o.report;
+}
+
+/* With all of them. */
+static precis_report attend(sequence *s, const attention_data *d)
+{
+  int64_t first, rows;
+  even_share(d->c->queries, &first, &rows);
+  return attend_rows(s, d, first, rows);
 }
 
 /* A summary kept from queries of one size serves those of another, or gives way. */
@@ -208,6 +214,31 @@ static void many_calls(void **state)
   attention_data_free(&early);
 }
 
+/* Decoding: one query a call, of which none tells how the next will look. A summary that leaves
+ * more rows to repair than another would cost gives way to that. */
+static void one_by_one(void **state)
+{
+  (void)state;
+  const attention_case c = {.name = "one by one",
+                            .problem = {.heads = 4, .kv_heads = 2, .dim = 8},
+                            .queries = 300,
+                            .keys = 4000,
+                            .strength = .15,
+                            .tol = .01};
+  attention_data d = attention_data_make(&c);
+  sequence s = start(&c, PRECIS_MOVE_AUTO);
+  append(&s, &d, 0, c.keys);
+  int64_t repaired = 0;
+  for (int64_t i = 0; i < c.queries; i++) {
+    precis_report report = attend_rows(&s, &d, i, rank == i % ranks);
+    repaired += i >= c.queries / 2 ? report.rows_recomputed : 0;
+  }
+  assert_all(MPI_COMM_WORLD, s.by_summaries > c.queries / 2);
+  assert_all(MPI_COMM_WORLD, repaired <= c.queries / 2 * c.problem.heads / 75);
+  precis_destroy(&s.attention);
+  attention_data_free(&d);
+}
+
 /* Queries whose positions do not ascend over the ranks cannot use prefixes. */
 static void scattered_positions(void **state)
 {
@@ -272,6 +303,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(other_keys),
       cmocka_unit_test(appended),
       cmocka_unit_test(many_calls),
+      cmocka_unit_test(one_by_one),
       cmocka_unit_test(scattered_positions),
       cmocka_unit_test(huge_values),
   };

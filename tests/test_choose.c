@@ -255,13 +255,13 @@ static void candidates(void **state)
     assert_true(c[i].features > 0 && c[i].count_features >= 0 && isfinite(c[i].seconds));
 }
 
-/* Repair costs its share of exact attention up to a point, and is out of the question beyond. Where
+/* Repair costs what it takes up to a point, and is out of the question beyond. Where
  * exact moves are forbidden it is never out of the question, as something has to be taken. */
 static void price_of_failing(void **state)
 {
   (void)state;
-  assert_true(precis_choose_price_of_failing(0, 10, 0, 1) == 0);
-  assert_true(precis_choose_price_of_failing(0, 10, .04, 1) == .4);
+  assert_true(precis_choose_price_of_failing(0, 0, 0, 1) == 0);
+  assert_true(precis_choose_price_of_failing(0, 10, .04, 1) == 10);
   assert_true(precis_choose_price_of_failing(0, 10, PRECIS_REPAIRED_MOST * 1.01, 0) == INFINITY);
   double before = 0;
   for (double failing = 1e-4; failing < 1; failing *= 2) {

@@ -154,10 +154,30 @@ static void links(void **state)
   assert_int_equal(chain.network, 600 * 4);
 }
 
+/* Repair of a row reads the keys of its head, that of many rows those of all heads, and that of all
+ * rows takes about what exact attention does. */
+static void repairs(void **state)
+{
+  (void)state;
+  const precis_wire none = {0};
+  precis_scene s = scene_of(4, 1, 8000);
+  double all = (double)s.queries * problem.heads, before = 0;
+  double exact = precis_model_exact(&s, PRECIS_MOVE_QUERIES, &none).seconds;
+  assert_true(precis_model_repair_seconds(&s, 0) == 0);
+  for (double rows = 1; rows < all; rows *= 3) {
+    double seconds = precis_model_repair_seconds(&s, rows);
+    assert_true(seconds > before && seconds < 3 * rows * precis_model_repair_seconds(&s, 1));
+    before = seconds;
+  }
+  before = precis_model_repair_seconds(&s, all);
+  assert_true(before > exact / 2 && before < 2 * exact);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(monotone), cmocka_unit_test(orders),     cmocka_unit_test(choice),
+      cmocka_unit_test(repairs),
       cmocka_unit_test(links),
   };
   return cmocka_run_group_tests_name("model", tests, NULL, NULL);
