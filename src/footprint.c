@@ -186,20 +186,21 @@ static double kept(const precis_scene *s, const precis_summary_size *size)
 }
 
 /* Tiles of a rank that is alone on its node: three, and the slices of other nodes to each. Others
- * share the four whose sums are complete, which lie with one after the other. */
-static double tiles_under_way(const precis_scene *s)
+ * share the four whose sums are complete, which lie with one after the other, and have a slice at a
+ * time, of no fewer numbers than are worth a message. */
+static double tiles_under_way(const precis_scene *s, double numbers, double least)
 {
   int mates = precis_scene_smallest_node(s);
-  double slices = (1 - 1. / s->nodes) / mates;
+  double slices = (1 - 1. / s->nodes) * fmax(1. / mates, fmin(1, 2 * least * s->nodes / numbers));
   return mates == 1 ? 3 * (1 + slices) : 2 + (4 + mates - 1) / mates + slices;
 }
 
 /* Three reductions under way, or the buffers of the chain and the exact parts of blocks. */
-static double under_way(const precis_scene *s, double numbers, double rows)
+static double under_way(const precis_scene *s, double numbers, double least, double rows)
 {
   const precis_problem *p = s->problem;
   if (!s->prefixes)
-    return tiles_under_way(s) * WORD * numbers + 6 * TRANSFER * s->ranks;
+    return tiles_under_way(s, numbers, least) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
   blocks.tile_rows = PRECIS_PREFIX_PARCEL_ROWS;
   return WORD * rows * (p->value_dim + 2) + 3 * WORD * numbers + LONG * rows_of(s) +
@@ -219,7 +220,7 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
   double work = 2 * LONG * numbers + (double)k.kernels.scratch * s->rates.threads +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
                 rows * (WORD * (p->dim + p->value_dim + 2) + LONG) + 16 * rows_of(s) * p->heads;
-  return held(s) + call(s) + work + under_way(s, numbers, rows);
+  return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
 }
 
 int precis_footprint_keeps(const precis_scene *s, const precis_summary_size *size)

@@ -54,7 +54,8 @@ precis_schedule precis_schedule_rows(const precis_rows_shape *shape, const preci
 typedef struct precis_tiles_shape {
   const precis_problem *problem;
   const int64_t *query_rows; /* ranks: as they are attended, dealt out or not */
-  const int64_t *key_rows;   /* ranks: likewise */
+  const int64_t *key_rows;   /* ranks: likewise; */
+  int64_t most_keys;         /* the largest of them */
   int64_t tile_rows;         /* most keys in a parcel */
   precis_parcel_kind kind;
   precis_exchange_shape keys, queries, results; /* results go the way back */
@@ -153,6 +154,7 @@ typedef struct precis_summaries_shape {
   int heads, kv_heads, dim, value_dim;
   int64_t features, count_features;   /* of a head's summary */
   int64_t tile_features, tile_counts; /* most in a tile */
+  int64_t least_slice;                /* numbers that are worth a message; >= 1 */
   const int64_t *query_start;         /* ranks + 1: as in precis_query_map */
   const int64_t *key_rows;            /* ranks */
   /* Under a causal mask alone: */

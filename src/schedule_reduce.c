@@ -22,16 +22,54 @@ typedef struct range {
   int64_t first, end;
 } range;
 
-/* Each node has its part of the numbers to sum over the nodes; this is what `rank` adds up of node
- * `node`'s part over the ranks of its own node. */
-static range share_of(const precis_emitter *e, const precis_reduction *r, int node, int rank)
+static int64_t length_of(range r)
+{
+  return r.end - r.first;
+}
+
+/* Each node has its part of the numbers to sum over the nodes. */
+static range part_of(const precis_emitter *e, const precis_reduction *r, int node)
+{
+  int nodes = e->schedule->nodes->count;
+  return (range){precis_summaries_slice(r->numbers, nodes, node),
+                 precis_summaries_slice(r->numbers, nodes, node + 1)};
+}
+
+/* Ranks of a node of so many that have a slice of a part: all, or fewer where slices would be so
+ * small that a message is not worth it. */
+static int slices_of(int64_t length, int mates, int64_t least)
+{
+  int64_t most = length / (least > 1 ? least : 1);
+  return most >= mates ? mates : most > 1 ? (int)most : 1;
+}
+
+static int slices_on(const precis_emitter *e, range part, int node)
+{
+  const precis_summaries_shape *x = e->schedule->shape;
+  return slices_of(length_of(part), precis_nodes_size(e->schedule->nodes, node), x->least_slice);
+}
+
+/* The rank of node `at` that has slice i of node `of`'s part: where not all have one, ranks take
+ * turns from part to part. */
+static int holder(const precis_emitter *e, range part, int of, int at, int i)
 {
   const precis_nodes *n = e->schedule->nodes;
-  int mates = precis_nodes_mates(n, rank);
-  int64_t low = precis_summaries_slice(r->numbers, n->count, node),
-          length = precis_summaries_slice(r->numbers, n->count, node + 1) - low;
-  return (range){low + precis_summaries_slice(length, mates, n->local[rank]),
-                 low + precis_summaries_slice(length, mates, n->local[rank] + 1)};
+  int64_t slices = slices_on(e, part, at);
+  return precis_nodes_rank(n, at, (int)((of * slices + i) % precis_nodes_size(n, at)));
+}
+
+/* What `rank` adds up of node `of`'s part over the ranks of its own node; nothing where it has no
+ * slice of it. */
+static range share_of(const precis_emitter *e, const precis_reduction *r, int of, int rank)
+{
+  const precis_nodes *n = e->schedule->nodes;
+  range part = part_of(e, r, of);
+  int slices = slices_on(e, part, n->node[rank]), mates = precis_nodes_mates(n, rank);
+  int first = (int)((int64_t)of * slices % mates), i = (n->local[rank] - first + mates) % mates;
+  if (i >= slices)
+    return (range){part.first, part.first};
+  return (range){part.first + precis_summaries_slice(length_of(part), slices, i),
+                 part.first + precis_summaries_slice(length_of(part), slices, i + 1)};
 }
 
 /* What a rank sums over the nodes. */
@@ -57,13 +95,18 @@ static precis_message_place place_of(const precis_reduction *r, int slot, range 
                                 .tag = r->number};
 }
 
-/* The rank `shift` places away from this one, as not all are to send to the same one first; -1 if
- * it is of this node. */
-static int partner(const precis_emitter *e, int shift)
+/* The node `shift` places away from this rank's, as not all are to send to the same one first. */
+static int other_node(const precis_emitter *e, int shift)
 {
   const precis_nodes *n = e->schedule->nodes;
-  int rank = (e->rank + shift) % n->ranks;
-  return n->node[rank] == n->node[e->rank] ? -1 : rank;
+  return (n->node[e->rank] + shift) % n->count;
+}
+
+/* Messages of a tile are numbered by how far away their other end is. */
+static int request_of(const precis_emitter *e, const precis_reduction *r, int peer, int sending)
+{
+  int ranks = e->schedule->ranks;
+  return r->request + (sending ? ranks - 1 : 0) + (peer - e->rank + ranks) % ranks - 1;
 }
 
 /* Slices of other nodes, one after the other, each put together from those of their ranks. */
@@ -73,28 +116,42 @@ static precis_message_place arriving(const precis_emitter *e, const precis_reduc
   range own = own_of(e, r, e->rank), part = between(e, r, from, e->rank);
   precis_message_place place = place_of(r, r->slices, part);
   int turn = (n->node[from] - n->node[e->rank] + n->count) % n->count - 1;
-  place.offset = ((own.end - own.first) * turn + part.first - own.first) * WORD;
+  place.offset = (length_of(own) * turn + part.first - own.first) * WORD;
+  place.request = request_of(e, r, from, 0);
   return place;
+}
+
+/* From all ranks of other nodes that have some of what this rank sums. */
+static void receive_slices(precis_emitter *e, const precis_reduction *r)
+{
+  const precis_nodes *n = e->schedule->nodes;
+  int me = n->node[e->rank];
+  range part = part_of(e, r, me);
+  if (length_of(own_of(e, r, e->rank)) == 0)
+    return;
+  for (int s = 1; s < n->count; s++) {
+    int node = other_node(e, s), slices = slices_on(e, part, node);
+    for (int i = 0; i < slices; i++) {
+      int from = holder(e, part, me, node, i);
+      precis_emit_receive(e, PRECIS_MATTER_SUMMARY, r->tile, from, arriving(e, r, from));
+    }
+  }
 }
 
 void precis_reduction_send_slices(precis_emitter *e, const precis_reduction *r)
 {
-  int ranks = e->schedule->ranks;
-  for (int s = 1; s < ranks; s++) {
-    int from = partner(e, s);
-    if (from < 0)
-      continue;
-    precis_message_place place = arriving(e, r, from);
-    place.request = r->request + s - 1;
-    precis_emit_receive(e, PRECIS_MATTER_SUMMARY, r->tile, from, place);
-  }
-  for (int s = 1; s < ranks; s++) {
-    int to = partner(e, s);
-    if (to < 0)
-      continue;
-    precis_message_place place = place_of(r, r->vector, between(e, r, e->rank, to));
-    place.request = r->request + ranks - 1 + s - 1;
-    precis_emit_send(e, PRECIS_MATTER_SUMMARY, r->tile, to, place);
+  const precis_nodes *n = e->schedule->nodes;
+  receive_slices(e, r);
+  for (int s = 1; s < n->count; s++) {
+    int node = other_node(e, s);
+    range part = part_of(e, r, node);
+    int slices = length_of(share_of(e, r, node, e->rank)) > 0 ? slices_on(e, part, node) : 0;
+    for (int i = 0; i < slices; i++) {
+      int to = holder(e, part, node, node, i);
+      precis_message_place place = place_of(r, r->vector, between(e, r, e->rank, to));
+      place.request = request_of(e, r, to, 1);
+      precis_emit_send(e, PRECIS_MATTER_SUMMARY, r->tile, to, place);
+    }
   }
 }
 
@@ -127,6 +184,24 @@ void precis_reduction_sum_node(precis_emitter *e, const precis_reduction *r)
   }
 }
 
+/* The sums of others that this rank takes for its node. */
+static void receive_sums(precis_emitter *e, const precis_reduction *r)
+{
+  const precis_nodes *n = e->schedule->nodes;
+  for (int s = 1; s < n->count; s++) {
+    int node = other_node(e, s);
+    range part = part_of(e, r, node);
+    for (int i = 0; i < slices_on(e, part, node); i++) {
+      int from = holder(e, part, node, node, i);
+      if (precis_nodes_carrier(n, n->node[e->rank], from) != e->rank)
+        continue;
+      precis_message_place place = place_of(r, r->result, own_of(e, r, from));
+      place.request = request_of(e, r, from, 0);
+      precis_emit_receive(e, PRECIS_MATTER_SUMMARY, r->tile, from, place);
+    }
+  }
+}
+
 void precis_reduction_turn(precis_emitter *e, const precis_reduction *r)
 {
   const precis_nodes *n = e->schedule->nodes;
@@ -136,26 +211,21 @@ void precis_reduction_turn(precis_emitter *e, const precis_reduction *r)
   slices.bytes *= n->count - 1;
   precis_reduction_wait(e, r);
   add_up(e, PRECIS_STEP_MERGE, r, slices, own.slot, own.offset);
-  for (int s = 1; s < n->ranks; s++) {
-    int from = partner(e, s);
-    if (from < 0 || precis_nodes_carrier(n, n->node[e->rank], from) != e->rank)
-      continue;
-    precis_message_place place = place_of(r, r->result, own_of(e, r, from));
-    place.request = r->request + s - 1;
-    precis_emit_receive(e, PRECIS_MATTER_SUMMARY, r->tile, from, place);
-  }
-  for (int s = 1; s < n->ranks; s++) {
-    int to = partner(e, s);
-    if (to < 0 || precis_nodes_carrier(n, n->node[to], e->rank) != to)
-      continue;
-    own.request = r->request + n->ranks - 1 + s - 1;
+  receive_sums(e, r);
+  for (int s = 1; s < n->count; s++) {
+    int to = precis_nodes_carrier(n, other_node(e, s), e->rank);
+    own.request = request_of(e, r, to, 1);
     precis_emit_send(e, PRECIS_MATTER_SUMMARY, r->tile, to, own);
   }
 }
 
-int64_t precis_reduction_slices_bytes(const precis_nodes *n, int rank, int64_t numbers)
+/* A shorter part may be cut into fewer slices, which are then longer. */
+int64_t precis_reduction_slices_bytes(const precis_summaries_shape *x, const precis_nodes *n,
+                                      int rank, int64_t numbers)
 {
   int mates = precis_nodes_mates(n, rank);
-  int64_t slice = (numbers / n->count + mates) / mates; /* at most */
-  return slice * (n->count - 1) * WORD;
+  int64_t length = numbers / n->count + 1, slices = slices_of(length, mates, x->least_slice),
+          slice = (length + slices - 1) / slices,
+          longest = 2 * x->least_slice < length ? 2 * x->least_slice : length;
+  return (slice > longest ? slice : longest) * (n->count - 1) * WORD;
 }

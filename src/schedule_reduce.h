@@ -1,8 +1,8 @@
 /* schedule_reduce.h - tiles of summaries added up over all ranks, as schedule_summaries.c has them
  *
- * Numbers are cut into a part for each node, and this into a slice for each rank of it, which sums
- * it over the nodes. Before that, ranks of a node add up their tiles: each its share of every
- * part. */
+ * Numbers are cut into a part for each node, and this into slices for ranks of it, which sum them
+ * over the nodes. Before that, ranks of a node add up their tiles: each its slice of every part.
+ * Where parts are small, they have fewer slices than there are ranks, and these take turns. */
 #ifndef PRECIS_SRC_SCHEDULE_REDUCE_H
 #define PRECIS_SRC_SCHEDULE_REDUCE_H
 
@@ -43,7 +43,8 @@ void precis_reduction_turn(precis_emitter *e, const precis_reduction *r);
 /* For all of the last two. */
 void precis_reduction_wait(precis_emitter *e, const precis_reduction *r);
 
-/* Bytes for the slices that a rank gets of a tile of so many numbers. */
-int64_t precis_reduction_slices_bytes(const precis_nodes *nodes, int rank, int64_t numbers);
+/* Bytes for the slices that a rank gets of tiles of up to so many numbers. */
+int64_t precis_reduction_slices_bytes(const precis_summaries_shape *shape,
+                                      const precis_nodes *nodes, int rank, int64_t numbers);
 
 #endif

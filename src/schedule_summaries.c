@@ -137,7 +137,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   int used = !shared || number == PRECIS_SUMMARIES_SLICES;
   return (precis_slot){.name = "slices",
                        .travels = 1,
-                       .bytes = used ? precis_reduction_slices_bytes(s->nodes, rank, most) : 0};
+                       .bytes = used ? precis_reduction_slices_bytes(x, s->nodes, rank, most) : 0};
 }
 
 double precis_summaries_flops(const precis_schedule *s, int rank, const precis_step *step)

@@ -26,24 +26,23 @@ typedef struct carriage {
   int64_t offset; /* in its slot */
 } carriage;
 
-static int64_t most_bytes(const precis_tiles_shape *x, int ranks)
+static int64_t most_bytes(const precis_tiles_shape *x)
 {
-  int64_t most = precis_largest(x->key_rows, ranks);
-  return precis_parcel_bytes(&x->kind, most < x->tile_rows ? most : x->tile_rows);
+  return precis_parcel_bytes(&x->kind, x->most_keys < x->tile_rows ? x->most_keys : x->tile_rows);
 }
 
 /* Parcels that share a slot begin with cache lines, as there may be numbers of 8 bytes in them. */
-static int64_t stride(const precis_tiles_shape *x, int ranks)
+static int64_t stride(const precis_tiles_shape *x)
 {
   enum { LINE = 64 };
-  return (most_bytes(x, ranks) + LINE - 1) / LINE * LINE;
+  return (most_bytes(x) + LINE - 1) / LINE * LINE;
 }
 
 static carriage carriage_of(const precis_schedule *s, int node, int owner)
 {
   const precis_nodes *n = s->nodes;
   int turn = n->local[owner] / precis_nodes_size(n, node);
-  return (carriage){precis_nodes_carrier(n, node, owner), turn * stride(s->shape, s->ranks)};
+  return (carriage){precis_nodes_carrier(n, node, owner), turn * stride(s->shape)};
 }
 
 /* How many ranks' parcels a rank may carry at once. */
@@ -158,11 +157,10 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
                                                        x->problem->value_dim)};
   int mates = precis_nodes_mates(s->nodes, rank), carried = (s->nodes->largest + mates - 1) / mates,
       needed = number == PRECIS_TILES_PARCEL || s->ranks > 1;
-  return (precis_slot){
-      .name = number == PRECIS_TILES_PARCEL ? "parcel 0" : "parcel 1",
-      .bytes = needed ? (carried - 1) * stride(x, s->ranks) + most_bytes(x, s->ranks) : 0,
-      .travels = s->nodes->count > 1,
-      .view = mates > 1 ? PRECIS_VIEW_NODE : PRECIS_VIEW_RANK};
+  return (precis_slot){.name = number == PRECIS_TILES_PARCEL ? "parcel 0" : "parcel 1",
+                       .bytes = needed ? (carried - 1) * stride(x) + most_bytes(x) : 0,
+                       .travels = s->nodes->count > 1,
+                       .view = mates > 1 ? PRECIS_VIEW_NODE : PRECIS_VIEW_RANK};
 }
 
 static double flops(const precis_schedule *s, int rank, const precis_step *step)
@@ -174,7 +172,7 @@ static double flops(const precis_schedule *s, int rank, const precis_step *step)
 
 precis_schedule precis_schedule_tiles(const precis_tiles_shape *x, const precis_nodes *nodes)
 {
-  int64_t parcels = precis_parcels(precis_largest(x->key_rows, nodes->ranks), x->tile_rows);
+  int64_t parcels = precis_parcels(x->most_keys, x->tile_rows);
   return (precis_schedule){.move = "tiles",
                            .ranks = nodes->ranks,
                            .nodes = nodes,

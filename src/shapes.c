@@ -7,7 +7,7 @@
 #include "src/memory.h"
 #include "src/share.h"
 
-enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14 };
+enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14, LEAST_SLICE = 1024 };
 
 void precis_shape_rows_free(precis_shape_rows *rows)
 {
@@ -77,6 +77,7 @@ int precis_shape_tiles(const precis_placement *at, precis_shape_rows *rows,
     return status;
   made.query_rows = rows->queries;
   made.key_rows = rows->keys;
+  made.most_keys = precis_largest(rows->keys, at->map->ranks);
   *shape = made;
   return PRECIS_SUCCESS;
 }
@@ -144,6 +145,7 @@ precis_summaries_shape precis_shape_summaries(const precis_placement *at, int64_
                                   .count_features = count_features,
                                   .tile_features = kernels->apply.tile_features,
                                   .tile_counts = kernels->apply_counts.tile_features,
+                                  .least_slice = LEAST_SLICE,
                                   .query_start = at->map->start,
                                   .key_rows = at->key_rows,
                                   .kind = at->kind};

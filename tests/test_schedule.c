@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "src/share.h"
 #include "tests/schedule_case.h"
 
 /* What the schedule sends is what cost.h says, on either kind of link. */
@@ -20,8 +21,9 @@ static void assert_wire(const spread_case *s, const precis_schedule_totals *t, p
 static precis_tiles_shape tiles_shape(const spread_case *s)
 {
   return (precis_tiles_shape){.problem = &s->c->problem, .query_rows = s->query_rows,
-                              .key_rows = s->key_rows, .tile_rows = s->c->tile_rows,
-                              .kind = s->kind};
+                              .key_rows = s->key_rows,
+                              .most_keys = precis_largest(s->key_rows, s->ranks),
+                              .tile_rows = s->c->tile_rows, .kind = s->kind};
 }
 
 static void check_tiles(const spread_case *s)
@@ -68,6 +70,7 @@ static void check_dealt(const spread_case *s)
       leaving += to == r ? 0 : precis_exchange_rows(&shape.queries, r, to);
     assert_int_equal(leaving, precis_exchange_leaving(&shape.queries, r));
   }
+  shape.most_keys = precis_largest(key_rows, s->ranks);
   world_facts facts = s->facts;
   facts.query_rows = query_rows;
   facts.key_rows = key_rows;

@@ -24,7 +24,8 @@ static precis_summaries_shape summaries_shape(const spread_case *s, const featur
                                   .value_dim = p->value_dim, .features = f->features,
                                   .count_features = f->count_features,
                                   .tile_features = f->tile_features,
-                                  .tile_counts = f->tile_counts, .query_start = s->start,
+                                  .tile_counts = f->tile_counts, .least_slice = 1,
+                                  .query_start = s->start,
                                   .key_rows = s->key_rows, .kind = s->kind,
                                   .parcel_rows = s->c->tile_rows};
 }
@@ -36,14 +37,17 @@ static void check_summaries(const spread_case *s)
     const feature_case *f = &feature_cases[i];
     if (s->ranks > 13 && (s->c != &schedule_cases[1] || i % 2 != 0)) /* enough, and quick */
       continue;
-    precis_summaries_shape shape = summaries_shape(s, f);
-    precis_schedule schedule = precis_schedule_summaries(&shape, &s->nodes);
-    world_facts facts = s->facts;
-    facts.features = f->features + f->count_features;
-    precis_schedule_totals t = schedule_check(&schedule, &facts);
-    int64_t numbers = f->features * (shape.value_dim + 1) + f->count_features;
-    assert_int_equal(t.network_bytes, shape.kv_heads * 2 * (s->nodes.count - 1) * numbers * 4);
-    assert_int_equal(t.node_bytes, 0);
+    for (int least = 1; least < 100; least *= 8) {
+      precis_summaries_shape shape = summaries_shape(s, f);
+      shape.least_slice = least;
+      precis_schedule schedule = precis_schedule_summaries(&shape, &s->nodes);
+      world_facts facts = s->facts;
+      facts.features = f->features + f->count_features;
+      precis_schedule_totals t = schedule_check(&schedule, &facts);
+      int64_t numbers = f->features * (shape.value_dim + 1) + f->count_features;
+      assert_int_equal(t.network_bytes, shape.kv_heads * 2 * (s->nodes.count - 1) * numbers * 4);
+      assert_int_equal(t.node_bytes, 0);
+    }
   }
 }
 

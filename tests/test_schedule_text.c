@@ -23,7 +23,8 @@ static precis_nodes nodes; /* two of two ranks */
 static const precis_problem problem = {.heads = 2, .kv_heads = 2, .dim = 4, .value_dim = 4};
 static const precis_parcel_kind kind = {.heads = 2, .dim = 4, .value_dim = 4};
 static const precis_tiles_shape tiles = {
-    .problem = &problem, .query_rows = rows, .key_rows = rows, .tile_rows = 8, .kind = kind};
+    .problem = &problem, .query_rows = rows, .key_rows = rows, .most_keys = 30, .tile_rows = 8,
+    .kind = kind};
 static const precis_summaries_shape summaries = {
     .heads = 2, .kv_heads = 2, .dim = 4, .value_dim = 4, .features = 15, .count_features = 20,
     .tile_features = 8, .tile_counts = 8, .query_start = start, .key_rows = rows, .kind = kind,
