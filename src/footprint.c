@@ -115,10 +115,12 @@ static double heads(const precis_scene *s)
 static double queries(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
+  precis_scene parcels = *s;
+  parcels.tile_rows = precis_shape_parcel_rows(p, s->tile_rows);
   double batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, precis_scene_queries(s)),
          rows = batch * p->heads;
   return WORD * rows * (p->dim + 2. * (p->value_dim + 2)) + LONG * batch + partials(s, rows) +
-         parcel(s, p->kv_heads) + (double)p->heads * sizeof(precis_job) +
+         parcel(&parcels, p->kv_heads) + (double)p->heads * sizeof(precis_job) +
          (s->deal_keys_for_queries ? keys_of(s) * key_row(s) + exchanged(s, key_row(s), keys_of(s))
                                    : 0);
 }

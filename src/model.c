@@ -182,12 +182,13 @@ static void queries(const sketch *k, const precis_wire *bytes, precis_prediction
          having = fmin(s->ranks, ceil(all / fmax(1, k->rows))), /* ranks that have queries */
       groups = ceil(having / PRECIS_QUERIES_OWNERS), owners = fmax(1, having / groups),
          batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, (int64_t)k->rows),
+         parcels = ceil(k->keys / (double)precis_shape_parcel_rows(p, s->tile_rows)),
          rounds = groups * ceil(all / fmax(1, groups) / batch), round = fmin(batch, all);
   double rows = all * p->heads, outer = doublings(s->nodes), inner = doublings(largest);
   made->compute = tile_seconds(k, s->pairs / s->ranks, round, rounds * p->heads, k->keys * seen(s));
   made->passes =
-      rounds * (k->keys * k->key_numbers / k->r->pack_numbers + k->parcels * k->r->step_time) +
-      row_seconds(k, rows, k->parcels) +
+      rounds * (k->keys * k->key_numbers / k->r->pack_numbers + parcels * k->r->step_time) +
+      row_seconds(k, rows, parcels) +
       passes_of(inner + outer, owners) * rows * 2 * (p->value_dim + 2) / k->r->merge_numbers;
   /* Down and up the trees. */
   double each = 4 * (p->dim + (double)precis_partial_words(1, p->value_dim)) * rows;
@@ -355,10 +356,11 @@ double precis_model_repair_seconds(const precis_scene *s, double rows)
     return 0;
   /* Key/value heads that some row is of. */
   double heads = p->kv_heads * (1 - exp(-rows / p->kv_heads));
+  double parcels = ceil(k.keys / (double)precis_shape_parcel_rows(p, s->tile_rows));
   double each = 4. * (p->dim + p->value_dim + 5) * rows;
   return heads * k.keys * (p->dim + p->value_dim) / k.r->pack_numbers +
          tile_seconds(&k, rows * s->pairs / all / s->ranks, rows / heads, heads, k.keys * seen(s)) +
-         row_seconds(&k, rows, k.parcels) + 2 * doublings(s->ranks) * latency(s) +
+         row_seconds(&k, rows, parcels) + 2 * doublings(s->ranks) * latency(s) +
          (s->nodes > 1 ? each / k.r->network_stream : each / k.r->node_bandwidth);
 }
 

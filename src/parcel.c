@@ -28,15 +28,15 @@ static float *bias_part(const precis_parcel_kind *kind, int64_t rows, void *buff
   return v_part(kind, rows, buffer) + rows * kind->heads * kind->value_dim;
 }
 
-PRECIS_CLONES
-static void center_row(float *restrict to, const float *restrict from,
-                       const double *restrict center, int n)
+static inline void center_row(float *restrict to, const float *restrict from,
+                              const double *restrict center, int n)
 {
   for (int c = 0; c < n; c++)
     to[c] = (float)(from[c] - center[c]);
 }
 
-/* Row `row` of one head, `width` wide, of an array of all heads. */
+/* Rows of one head, `width` wide, of an array of all heads. Cloned as a whole: rows are short. */
+PRECIS_CLONES
 static void pack_rows(const precis_keys *keys, const float *from, int width, int head,
                       int64_t first, int64_t rows, const double *center, float *to)
 {

@@ -109,6 +109,16 @@ int64_t precis_shape_batch_rows(const precis_problem *p, int ranks, int64_t quer
   return rows < all ? rows : all;
 }
 
+/* What is packed is attended to at once, by this rank alone, and had best stay in a cache near to
+ * it until then; of fewer keys merging is felt. */
+int64_t precis_shape_parcel_rows(const precis_problem *p, int64_t tile_rows)
+{
+  enum { BYTES = 1 << 20, ROWS_LEAST = 1024 };
+  int64_t row = (int64_t)p->kv_heads * (p->dim + p->value_dim) * (int64_t)sizeof(float),
+          rows = BYTES / row > ROWS_LEAST ? BYTES / row : ROWS_LEAST;
+  return rows < tile_rows ? rows : tile_rows;
+}
+
 int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
                          precis_queries_shape *shape)
 {
@@ -118,7 +128,7 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
                                .heads = p->heads,
                                .value_dim = p->value_dim,
                                .row_bytes = (int64_t)p->heads * p->dim * (int64_t)sizeof(float),
-                               .tile_rows = at->tile_rows,
+                               .tile_rows = precis_shape_parcel_rows(p, at->tile_rows),
                                .kind = at->kind,
                                .keys = exchange_of_keys(at)};
   int status = fill_rows(at, NULL, at->deal_keys ? &made.keys.to : NULL, rows);
@@ -190,6 +200,6 @@ precis_queries_shape precis_shape_repair(const precis_placement *at, const int64
                                 .batch_rows = all < REPAIRED_MOST ? all : REPAIRED_MOST,
                                 .row_bytes = (int64_t)(sizeof(int64_t) + sizeof(int32_t)) + query,
                                 .key_rows = at->key_rows,
-                                .tile_rows = at->tile_rows,
+                                .tile_rows = precis_shape_parcel_rows(at->problem, at->tile_rows),
                                 .kind = at->kind};
 }

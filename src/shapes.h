@@ -42,6 +42,9 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
                          precis_queries_shape *shape);
 precis_heads_shape precis_shape_heads(const precis_placement *at);
 
+/* Keys in a parcel of the queries move and of repair, where other moves have so many. */
+int64_t precis_shape_parcel_rows(const precis_problem *problem, int64_t tile_rows);
+
 /* Queries that the queries move sends at a time, of so many, where a rank has at most `most`. */
 int64_t precis_shape_batch_rows(const precis_problem *problem, int ranks, int64_t queries,
                                 int64_t most);

@@ -10,13 +10,13 @@ int64_t precis_survey_sums_size(const precis_keys *keys)
   return (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) + 1;
 }
 
-PRECIS_CLONES
-static void add_row(double *restrict sums, const float *restrict x, int64_t n)
+static inline void add_row(double *restrict sums, const float *restrict x, int64_t n)
 {
   for (int64_t c = 0; c < n; c++)
     sums[c] += x[c];
 }
 
+PRECIS_CLONES
 void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
 {
   int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
@@ -51,8 +51,7 @@ void precis_survey_extremes_clear(const precis_keys *keys, double *array)
     array[i] = i < keys->kv_heads || i == size - 1 ? 0 : -INFINITY;
 }
 
-PRECIS_CLONES
-static double squared_distance(const float *restrict x, const double *restrict center, int n)
+static inline double squared_distance(const float *restrict x, const double *restrict center, int n)
 {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -61,8 +60,7 @@ static double squared_distance(const float *restrict x, const double *restrict c
   return sum;
 }
 
-PRECIS_CLONES
-static void raise_values(const precis_extremes *view, const float *restrict v, int64_t n)
+static inline void raise_values(const precis_extremes *view, const float *restrict v, int64_t n)
 {
   double *restrict most = view->value_most, *restrict least = view->value_least;
   for (int64_t c = 0; c < n; c++) {
@@ -71,6 +69,8 @@ static void raise_values(const precis_extremes *view, const float *restrict v, i
   }
 }
 
+/* Roots only where they may matter: most rows are not the longest. */
+PRECIS_CLONES
 void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,
                             double *array)
 {
@@ -83,6 +83,8 @@ void precis_survey_extremes(const precis_keys *keys, int64_t first, const double
       int64_t at = (int64_t)g * keys->dim;
       double square =
           squared_distance(keys->k + j * keys->kv_heads * keys->dim + at, center + at, keys->dim);
+      if (square < view.radius[g] * view.radius[g] * (1 - 1e-11))
+        continue;
       double distance =
           sqrt(square) * (1 + 1e-12); /* not below the true one, whatever the rounding */
       view.radius[g] = distance > view.radius[g] ? distance : view.radius[g];
