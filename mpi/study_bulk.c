@@ -60,5 +60,7 @@ double precis_study_outlier_seconds(const precis_study *s, precis_limits limits)
   double pairs = seen * (outlier_keys * queries * a->problem.heads + outlier_queries * keys);
   double bytes = outlier_keys * (double)precis_cost_outlier_key(&a->problem) +
                  outlier_queries * (double)precis_cost_outlier_query(&a->problem);
-  return precis_model_outlier_seconds(s->wish->scene, pairs, bytes * (a->world.ranks - 1));
+  double rows =
+      outlier_keys > 0 ? (double)precis_scene_queries(s->wish->scene) * a->problem.heads : 0;
+  return precis_model_outlier_seconds(s->wish->scene, pairs, rows, bytes * (a->world.ranks - 1));
 }

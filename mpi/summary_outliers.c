@@ -14,6 +14,7 @@ typedef struct exchange {
   precis_schedule schedule;
   precis_execution execution;
   const precis_keys *tokens; /* this rank's */
+  precis_keys waiting;       /* that have come, and are not attended to yet */
   precis_queries *exact;
   precis_keys *kept_tokens;
   precis_parcel_kind kind;
@@ -30,14 +31,18 @@ static int create(exchange *x)
   x->kind.with_positions = x->exact->position != NULL;
   x->counts = precis_memory_array(task->world->ranks, sizeof *x->counts);
   x->shape = precis_shape_outlier_keys(task->problem, x->counts);
+  x->waiting = (precis_keys){
+      .kv_heads = x->tokens->kv_heads, .dim = x->tokens->dim, .value_dim = x->tokens->value_dim};
+  int status = precis_keys_reserve(&x->waiting, x->shape.batch_rows, 1);
   x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, x->shape.batch_rows), 1);
   x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
-  return x->parcel && x->jobs && x->counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+  return x->parcel && x->jobs && x->counts ? status : PRECIS_ERR_MEMORY;
 }
 
 static void release(exchange *x)
 {
   precis_execution_free(&x->execution);
+  precis_keys_free(&x->waiting);
   free(x->parcel);
   free(x->jobs);
   free(x->counts);
@@ -68,20 +73,30 @@ static void pack(exchange *x, int64_t first, int64_t rows)
   memcpy(to.bias, from->bias + first, (size_t)rows * sizeof *to.bias);
 }
 
-static void attend(exchange *x, int64_t rows)
+static void attend(exchange *x)
 {
   precis_task *task = x->task;
-  precis_keys keys = view(x, rows);
-  precis_parcel_pack(&x->kind, &keys, 0, rows, task->k_center, task->v_center, task->engine.threads,
-                     x->parcel);
-  precis_queries_jobs(task->problem, x->exact, &x->kind, rows, x->parcel, x->jobs);
+  precis_keys *keys = &x->waiting;
+  if (keys->rows == 0)
+    return;
+  precis_parcel_pack(&x->kind, keys, 0, keys->rows, task->k_center, task->v_center,
+                     task->engine.threads, x->parcel);
+  precis_queries_jobs(task->problem, x->exact, &x->kind, keys->rows, x->parcel, x->jobs);
   precis_task_compute(task, x->jobs, task->problem->heads);
+  keys->rows = 0;
 }
 
-static void keep(exchange *x, int64_t rows)
+/* All queries pass by for whatever is attended to, so it had better be more than the few keys that
+ * one rank has. In a parcel, positions ascend. */
+static void take(exchange *x, int64_t rows)
 {
-  precis_keys keys = view(x, rows);
-  precis_keys_append(x->kept_tokens, &keys);
+  precis_keys keys = view(x, rows), *waiting = &x->waiting;
+  int late = waiting->rows > 0 && waiting->position[waiting->rows - 1] > keys.position[0];
+  if (waiting->rows + rows > x->shape.batch_rows || (x->kind.with_positions && late))
+    attend(x);
+  precis_keys_append(waiting, &keys);
+  if (x->kept_tokens != NULL)
+    precis_keys_append(x->kept_tokens, &keys);
 }
 
 static int work(precis_execution *execution, const precis_step *step)
@@ -92,9 +107,7 @@ static int work(precis_execution *execution, const precis_step *step)
     pack(x, step->block.first, step->block.rows);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
-    attend(x, step->block.rows);
-    if (x->kept_tokens != NULL)
-      keep(x, step->block.rows);
+    take(x, step->block.rows);
     return PRECIS_SUCCESS;
   default:
     return PRECIS_ERR_INTERNAL;
@@ -140,6 +153,8 @@ int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *ex
   int status = prepare(&x);
   if (status == PRECIS_SUCCESS)
     status = precis_execution_run(&x.execution, x.schedule.rounds);
+  if (status == PRECIS_SUCCESS)
+    attend(&x);
   release(&x);
   return status;
 }

@@ -89,8 +89,8 @@ void precis_summary_gather_exact(const precis_summary_work *x, double m, double 
 }
 
 /* The row as a result; nothing seen gives zeros. */
-static void write_row(const precis_summary_work *x, int g, const precis_summary_row *row,
-                      int64_t to)
+static void write_row(const precis_summary_work *x, int g, int64_t index,
+                      const precis_summary_row *row, int64_t to)
 {
   const precis_problem *p = x->task->problem;
   const double *center = x->task->v_center + (int64_t)g * p->value_dim;
@@ -98,9 +98,7 @@ static void write_row(const precis_summary_work *x, int g, const precis_summary_
   int seen = row->m != -INFINITY;
   for (int c = 0; c < p->value_dim; c++)
     out[c] = seen ? (float)(row->o[c] / row->l + center[c]) : 0;
-  double offset =
-      precis_queries_offset(p, x->task->q + to * p->dim, x->task->k_center + (int64_t)g * p->dim);
-  x->task->lse[to] = seen ? (float)(row->m + log(row->l) + offset) : -INFINITY;
+  x->task->lse[to] = seen ? (float)(row->m + log(row->l) + x->norm[index].offset) : -INFINITY;
 }
 
 /* From the front or from the back of one list, which has room for all. */
@@ -125,7 +123,7 @@ static precis_certificate finish(precis_summary_work *x, int g, int64_t index,
   const precis_certificate nothing = {0, 0};
   const precis_problem *p = x->task->problem;
   int64_t i = index / x->group, head = g * x->group + index % x->group, to = i * p->heads + head;
-  write_row(x, g, row, to);
+  write_row(x, g, index, row, to);
   if (is_outlier(x, g, index)) {
     set_aside(x->result, i, head, 1);
     return nothing;

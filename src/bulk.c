@@ -17,9 +17,9 @@ int precis_bulk_exponent(double key_radius, double query_radius)
   return (int)lrint((log2(key_radius) - log2(query_radius)) / 2);
 }
 
-PRECIS_CLONES
-static double dot_centered(const float *restrict x, const double *restrict center,
-                           const double *restrict y, int n)
+/* Loops over rows are cloned, with what they do to a row in them: rows are short. */
+static inline double dot_centered(const float *restrict x, const double *restrict center,
+                                  const double *restrict y, int n)
 {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -28,8 +28,16 @@ static double dot_centered(const float *restrict x, const double *restrict cente
   return sum;
 }
 
-PRECIS_CLONES
-static double distance(const float *restrict x, const double *restrict center, int n)
+static inline double dot(const float *restrict x, const double *restrict y, int n)
+{
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int c = 0; c < n; c++)
+    sum += x[c] * y[c];
+  return sum;
+}
+
+static inline double distance(const float *restrict x, const double *restrict center, int n)
 {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -38,9 +46,8 @@ static double distance(const float *restrict x, const double *restrict center, i
   return sqrt(sum) * SAFE;
 }
 
-PRECIS_CLONES
-static void move_row(float *restrict to, const float *restrict from, const double *restrict center,
-                     double factor, int n)
+static inline void move_row(float *restrict to, const float *restrict from,
+                            const double *restrict center, double factor, int n)
 {
   for (int c = 0; c < n; c++)
     to[c] = (float)((from[c] - center[c]) * factor);
@@ -63,8 +70,9 @@ static double norm(const double *x, int n)
   return sqrt(sum) * SAFE;
 }
 
-double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
-                           int64_t rows, double *log_weight)
+PRECIS_CLONES
+static double weights_of(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                         int64_t rows, double *log_weight)
 {
   double most = -INFINITY;
   for (int64_t j = 0; j < rows; j++) {
@@ -77,7 +85,14 @@ double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int
   return most;
 }
 
-void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
+double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                           int64_t rows, double *log_weight)
+{
+  return weights_of(bulk, keys, first, rows, log_weight);
+}
+
+PRECIS_CLONES
+static void make_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v)
 {
   double factor = ldexp(1, -bulk->exponent), turned[PRECIS_FEATURES_DIM_MAX];
@@ -98,19 +113,27 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
   }
 }
 
+void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
+                      float *k, float *v)
+{
+  make_keys(bulk, keys, first, rows, k, v);
+}
+
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w)
 {
   for (int64_t j = 0; j < rows; j++)
     w[j] = log_weight[j] == -INFINITY ? 0 : (float)exp(log_weight[j] - log_scale);
 }
 
-void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
+PRECIS_CLONES
+static void make_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
                          int64_t q_stride, float *to, precis_bulk_norms *norms)
 {
   double factor = bulk->scale * ldexp(1, bulk->exponent);
   double turned[PRECIS_FEATURES_DIM_MAX];
   for (int64_t i = 0; i < rows * group; i++, norms++, to += dim) {
     const float *from = q + i / group * q_stride + i % group * dim;
+    norms->offset = bulk->scale * dot(from, bulk->k_center, dim);
     norms->plain = norms->lead = distance(from, bulk->q_center, dim);
     norms->trail = 0;
     if (!bulk->to_queries) {
@@ -121,6 +144,12 @@ void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t ro
     norms->lead = norm(turned, bulk->lead);
     norms->trail = norm(turned + bulk->lead, dim - bulk->lead);
   }
+}
+
+void precis_bulk_queries(const precis_bulk *bulk, int dim, int group, int64_t rows, const float *q,
+                         int64_t q_stride, float *to, precis_bulk_norms *norms)
+{
+  make_queries(bulk, dim, group, rows, q, q_stride, to, norms);
 }
 
 void precis_bulk_query_reach(const precis_bulk *bulk, int dim, int group, int64_t rows,
@@ -167,8 +196,9 @@ void precis_bulk_query_sums(int dim, int group, int64_t rows, const float *q, in
       add_row(sums, q + i * q_stride + (int64_t)h * dim, dim);
 }
 
-double precis_bulk_query_radius(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
-                                const double *center)
+PRECIS_CLONES
+static double longest(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
+                      const double *center)
 {
   double most = 0;
   for (int64_t i = 0; i < rows; i++)
@@ -177,4 +207,10 @@ double precis_bulk_query_radius(int dim, int group, int64_t rows, const float *q
       most = norm > most ? norm : most;
     }
   return most;
+}
+
+double precis_bulk_query_radius(int dim, int group, int64_t rows, const float *q, int64_t q_stride,
+                                const double *center)
+{
+  return longest(dim, group, rows, q, q_stride, center);
 }

@@ -26,8 +26,9 @@ typedef struct precis_bulk {
   const double *to_queries, *to_keys; /* M and N, dim x dim as in axes.h; both NULL: none */
 } precis_bulk;
 
-/* Of a query, nowhere below the true ones. */
+/* Of a query; norms are nowhere below the true ones. */
 typedef struct precis_bulk_norms {
+  double offset;      /* s <q, c>, what centring the keys took from its scores */
   double plain;       /* |q - c_q| */
   double lead, trail; /* of M (q - c_q) in the leading and in the other axes */
 } precis_bulk_norms;

@@ -221,7 +221,7 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
          rows = rows_of(s) * (p->heads / p->kv_heads);
   double work = 2 * LONG * numbers + (double)k.kernels.scratch * s->rates.threads +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
-                rows * (WORD * (p->dim + p->value_dim + 2) + LONG) + 16 * rows_of(s) * p->heads;
+                rows * (WORD * (p->dim + p->value_dim + 2) + 4 * LONG) + 16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
 }
 

@@ -364,9 +364,12 @@ double precis_model_repair_seconds(const precis_scene *s, double rows)
          (s->nodes > 1 ? each / k.r->network_stream : each / k.r->node_bandwidth);
 }
 
-double precis_model_outlier_seconds(const precis_scene *s, double pairs, double bytes)
+double precis_model_outlier_seconds(const precis_scene *s, double pairs, double rows, double bytes)
 {
   sketch k = sketch_of(s);
-  return tile_seconds(&k, pairs / s->ranks, 0, 0, 0) + network_seconds(s, bytes, 0) +
+  /* Sums are made, merged into and taken over. */
+  double sums = 3 * 8. * (k.p->value_dim + 2) * rows;
+  return tile_seconds(&k, pairs / s->ranks, 0, 0, 0) + row_seconds(&k, rows, 3) +
+         sums / k.r->memory_bandwidth + network_seconds(s, bytes, 0) +
          (s->nodes > 1 ? 0 : node_seconds(s, bytes));
 }

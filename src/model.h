@@ -71,8 +71,10 @@ double precis_model_summary_seconds(const precis_scene *scene, const precis_summ
  * with queries on their way and keys where they are: see mpi/repair.h. */
 double precis_model_repair_seconds(const precis_scene *scene, double pairs);
 
-/* Outliers: so many pairs computed exactly, so many bytes of all ranks for it. */
-double precis_model_outlier_seconds(const precis_scene *scene, double pairs, double bytes);
+/* Outliers: so many pairs computed exactly, (row, head) pairs of a rank that outlier keys are
+ * attended to with, and bytes of all ranks. */
+double precis_model_outlier_seconds(const precis_scene *scene, double pairs, double rows,
+                                    double bytes);
 
 /* Through a summary kept from an earlier call, to which `added` keys come. */
 precis_prediction precis_model_kept(const precis_scene *scene, const precis_summary_size *size,

@@ -1,5 +1,6 @@
 #include "src/queries.h"
 
+#include "src/clones.h"
 #include "src/problem.h"
 
 int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q,
@@ -50,12 +51,19 @@ void precis_queries_merge(const precis_problem *problem, precis_queries *queries
   }
 }
 
-double precis_queries_offset(const precis_problem *problem, const float *q, const double *center)
+PRECIS_CLONES
+static double offset_of(const precis_problem *problem, const float *q, const double *center)
 {
   double sum = 0;
+#pragma omp simd reduction(+ : sum)
   for (int c = 0; c < problem->dim; c++)
     sum += q[c] * center[c];
   return problem->scale * sum;
+}
+
+double precis_queries_offset(const precis_problem *problem, const float *q, const double *center)
+{
+  return offset_of(problem, q, center);
 }
 
 int precis_queries_finish(const precis_problem *problem, const precis_queries *queries,

@@ -56,7 +56,7 @@ int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
           rows = precis_summaries_rows(x, rank) * (x->heads / x->kv_heads);
   return precis_summaries_numbers_most(x) * 2 * (int64_t)sizeof(double) +
          keys * ((x->dim + x->value_dim + 1) * WORD + (int64_t)sizeof(double)) +
-         rows * ((x->dim + x->value_dim + 2) * WORD + (int64_t)sizeof(double));
+         rows * ((x->dim + x->value_dim + 2) * WORD + 4 * (int64_t)sizeof(double));
 }
 
 static void summarise(precis_emitter *e, const precis_reduction *r)

@@ -17,7 +17,7 @@ static inline void add_row(double *restrict sums, const float *restrict x, int64
 }
 
 PRECIS_CLONES
-void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
+static void add_sums(const precis_keys *keys, int64_t first, double *sums)
 {
   int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
           v_row = (int64_t)keys->kv_heads * keys->value_dim;
@@ -28,6 +28,11 @@ void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
     add_row(sums + k_row, keys->v + j * v_row, v_row);
     sums[k_row + v_row] += 1;
   }
+}
+
+void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
+{
+  add_sums(keys, first, sums);
 }
 
 int64_t precis_survey_extremes_size(const precis_keys *keys)
@@ -71,8 +76,8 @@ static inline void raise_values(const precis_extremes *view, const float *restri
 
 /* Roots only where they may matter: most rows are not the longest. */
 PRECIS_CLONES
-void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,
-                            double *array)
+static void raise_extremes(const precis_keys *keys, int64_t first, const double *center,
+                           double *array)
 {
   precis_extremes view = precis_survey_extremes_view(keys, array);
   int64_t v_row = (int64_t)keys->kv_heads * keys->value_dim;
@@ -93,6 +98,12 @@ void precis_survey_extremes(const precis_keys *keys, int64_t first, const double
     if (keys->bias != NULL && fabs(keys->bias[j]) > *view.bias_most)
       *view.bias_most = fabs(keys->bias[j]);
   }
+}
+
+void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,
+                            double *array)
+{
+  raise_extremes(keys, first, center, array);
 }
 
 PRECIS_CLONES

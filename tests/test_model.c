@@ -62,7 +62,9 @@ static void monotone(void **state)
   assert_true(base.seconds > 0 && base.fast_memory_words > 0 && base.peak_bytes > 0);
   assert_true(precis_model_summaries(&longer, &quadratic, &bytes).seconds > base.seconds);
   assert_true(precis_model_summaries(&s, &larger, &bytes).seconds > base.seconds);
-  assert_true(precis_model_outlier_seconds(&s, 1e9, 0) > precis_model_outlier_seconds(&s, 1e8, 0));
+  double few = precis_model_outlier_seconds(&s, 1e8, 1e5, 0);
+  assert_true(precis_model_outlier_seconds(&s, 1e9, 1e5, 0) > few);
+  assert_true(precis_model_outlier_seconds(&s, 1e8, 1e6, 0) > few);
   assert_true(precis_model_summaries(&causal, &quadratic, &bytes).compute > base.compute);
   assert_true(precis_model_kept(&s, &quadratic, &bytes, 0).seconds < base.seconds);
 }

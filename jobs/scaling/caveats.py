@@ -21,6 +21,13 @@ def oversubscribed(points, _curves):
                "ranks take turns there. Such points show what distribution costs, never a speed-up.")
 
 
+def emulated(points, _curves):
+    some = [p for p in points if "shared-cores" in p.flags]
+    if some:
+        yield (f"Nodes are emulated on one machine, whose {some[0].first['cores_per_node']} cores they share: bytes and "
+               "the seconds of links are those of a cluster, seconds of computing are not.")
+
+
 def imbalance(point):
     """By how much the largest share of tokens is above the mean."""
     tokens = int(point.first["tokens"])
@@ -138,6 +145,6 @@ def busy(facts):
 def find(rows, curves, facts):
     points = [point for curve in curves for point in curve.points]
     found = [*agreement(rows), *broken(rows), *busy(facts)]
-    for check in (oversubscribed, uneven, nodes, superlinear, moves, baseline, noise, repeats):
+    for check in (emulated, oversubscribed, uneven, nodes, superlinear, moves, baseline, noise, repeats):
         found += check(points, curves)
     return found

@@ -16,7 +16,7 @@ SCALINGS = {
 MOVES = ("auto", "tiles", "heads", "queries", "summaries")
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 STUDY = {"title": "", "machine": "", "repeats": "5", "warmups": "1", "threads": "1",
-         "timeout": "600", "ranks_per_node": "0", "roofs": "yes", "regime": "",
+         "timeout": "600", "ranks_per_node": "0", "shared_cores": "0", "roofs": "yes", "regime": "",
          "project": "", "simulate": "", "project_ranks_per_node": "128", "project_network": "12.5e9 1e-6"}
 SERIES = {"scaling": "strong", "ranks": "1 2 4", "tokens": "16k", "heads": "4", "kv_heads": "",
           "dims": "64", "tol": "exact", "moves": "auto", "kind": "gauss", "spread": "0.15",
@@ -72,6 +72,7 @@ class Study:
     threads: int
     timeout: float
     ranks_per_node: int
+    shared_cores: int  # that all nodes have together, where they are emulated on one machine; 0: they are not
     roofs: bool  # measure what sgemm and copying reach
     regime: str  # options of precis plan --sweep; empty: no map
     project: list  # ranks for which precis plan predicts, and of these
@@ -171,6 +172,7 @@ def read(path):
                      repeats=max(1, size(common["repeats"])), warmups=size(common["warmups"]),
                      threads=size(common["threads"]), timeout=float(common["timeout"]),
                      ranks_per_node=size(common["ranks_per_node"]),
+                     shared_cores=size(common["shared_cores"]),
                      roofs=common.getboolean("roofs"), regime=common["regime"],
                      project=ranks_of(common, "project"), simulate=ranks_of(common, "simulate"),
                      project_ranks_per_node=max(1, size(common["project_ranks_per_node"])),

@@ -21,12 +21,14 @@ UNITS = {"bytes": "B", "gflops": "GFLOP/s", "words": "words", "tokens_per_second
          "seconds": "s", "error": "of range"}
 
 
-def point_flags(point, cores_per_node, nodes):
-    """What a reader of this point alone is misled by."""
+def point_flags(point, cores, nodes, shared):
+    """What a reader of this point alone is misled by. cores: of a node, or, shared, of all."""
     flags = []
-    per_node = -(-point.ranks // max(nodes, 1))
-    if cores_per_node and per_node * point.threads > cores_per_node:
+    together = point.ranks if shared else -(-point.ranks // max(nodes, 1))
+    if cores and together * point.threads > cores:
         flags.append("oversubscribed")
+    if shared:
+        flags.append("shared-cores")
     if point.tokens % point.ranks:
         flags.append("uneven-tokens")
     if point.move == "heads" and point.heads % point.ranks:
@@ -71,7 +73,7 @@ def reported(report):
     return row
 
 
-def row_of(folder, point, repeat, cores):
+def row_of(folder, point, repeat, cores, shared):
     """A row, or None if this run is still to come."""
     name = runs.report_path(point, repeat)
     path = os.path.join(folder, "raw", name)
@@ -79,14 +81,14 @@ def row_of(folder, point, repeat, cores):
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             row.update(reported(json.load(file)), status="done", report=f"raw/{name}")
-        row["flags"] = " ".join(point_flags(point, cores, int(row["nodes"])))
+        row["flags"] = " ".join(point_flags(point, cores, int(row["nodes"]), shared))
         return row
     failure = os.path.join(folder, "raw", runs.failure_path(point))
     if os.path.exists(failure):
         with open(failure, encoding="utf-8") as file:
             failed = json.load(file)
         return {**row, "status": f"failed {failed['status']}", "why": failed["why"],
-                "flags": " ".join(point_flags(point, cores, 1))}
+                "flags": " ".join(point_flags(point, cores, 1, shared))}
     return None
 
 
@@ -98,8 +100,8 @@ def text(value):
 
 def write(folder, study, cores):
     """FOLDER/table.csv; returns how many of its runs are done and how many there are to be."""
-    rows = [row_of(folder, point, repeat, cores) for point in study.points
-            for repeat in range(1, study.repeats + 1)]
+    rows = [row_of(folder, point, repeat, study.shared_cores or cores, study.shared_cores > 0)
+            for point in study.points for repeat in range(1, study.repeats + 1)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
