@@ -17,6 +17,8 @@ static void decline(precis_study *s, const char *why)
 static int promising(const precis_study *s, precis_candidate *candidates)
 {
   const precis_wish *wish = s->wish;
+  if (!wish->force && precis_model_summaries_least(wish->scene) >= precis_wish_limit(wish))
+    return 0;
   int count =
       precis_choose_candidates(wish->scene, wish->degree, PRECIS_CANDIDATES_MOST, candidates);
   for (int i = 0; i < count && wish->sampled; i++)

@@ -12,8 +12,8 @@
 
 /* What the study itself costs, with tables of the sampled rows, in fits of a polynomial in one
  * variable. Nobody knows beforehand that it will find anything, so it has to be a small part of
- * what another way takes. */
-static const double STUDY_FITS = 50, STUDY_SHARE = 0.03;
+ * what another way takes: a smaller one where that is exact, as then it often finds nothing. */
+static const double STUDY_FITS = 50, STUDY_SHARE = 0.03, STUDY_SHARE_OF_SUMMARY = 0.08;
 
 /* Rows are turned twice, to see how far they reach and to be packed, at a fraction of the speed of
  * other work. */
@@ -312,7 +312,8 @@ int precis_turned_study(const precis_turned_question *question, int *found)
              .problem = &question->study->a->problem,
              .world = &question->study->a->world};
   *found = 0;
-  if (!(STUDY_SHARE * limit(question) > study_seconds(s.known)) || s.problem->dim < 2)
+  double share = isfinite(question->best) ? STUDY_SHARE_OF_SUMMARY : STUDY_SHARE;
+  if (!(share * limit(question) > study_seconds(s.known)) || s.problem->dim < 2)
     return PRECIS_SUCCESS;
   precis_feature_set *sets = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *sets);
   s.choice = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *s.choice);

@@ -307,6 +307,12 @@ static double summary_row_seconds(const sketch *k)
          copy_seconds(k);
 }
 
+double precis_model_summaries_least(const precis_scene *s)
+{
+  sketch k = sketch_of(s);
+  return survey_seconds(&k) + study_seconds(&k);
+}
+
 precis_prediction precis_model_summaries(const precis_scene *s, const precis_summary_size *size,
                                          const precis_wire *bytes)
 {

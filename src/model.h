@@ -64,6 +64,9 @@ precis_move precis_model_choose(const precis_prediction predicted[PRECIS_MOVES])
 precis_prediction precis_model_summaries(const precis_scene *scene, const precis_summary_size *size,
                                          const precis_wire *bytes);
 
+/* What any summary takes, before there is one: cheap to know. */
+double precis_model_summaries_least(const precis_scene *scene);
+
 /* Its seconds, with bytes as they are on nodes of equal size. */
 double precis_model_summary_seconds(const precis_scene *scene, const precis_summary_size *size);
 

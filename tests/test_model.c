@@ -62,6 +62,8 @@ static void monotone(void **state)
   assert_true(base.seconds > 0 && base.fast_memory_words > 0 && base.peak_bytes > 0);
   assert_true(precis_model_summaries(&longer, &quadratic, &bytes).seconds > base.seconds);
   assert_true(precis_model_summaries(&s, &larger, &bytes).seconds > base.seconds);
+  double least = precis_model_summaries_least(&s);
+  assert_true(least > 0 && least < precis_model_summaries(&s, &quadratic, &bytes).seconds);
   double few = precis_model_outlier_seconds(&s, 1e8, 1e5, 0);
   assert_true(precis_model_outlier_seconds(&s, 1e9, 1e5, 0) > few);
   assert_true(precis_model_outlier_seconds(&s, 1e8, 1e6, 0) > few);
