@@ -137,7 +137,7 @@ def agreement(rows):
 def busy(facts):
     load, cores = facts.get("load_before"), facts.get("cores")
     if load and cores and load > .25 * cores and not facts.get("slurm"):
-        yield (f"<b>The machine was busy with other work</b>: {load:.1f} processes wanted its "
+        yield (f"<b>The machine was busy with other work</b>: {load:.1f} of its "
                f"{cores} cores when the study began. Times, speed-ups and efficiencies here are not "
                "those of the program; bytes and errors are.")
 

@@ -55,6 +55,22 @@ def sgemm_gflops(runner):
         runs.remove(path, errors)
 
 
+def busy_units(seconds=2):
+    """Processing units that others keep busy just now; the load average would still tell of what has ended."""
+    def ticks():
+        with open("/proc/stat", encoding="utf-8") as file:
+            numbers = [int(word) for word in file.readline().split()[1:9]]
+        return sum(numbers), numbers[3] + numbers[4]  # all, and idle or waiting for disks
+    try:
+        before = ticks()
+        time.sleep(seconds)
+        after = ticks()
+    except (OSError, ValueError, IndexError):
+        return os.getloadavg()[0]
+    total = after[0] - before[0]
+    return (1 - (after[1] - before[1]) / total) * os.cpu_count() if total > 0 else 0
+
+
 def regime_map(runner, options):
     """precis plan --sweep, where the program has it: when summaries win, on paper."""
     part, errors = runner.aside("regime"), runner.aside("regime.txt")
@@ -79,7 +95,7 @@ def describe(runner, study, command, say):
     mpi = output("mpirun", "--version").splitlines()
     found = {"title": study.title,
              "machine": study.machine or (model[1] if model else "unknown"),
-             "cores": cores(), "load_before": round(os.getloadavg()[0], 2),
+             "cores": cores(), "load_before": round(busy_units(), 2),
              "precis": output(runner.program, "--version").splitlines()[0:1], "mpi": mpi[0:1],
              "slurm": output("srun", "--version") if "SLURM_JOB_ID" in os.environ else "",
              "commit": commit(), "command": command, "date": time.strftime("%Y-%m-%d")}

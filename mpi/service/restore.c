@@ -1,10 +1,12 @@
 #include "mpi/service/restore.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "mpi/service/link.h"
 #include "src/memory.h"
+#include "src/share.h"
 
 /* Segments that both contexts begin with. */
 static size_t in_common(const precis_context *a, const precis_context *b)
@@ -79,6 +81,19 @@ static int bring_back(precis_errands *e, precis_context *c)
   return status == PRECIS_SUCCESS ? load(e, c, common) : status;
 }
 
+/* What was appended under another limit, or on more ranks, may be too much for these. */
+static int check_limit(const precis_contexts *contexts, precis_message *why)
+{
+  int64_t limit = contexts->options->memory_limit,
+          held = precis_largest(contexts->bytes, contexts->ranks);
+  if (limit == 0 || held <= limit)
+    return PRECIS_SUCCESS;
+  return precis_message_set(why, PRECIS_ERR_MEMORY,
+                            "contexts that were kept take %" PRId64
+                            " bytes of a rank or more, and --memory-limit is %" PRId64,
+                            held, limit);
+}
+
 int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
 {
   int status = PRECIS_SUCCESS;
@@ -88,11 +103,13 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
     c->next = NULL;
     if (status == PRECIS_SUCCESS)
       status = bring_back(e, c);
-    if (status == PRECIS_SUCCESS)
-      precis_contexts_enlist(e->contexts, c);
-    else
+    if (status != PRECIS_SUCCESS)
       precis_message_set(why, status, "%s",
                          e->hold->why.text[0] ? e->hold->why.text : precis_strerror(status));
+    else
+      status = check_limit(e->contexts, why);
+    if (status == PRECIS_SUCCESS)
+      precis_contexts_enlist(e->contexts, c);
     precis_contexts_release(e->contexts, c);
   }
   return status;

@@ -26,6 +26,21 @@ class Data(Case):
         s.ranks = ranks
         s.start()
 
+    def test_limit_at_a_restart(self):
+        """What is kept and does not fit is refused as a whole, and is there for who has more memory."""
+        k = tensors.gauss(1, 2000, 2, 8)
+        s = self.start(2)
+        one = s.create(heads=2, dim=8)
+        s.append(one, k=k, v=k)
+        self.assertEqual(s.stop(), 0)
+        s.options += ["--memory-limit", "50k"]
+        with self.assertRaisesRegex(RuntimeError, "contexts that were kept take [0-9]+ bytes.* --memory-limit is 50000"):
+            s.start()
+        self.assertNotEqual(s.job.returncode, 0)
+        s.options = s.options[:-2]
+        s.start()
+        self.assertEqual(s.ask("GET", f"/v1/contexts/{one}").json["tokens"], 2000)
+
     def test_restart_with_other_ranks(self):
         k, v, q = tensors.gauss(1, 700, 2, 5), tensors.gauss(2, 700, 2, 3), tensors.gauss(3, 6, 4, 5)
         bias = tensors.gauss(4, 700)
