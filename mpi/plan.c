@@ -86,6 +86,7 @@ static precis_scene scene_of(const precis_attention *a, const precis_attend_plan
                     .pairs = precis_visible_pairs(&plan->map, 0, queries) * a->problem.heads,
                     .with_bias = a->with_bias,
                     .tile_rows = plan->tile_rows,
+                    .fixed_tiles = a->options.tile_rows > 0,
                     .thread_memory = a->thread_memory_least,
                     .memory_limit = a->options.memory_limit_bytes,
                     .deal_queries = plan->deal_queries,

@@ -89,13 +89,28 @@ static double exchanged(const precis_scene *s, double row_bytes, double rows)
   return (s->ranks % 2 ? 3 : 2) * part * rows * row_bytes;
 }
 
+/* Parcels on their way and those attended to. */
+static double parcels(const precis_scene *s)
+{
+  int carried = (precis_scene_largest_node(s) - 1) / precis_scene_smallest_node(s) + 1;
+  return (s->ranks > 1 ? 2 : 1) * carried * parcel(s, s->problem->kv_heads);
+}
+
+int64_t precis_footprint_held(const precis_scene *s)
+{
+  return whole(held(s));
+}
+
+int64_t precis_footprint_window(const precis_scene *s)
+{
+  return precis_scene_largest_node(s) > 1 ? whole(parcels(s)) : 0;
+}
+
 static double tiles(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
   double row = fmax((double)precis_cost_query_row(p), (double)precis_cost_output_row(p));
-  int carried = (precis_scene_largest_node(s) - 1) / precis_scene_smallest_node(s) + 1;
-  return (s->ranks > 1 ? 2 : 1) * carried * parcel(s, p->kv_heads) +
-         partials(s, rows_of(s) * p->heads) + LONG * rows_of(s) +
+  return parcels(s) + partials(s, rows_of(s) * p->heads) + LONG * rows_of(s) +
          (double)p->heads * sizeof(precis_job) +
          (s->deal_queries ? dealt_queries(s) + exchanged(s, row, rows_of(s)) : 0) +
          (s->deal_keys ? keys_of(s) * key_row(s) : 0);
@@ -153,6 +168,12 @@ static int shapes_of(const precis_scene *s, const precis_summary_size *size, sha
     return 0;
   made->summary = precis_shape_summaries(&at, size->features, size->count_features, &made->kernels);
   return 1;
+}
+
+int64_t precis_footprint_scratch(const precis_scene *s, const precis_summary_size *size)
+{
+  shapes k;
+  return shapes_of(s, size, &k) ? whole((double)k.kernels.scratch * s->rates.threads) : 0;
 }
 
 double precis_footprint_tile_numbers(const precis_scene *s, const precis_summary_size *size)

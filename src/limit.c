@@ -4,8 +4,10 @@
 
 #include "src/cost.h"
 
-/* Parcels are not made smaller than this: a block of the kernels. */
-enum { TILE_ROWS_LEAST = 64 };
+/* Parcels are not made smaller than this: a block of the kernels. Without need they are not made
+ * smaller than some blocks, nor for a gain that is less than models know. */
+enum { TILE_ROWS_LEAST = 64, TILE_ROWS_FREE = 1024 };
+static const double WORTH = 0.97;
 
 /* Parcels of about 16 MB: large enough to compute on, small beside the data. */
 int64_t precis_limit_tile_rows(const precis_problem *problem, int64_t wish)
@@ -21,19 +23,27 @@ static int keeps(const precis_scene *s, const precis_prediction *p)
   return s->memory_limit == 0 || p->peak_bytes <= s->memory_limit;
 }
 
-/* With the largest tiles that keep the limit, or the smallest there are. */
+/* With tiles that keep the limit, or the smallest there are; of those that keep it, as fast as
+ * halving finds, unless the caller has chosen. */
 static precis_prediction predict(const precis_scene *s, precis_move move, const precis_wire *wire,
                                  int64_t *tile_rows)
 {
   precis_scene smaller = *s;
-  precis_prediction made = precis_model_exact(&smaller, move, wire);
-  while (!keeps(s, &made) && smaller.tile_rows > TILE_ROWS_LEAST) {
+  precis_prediction best = precis_model_exact(&smaller, move, wire);
+  *tile_rows = s->tile_rows;
+  while (smaller.tile_rows > TILE_ROWS_LEAST) {
     int64_t half = smaller.tile_rows / 2;
+    int kept = keeps(s, &best);
+    if (kept && (s->fixed_tiles || half < TILE_ROWS_FREE))
+      break;
     smaller.tile_rows = half > TILE_ROWS_LEAST ? half : TILE_ROWS_LEAST;
-    made = precis_model_exact(&smaller, move, wire);
+    precis_prediction made = precis_model_exact(&smaller, move, wire);
+    if (kept && !(made.seconds < WORTH * best.seconds))
+      break;
+    best = made;
+    *tile_rows = smaller.tile_rows;
   }
-  *tile_rows = smaller.tile_rows;
-  return made;
+  return best;
 }
 
 precis_move precis_limit_choose(precis_scene *s, precis_move wish,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "src/apply.h"
 #include "src/bulk.h"
@@ -187,6 +188,18 @@ static void apply(precis_measure *m, const summary_kind *k)
   }
 }
 
+/* As a window of a node's ranks is, which no large pages can hold. */
+static void pages(void)
+{
+  enum { SMALL = 4096 };
+  char *memory = mmap(NULL, PAGES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return;
+  for (size_t i = 0; i < PAGES; i += SMALL)
+    ((volatile char *)memory)[i] = 1;
+  munmap(memory, PAGES);
+}
+
 static void survey(precis_measure *m)
 {
   static const double center[MIDDLE];
@@ -293,6 +306,9 @@ void precis_measure_run(precis_measure *m, precis_measure_job job)
     break;
   case PRECIS_MEASURE_COPY:
     memcpy(m->to, m->x, NUMBERS * sizeof *m->to);
+    break;
+  case PRECIS_MEASURE_PAGES:
+    pages();
     break;
   case PRECIS_MEASURE_SURVEY:
     survey(m);

@@ -49,6 +49,7 @@ void precis_measure_rates(int threads, const double s[PRECIS_MEASURE_JOBS], prec
   r->summarise_counts = counted / s[PRECIS_MEASURE_SUMMARISE_COUNTS];
   r->apply_counts = counted / s[PRECIS_MEASURE_APPLY_COUNTS];
   r->memory_bandwidth = 8. * NUMBERS / s[PRECIS_MEASURE_COPY];
+  r->page_bandwidth = PAGES / s[PRECIS_MEASURE_PAGES];
   r->survey_numbers = numbers / s[PRECIS_MEASURE_SURVEY];
   r->pack_numbers = numbers / s[PRECIS_MEASURE_PACK];
   r->bulk_numbers = numbers / s[PRECIS_MEASURE_BULK];

@@ -13,6 +13,7 @@ enum {
   PROOFS = 1 << 13,
   RESULTS = 1 << 23,
   STEPS = 400,
+  PAGES = 1 << 24, /* bytes */
   HEADS_MOST = 64,
   NUMBERS = STREAM_KEYS * MIDDLE /* in each of the two arrays that all jobs read */
 };

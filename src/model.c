@@ -121,6 +121,15 @@ static double copy_seconds(const sketch *k)
   return 8 * k->rows * k->p->heads * (k->p->value_dim + 1) / k->r->memory_bandwidth;
 }
 
+/* Memory that a call takes anew, `window` of it shared by a node: the system clears and maps it.
+ * Large arrays have large pages, at twice the rate or more. */
+static double taking_seconds(const precis_scene *s, int64_t peak, int64_t window)
+{
+  const double large_pages = 2;
+  double taken = fmax(0, (double)peak - (double)precis_footprint_held(s) - (double)window);
+  return ((double)window + taken / large_pages) / s->rates.page_bandwidth;
+}
+
 static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *made)
 {
   const precis_scene *s = k->scene;
@@ -129,6 +138,9 @@ static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *
       tile_seconds(k, s->pairs / s->ranks, k->rows, k->p->heads, (double)s->keys * seen(s));
   made->passes = k->keys * k->key_numbers / k->r->pack_numbers +
                  row_seconds(k, rows, steps * seen(s)) + steps * k->r->step_time;
+  /* Parcels of others come from memory. */
+  if (precis_scene_largest_node(s) > 1)
+    made->passes += 4 * (double)s->keys * k->key_numbers * seen(s) / k->r->memory_bandwidth;
   double network = network_seconds(s, (double)bytes->network, 0), hops = k->parcels * s->nodes;
   made->wire = node_seconds(s, (double)bytes->node) + hops * latency(s) +
                fmax(0, network - made->compute * (s->nodes - 1) / s->nodes);
@@ -213,9 +225,11 @@ precis_prediction precis_model_exact(const precis_scene *s, precis_move move,
     heads(&k, bytes, &made);
   if (move == PRECIS_MOVE_QUERIES)
     queries(&k, bytes, &made);
-  made.passes += copy_seconds(&k);
-  made.seconds = made.survey + made.compute + made.passes + made.wire;
   made.peak_bytes = precis_footprint_exact(s, move);
+  made.passes +=
+      copy_seconds(&k) + taking_seconds(s, made.peak_bytes,
+                                        move == PRECIS_MOVE_TILES ? precis_footprint_window(s) : 0);
+  made.seconds = made.survey + made.compute + made.passes + made.wire;
   return made;
 }
 
@@ -320,11 +334,12 @@ precis_prediction precis_model_summaries(const precis_scene *s, const precis_sum
   precis_prediction made = {.bytes = *bytes, .survey = survey_seconds(&k)};
   made.plan = study_seconds(&k);
   made.compute = summary_compute(&k, size);
-  made.passes = k.keys * k.key_numbers / k.r->bulk_numbers + summary_row_seconds(&k);
+  made.peak_bytes = precis_footprint_summaries(s, size);
+  made.passes = k.keys * k.key_numbers / k.r->bulk_numbers + summary_row_seconds(&k) +
+                taking_seconds(s, made.peak_bytes - precis_footprint_scratch(s, size), 0);
   made.wire = summary_wire(&k, size, bytes, made.compute);
   made.seconds = made.survey + made.plan + made.compute + made.passes + made.wire;
   made.fast_memory_words = precis_footprint_summary_words(s, size);
-  made.peak_bytes = precis_footprint_summaries(s, size);
   return made;
 }
 

@@ -32,6 +32,7 @@ typedef struct precis_scene {
   int64_t piece_rows;          /* its rows over all pieces, */
   int needed_heads[2];   /* and key/value heads that they need, and that another rank's need */
   int64_t tile_rows;     /* keys in a parcel */
+  int fixed_tiles;       /* so many even if fewer were faster */
   int64_t thread_memory; /* bytes of fast memory that a thread owns */
   int64_t memory_limit;  /* bytes of a rank; 0: none */
 } precis_scene;

@@ -29,6 +29,7 @@ typedef struct precis_rates {
   double apply_flops, apply_features, apply_counts;
 
   double memory_bandwidth; /* bytes a second, read and written */
+  double page_bandwidth;   /* bytes a second of memory that is taken anew, used, and given back */
   double survey_numbers;   /* surveyed: means, then extremes */
   double pack_numbers;     /* of keys and values packed into parcels */
   double bulk_numbers;     /* of keys, values and queries made ready for summaries */

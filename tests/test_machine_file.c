@@ -66,8 +66,8 @@ static void lenient(void **state)
 static const struct {
   const char *key, *replacement, *words;
 } bad[] = {
-    {NULL, "speed = 1 s\n", "m:29: unknown key 'speed'"},
-    {NULL, "fit_time = 1e-3 s\n", "m:29: fit_time is given twice, first in line 28"},
+    {NULL, "speed = 1 s\n", "m:30: unknown key 'speed'"},
+    {NULL, "fit_time = 1e-3 s\n", "m:30: fit_time is given twice, first in line 29"},
     {"tile_flops", "", "m: tile_flops is missing"},
     {"tile_flops", "tile_flops = fast flop/s", "m:10: tile_flops is 'fast', must be a number"},
     {"tile_flops", "tile_flops = 1e11flop/s", "its unit is 'flop/s'"},

@@ -10,6 +10,7 @@
 
 #include "src/cost.h"
 #include "src/footprint.h"
+#include "src/limit.h"
 #include "src/model.h"
 #include "src/share.h"
 
@@ -177,10 +178,33 @@ static void repairs(void **state)
   assert_true(before > exact / 2 && before < 2 * exact);
 }
 
+/* Memory that is slow to take anew makes calls dearer that take more of it, and parcels smaller,
+ * unless their size was given. */
+static void pages(void **state)
+{
+  (void)state;
+  precis_scene s = scene_of(4, 1, 40000), slow = s;
+  const precis_wire none[PRECIS_MOVES] = {{0}};
+  precis_prediction fast[PRECIS_MOVES] = {{0}}, paid[PRECIS_MOVES] = {{0}};
+  s.queries = slow.queries = 8;
+  s.pairs = slow.pairs = 8. * 40000 * problem.heads;
+  s.tile_rows = slow.tile_rows = 8192;
+  slow.rates.page_bandwidth = s.rates.page_bandwidth / 100;
+  precis_limit_choose(&s, PRECIS_MOVE_TILES, none, fast);
+  precis_limit_choose(&slow, PRECIS_MOVE_TILES, none, paid);
+  assert_true(paid[PRECIS_MOVE_TILES].seconds > fast[PRECIS_MOVE_TILES].seconds);
+  assert_true(slow.tile_rows == 1024);
+  slow.tile_rows = 8192;
+  slow.fixed_tiles = 1;
+  precis_limit_choose(&slow, PRECIS_MOVE_TILES, none, paid);
+  assert_true(slow.tile_rows == 8192);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(monotone), cmocka_unit_test(orders),     cmocka_unit_test(choice),
+      cmocka_unit_test(pages),
       cmocka_unit_test(repairs),
       cmocka_unit_test(links),
   };

@@ -93,10 +93,12 @@ void precis_calibration_print(const precis_calibration *c, const char *path)
          1e-9 * r->summarise_flops, 1e-9 * r->summarise_features, 1e-9 * r->summarise_counts);
   printf("apply      %.3g Gflop/s and %.3g G features/s, counts alone %.3g G/s\n",
          1e-9 * r->apply_flops, 1e-9 * r->apply_features, 1e-9 * r->apply_counts);
-  printf("memory     %.3g GB/s; G numbers/s: survey %.3g, pack %.3g, bulk %.3g, merge %.3g, "
+  printf("memory     %.3g GB/s, %.3g where it is new; G numbers/s: survey %.3g, pack %.3g, bulk "
+         "%.3g, merge %.3g, "
          "finish %.3g\n",
-         1e-9 * r->memory_bandwidth, 1e-9 * r->survey_numbers, 1e-9 * r->pack_numbers,
-         1e-9 * r->bulk_numbers, 1e-9 * r->merge_numbers, 1e-9 * r->finish_numbers);
+         1e-9 * r->memory_bandwidth, 1e-9 * r->page_bandwidth, 1e-9 * r->survey_numbers,
+         1e-9 * r->pack_numbers, 1e-9 * r->bulk_numbers, 1e-9 * r->merge_numbers,
+         1e-9 * r->finish_numbers);
   printf("fixed      call %.3g us, step %.3g us, row %.3g us, fit %.3g ms\n", 1e6 * r->call_time,
          1e6 * r->step_time, 1e6 * r->row_time, 1e3 * r->fit_time);
   printf("written    %s: use it with --machine\n", path);
