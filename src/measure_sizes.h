@@ -6,7 +6,7 @@ enum {
   NARROW = 16,
   WIDE = 128,
   MIDDLE = 64,           /* dim of the passes over rows */
-  TILE_TOKENS = 512,     /* of a thread */
+  TILE_TOKENS = 2048,    /* of a thread: whole blocks of the kernel, as there usually are */
   STREAM_KEYS = 1 << 16, /* larger than caches */
   FEATURE_TOKENS = 1024,
   ROWS = 1 << 16, /* of the passes: larger than caches, as rows usually are */
