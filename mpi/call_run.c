@@ -134,9 +134,7 @@ static int prepare_keeping(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
-  const precis_summaries *plan = &c->prospect.plan;
-  const precis_summary_size size = {plan->degree, plan->envelope_degree, plan->features,
-                                    plan->count_features, &plan->set};
+  const precis_summary_size size = precis_summaries_size(&c->prospect.plan);
   if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
       !precis_footprint_keeps(&c->plan.scene, &size))
     return PRECIS_SUCCESS;
@@ -150,6 +148,8 @@ static void settle_kept(precis_call *c, int status)
 {
   precis_attention *a = c->a;
   double rows = (double)precis_visible_queries(&c->plan.map) * a->problem.heads;
+  if (!c->keeping && !c->use_kept)
+    return;
   if (c->keeping) {
     a->kept.moves = a->survey.moves;
     a->kept.local_rows = a->keys.rows;
@@ -160,10 +160,8 @@ static void settle_kept(precis_call *c, int status)
   }
   a->kept.calls++;
   a->repair_spent += precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
-  if ((c->keeping || c->use_kept) &&
-      (status != PRECIS_SUCCESS || (double)c->repaired > PRECIS_REPAIRED_MOST * rows + 1)) {
+  if (status != PRECIS_SUCCESS || (double)c->repaired > PRECIS_REPAIRED_MOST * rows + 1)
     precis_kept_free(&a->kept);
-  }
 }
 
 static int run_at_home(precis_call *c, precis_message *why)

@@ -27,18 +27,12 @@ static int keeps(const precis_call *c)
   return !c->prefixes && c->a->options.guarantee != PRECIS_GUARANTEE_SAMPLED;
 }
 
-static precis_summary_size size_of(const precis_summaries *plan)
-{
-  return (precis_summary_size){plan->degree, plan->envelope_degree, plan->features,
-                               plan->count_features, &plan->set};
-}
-
 static void predict_kept(precis_call *c)
 {
   precis_attention *a = c->a;
   int64_t added = a->appended - a->kept.rows;
   precis_wire wire = precis_kept_update_wire(&a->problem, &a->world, added);
-  precis_summary_size size = size_of(&a->kept.plan);
+  precis_summary_size size = precis_summaries_size(&a->kept.plan);
   c->plan.bytes[PRECIS_MOVE_SUMMARIES] = precis_wire_sum(&wire);
   c->plan.predicted[PRECIS_MOVE_SUMMARIES] = precis_model_kept(&c->plan.scene, &size, &wire, added);
 }
@@ -47,7 +41,7 @@ static void predict_summaries(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
-  precis_summary_size size = size_of(&c->prospect.plan);
+  precis_summary_size size = precis_summaries_size(&c->prospect.plan);
   precis_wire wire = precis_summaries_wire(p, &c->prospect.plan, &a->world, c->prefixes);
   wire = precis_wire_plus(wire,
                           precis_wire_times(c->align.queries_leaving,
@@ -142,7 +136,7 @@ static int study_another(precis_call *c)
   precis_attention *a = c->a;
   const precis_wire none = {0};
   precis_wish wish = wish_of(c);
-  precis_summary_size size = size_of(&a->kept.plan);
+  precis_summary_size size = precis_summaries_size(&a->kept.plan);
   double repair = a->repair_spent / fmax(1, a->kept.calls),
          now = precis_model_kept(&c->plan.scene, &size, &none, 0).seconds + repair;
   wish.instead_seconds = fmin(wish.instead_seconds, now);

@@ -129,12 +129,6 @@ static int plan_turned(precis_study *s, const precis_found *plain, int *found)
   return precis_turned_study(&question, found);
 }
 
-/* (row, head) pairs of the call. */
-static double rows_of(const precis_wish *wish)
-{
-  return (double)wish->scene->queries * wish->scene->problem->heads;
-}
-
 static int decide(precis_study *s, const precis_candidate *candidates, int count)
 {
   const precis_wish *wish = s->wish;
@@ -152,13 +146,12 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
     explain_nothing(s);
     return PRECIS_SUCCESS;
   }
-  const precis_summary_size size = {out->plan.degree, out->plan.envelope_degree, out->plan.features,
-                                    out->plan.count_features, &out->plan.set};
+  const precis_summary_size size = precis_summaries_size(&out->plan);
   double price = out->seconds + precis_wish_later(wish, &size) +
                  precis_wish_price_of_failing(wish, out->failing, 0);
   out->use =
       wish->force || (price < precis_wish_limit(wish) && out->failing <= PRECIS_REPAIRED_MOST);
-  out->seconds += precis_model_repair_seconds(wish->scene, out->failing * rows_of(wish));
+  out->seconds += precis_wish_repair(wish, out->failing);
   if (!out->use)
     snprintf(out->why, sizeof out->why,
              "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",

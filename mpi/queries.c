@@ -21,17 +21,11 @@ typedef struct spread {
   precis_queries queries; /* of the round */
 } spread;
 
-/* Queries of one rank lie together: the first of those that a step is about. */
-static int64_t first_query(const spread *s, const precis_step *step)
-{
-  return step->into_offset / precis_partial_bytes(s->shape.heads, s->shape.value_dim);
-}
-
 /* The queries themselves are attended where they lie. */
 static void unpack(spread *s, const precis_step *step)
 {
   const precis_block *b = &step->block;
-  int64_t first = first_query(s, step);
+  int64_t first = precis_queries_first(&s->shape, step);
   for (int64_t i = 0; i < b->rows; i++)
     s->position[first + i] = s->task->map->first_position[b->owner] + b->first + i;
 }
@@ -47,7 +41,7 @@ static void pack(spread *s, const precis_step *step, void *to)
     precis_parcel_pack(&task->kind, s->keys, b->first, b->rows, task->k_center, task->v_center,
                        task->engine.threads, to);
   else
-    precis_queries_pack(p, &s->queries, first_query(s, step), b->rows, to);
+    precis_queries_pack(p, &s->queries, precis_queries_first(&s->shape, step), b->rows, to);
 }
 
 static int finish(spread *s, const precis_step *step)
@@ -55,8 +49,9 @@ static int finish(spread *s, const precis_step *step)
   precis_task *task = s->task;
   const precis_problem *p = task->problem;
   const precis_block *b = &step->block;
-  return precis_queries_finish(p, &s->queries, first_query(s, step), b->rows, task->k_center,
-                               task->v_center, task->out + b->first * p->heads * p->value_dim,
+  return precis_queries_finish(p, &s->queries, precis_queries_first(&s->shape, step), b->rows,
+                               task->k_center, task->v_center,
+                               task->out + b->first * p->heads * p->value_dim,
                                task->lse + b->first * p->heads)
              ? PRECIS_ERR_RANGE
              : PRECIS_SUCCESS;
@@ -87,7 +82,7 @@ static int work(precis_execution *x, const precis_step *step)
     precis_task_compute(task, s->jobs, p->heads);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_MERGE:
-    precis_queries_merge(p, &s->queries, first_query(s, step), step->block.rows,
+    precis_queries_merge(p, &s->queries, precis_queries_first(&s->shape, step), step->block.rows,
                          precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_FINISH:

@@ -104,15 +104,9 @@ static void attend_own_keys(repair *r, const precis_step *step)
   precis_task_compute(task, r->jobs, p->heads);
 }
 
-/* Records of the rows of one rank lie together: the first of those that a step is about. */
-static int64_t first_record(const repair *r, const precis_step *step)
-{
-  return step->into_offset / precis_partial_bytes(1, r->shape.value_dim);
-}
-
 static void pack_partials(const repair *r, const precis_step *step, float *to)
 {
-  int64_t first = first_record(r, step);
+  int64_t first = precis_queries_first(&r->shape, step);
   int dv = r->shape.value_dim;
   for (int64_t i = 0; i < step->block.rows; i++, to += precis_partial_words(1, dv)) {
     precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
@@ -122,7 +116,7 @@ static void pack_partials(const repair *r, const precis_step *step, float *to)
 
 static void merge_partials(repair *r, const precis_step *step, const float *from)
 {
-  int64_t first = first_record(r, step);
+  int64_t first = precis_queries_first(&r->shape, step);
   int dv = r->shape.value_dim;
   for (int64_t i = 0; i < step->block.rows; i++, from += precis_partial_words(1, dv)) {
     precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
@@ -134,7 +128,7 @@ static int finish(repair *r, const precis_step *step)
 {
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
-  int64_t first = first_record(r, step);
+  int64_t first = precis_queries_first(&r->shape, step);
   int bad = 0;
   for (int64_t i = 0; i < step->block.rows; i++) {
     const precis_failed_row *f = &r->failed[step->block.first + i];

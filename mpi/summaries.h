@@ -41,6 +41,13 @@ typedef struct precis_summaries {
 precis_bulk precis_summaries_bulk(const precis_problem *problem, const precis_summaries *plan,
                                   const double *k_center, const double *v_center, int kv_head);
 
+/* Valid as long as the plan. */
+static inline precis_summary_size precis_summaries_size(const precis_summaries *plan)
+{
+  return (precis_summary_size){plan->degree, plan->envelope_degree, plan->features,
+                               plan->count_features, &plan->set};
+}
+
 /* Frees what is not borrowed. */
 void precis_summaries_release(precis_summaries *plan);
 

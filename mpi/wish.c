@@ -18,10 +18,15 @@ double precis_wish_later(const precis_wish *w, const precis_summary_size *size)
   return w->calls > 1 ? (w->calls - 1) * precis_model_kept(w->scene, size, &none, 0).seconds : 0;
 }
 
-double precis_wish_price_of_failing(const precis_wish *w, double failing, double nearly)
+double precis_wish_repair(const precis_wish *w, double failing)
 {
   double rows = (double)w->scene->queries * w->scene->problem->heads;
-  double repair = w->calls * precis_model_repair_seconds(w->scene, failing * rows);
+  return precis_model_repair_seconds(w->scene, failing * rows);
+}
+
+double precis_wish_price_of_failing(const precis_wish *w, double failing, double nearly)
+{
+  double repair = w->calls * precis_wish_repair(w, failing);
   return precis_choose_price_of_failing(w->force, repair, failing, nearly);
 }
 

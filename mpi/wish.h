@@ -30,6 +30,9 @@ double precis_wish_limit(const precis_wish *wish);
 /* What later calls will take, repair apart. */
 double precis_wish_later(const precis_wish *wish, const precis_summary_size *size);
 
+/* What failing rows of one call will take to repair. */
+double precis_wish_repair(const precis_wish *wish, double failing);
+
 /* What failing rows will cost, see precis_choose_price_of_failing(). */
 double precis_wish_price_of_failing(const precis_wish *wish, double failing, double nearly);
 

@@ -170,12 +170,6 @@ static int shapes_of(const precis_scene *s, const precis_summary_size *size, sha
   return 1;
 }
 
-int64_t precis_footprint_scratch(const precis_scene *s, const precis_summary_size *size)
-{
-  shapes k;
-  return shapes_of(s, size, &k) ? whole((double)k.kernels.scratch * s->rates.threads) : 0;
-}
-
 double precis_footprint_tile_numbers(const precis_scene *s, const precis_summary_size *size)
 {
   shapes k;
@@ -232,6 +226,11 @@ static double under_way(const precis_scene *s, double numbers, double least, dou
          parcel(&blocks, p->kv_heads);
 }
 
+static double scratch(const precis_scene *s, const shapes *k)
+{
+  return (double)k->kernels.scratch * s->rates.threads;
+}
+
 /* Without one that is kept. */
 static double summaries(const precis_scene *s, const precis_summary_size *size)
 {
@@ -240,10 +239,16 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
   shapes_of(s, size, &k);
   double numbers = (double)precis_summaries_numbers_most(&k.summary),
          rows = rows_of(s) * (p->heads / p->kv_heads);
-  double work = 2 * LONG * numbers + (double)k.kernels.scratch * s->rates.threads +
+  double work = 2 * LONG * numbers + scratch(s, &k) +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
                 rows * (WORD * (p->dim + p->value_dim + 2) + 4 * LONG) + 16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
+}
+
+int64_t precis_footprint_summaries_taken(const precis_scene *s, const precis_summary_size *size)
+{
+  shapes k;
+  return shapes_of(s, size, &k) ? whole(summaries(s, size) - held(s) - scratch(s, &k)) : 0;
 }
 
 int precis_footprint_keeps(const precis_scene *s, const precis_summary_size *size)

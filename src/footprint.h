@@ -11,8 +11,10 @@
 /* What is there before a call. */
 int64_t precis_footprint_held(const precis_scene *scene);
 
-/* Of the summaries move, room for kernels, of which small problems use little. */
-int64_t precis_footprint_scratch(const precis_scene *scene, const precis_summary_size *size);
+/* What a call by summaries takes anew and uses: without a summary that is kept, and without room
+ * for kernels, of which small problems use little. */
+int64_t precis_footprint_summaries_taken(const precis_scene *scene,
+                                         const precis_summary_size *size);
 
 /* Of the tiles move, what ranks of a node share: theirs to pay for, a part each. */
 int64_t precis_footprint_window(const precis_scene *scene);

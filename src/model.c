@@ -123,11 +123,11 @@ static double copy_seconds(const sketch *k)
 
 /* Memory that a call takes anew, `window` of it shared by a node: the system clears and maps it.
  * Large arrays have large pages, at twice the rate or more. */
-static double taking_seconds(const precis_scene *s, int64_t peak, int64_t window)
+static double taking_seconds(const precis_scene *s, int64_t taken, int64_t window)
 {
   const double large_pages = 2;
-  double taken = fmax(0, (double)peak - (double)precis_footprint_held(s) - (double)window);
-  return ((double)window + taken / large_pages) / s->rates.page_bandwidth;
+  double own = fmax(0, (double)(taken - window));
+  return ((double)window + own / large_pages) / s->rates.page_bandwidth;
 }
 
 static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *made)
@@ -186,13 +186,14 @@ static double passes_of(double levels, double owners)
   return levels > 0 ? 1 + (levels - 1) / owners : 0;
 }
 
+/* `having`: ranks that have queries. */
 static void queries(const sketch *k, const precis_wire *bytes, precis_prediction *made)
 {
   const precis_scene *s = k->scene;
   const precis_problem *p = k->p;
   double largest = (double)precis_scene_largest_node(s), all = (double)s->queries,
-         having = fmin(s->ranks, ceil(all / fmax(1, k->rows))), /* ranks that have queries */
-      groups = ceil(having / PRECIS_QUERIES_OWNERS), owners = fmax(1, having / groups),
+         having = fmin(s->ranks, ceil(all / fmax(1, k->rows))),
+         groups = ceil(having / PRECIS_QUERIES_OWNERS), owners = fmax(1, having / groups),
          batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, (int64_t)k->rows),
          parcels = ceil(k->keys / (double)precis_shape_parcel_rows(p, s->tile_rows)),
          rounds = groups * ceil(all / fmax(1, groups) / batch), round = fmin(batch, all);
@@ -227,7 +228,7 @@ precis_prediction precis_model_exact(const precis_scene *s, precis_move move,
     queries(&k, bytes, &made);
   made.peak_bytes = precis_footprint_exact(s, move);
   made.passes +=
-      copy_seconds(&k) + taking_seconds(s, made.peak_bytes,
+      copy_seconds(&k) + taking_seconds(s, made.peak_bytes - precis_footprint_held(s),
                                         move == PRECIS_MOVE_TILES ? precis_footprint_window(s) : 0);
   made.seconds = made.survey + made.compute + made.passes + made.wire;
   return made;
@@ -336,7 +337,7 @@ precis_prediction precis_model_summaries(const precis_scene *s, const precis_sum
   made.compute = summary_compute(&k, size);
   made.peak_bytes = precis_footprint_summaries(s, size);
   made.passes = k.keys * k.key_numbers / k.r->bulk_numbers + summary_row_seconds(&k) +
-                taking_seconds(s, made.peak_bytes - precis_footprint_scratch(s, size), 0);
+                taking_seconds(s, precis_footprint_summaries_taken(s, size), 0);
   made.wire = summary_wire(&k, size, bytes, made.compute);
   made.seconds = made.survey + made.plan + made.compute + made.passes + made.wire;
   made.fast_memory_words = precis_footprint_summary_words(s, size);

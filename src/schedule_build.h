@@ -120,6 +120,9 @@ typedef struct precis_queries_shape {
   double visible; /* as above */
 } precis_queries_shape;
 
+/* Rows of one rank lie together in a round: the first of those that a step is about. */
+int64_t precis_queries_first(const precis_queries_shape *shape, const precis_step *step);
+
 enum {
   PRECIS_QUERIES_SUMS,
   PRECIS_QUERIES_BATCH,

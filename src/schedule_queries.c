@@ -119,6 +119,11 @@ static void emit_sums(precis_emitter *e, precis_step_kind kind, precis_step_matt
   precis_emit(e, step);
 }
 
+int64_t precis_queries_first(const precis_queries_shape *x, const precis_step *step)
+{
+  return step->into_offset / precis_partial_bytes(x->heads, x->value_dim);
+}
+
 /* A place for one child's partials at a time. */
 static void receive_partials(precis_emitter *e, const batch *b, int child)
 {

@@ -94,8 +94,7 @@ void precis_calibration_print(const precis_calibration *c, const char *path)
   printf("apply      %.3g Gflop/s and %.3g G features/s, counts alone %.3g G/s\n",
          1e-9 * r->apply_flops, 1e-9 * r->apply_features, 1e-9 * r->apply_counts);
   printf("memory     %.3g GB/s, %.3g where it is new; G numbers/s: survey %.3g, pack %.3g, bulk "
-         "%.3g, merge %.3g, "
-         "finish %.3g\n",
+         "%.3g, merge %.3g, finish %.3g\n",
          1e-9 * r->memory_bandwidth, 1e-9 * r->page_bandwidth, 1e-9 * r->survey_numbers,
          1e-9 * r->pack_numbers, 1e-9 * r->bulk_numbers, 1e-9 * r->merge_numbers,
          1e-9 * r->finish_numbers);
