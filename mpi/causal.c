@@ -125,8 +125,8 @@ static void rescale(chain *c, const precis_summary_part *part, double factor)
 {
   if (factor == 1)
     return;
-  precis_summary_merge(part->numbers - part->features, factor, c->work.values, 0, c->work.values);
-  precis_summary_merge(part->features, factor, c->work.counts, 0, c->work.counts);
+  precis_summary_merge(part->values, factor, c->work.values, 0, c->work.values);
+  precis_summary_merge(part->counts, factor, c->work.counts, 0, c->work.counts);
 }
 
 /* A tile of the running summary: applied to the rows that see b blocks, then block b is added. */
@@ -159,11 +159,11 @@ static void run_blocks(chain *c, const precis_summary_part *part)
 static void merge(chain *c, const precis_summary_part *part, const float *in)
 {
   precis_summary_work *x = &c->work;
-  int64_t values = part->numbers - part->features;
   double own = c->scale[c->blocks], after = own > c->before ? own : c->before;
-  precis_summary_merge_wire(values, ratio(own, after), x->values, ratio(c->before, after), in);
-  precis_summary_merge_wire(part->features, ratio(own, after), x->counts, ratio(c->before, after),
-                            in + values);
+  precis_summary_merge_wire(part->values, ratio(own, after), x->values, ratio(c->before, after),
+                            in);
+  precis_summary_merge_wire(part->counts, ratio(own, after), x->counts, ratio(c->before, after),
+                            in + part->values);
 }
 
 /* The tile of lower ranks, to all rows. */
@@ -172,7 +172,7 @@ static void apply(chain *c, const precis_summary_part *part, const float *in)
   precis_task *task = c->work.task;
   double start = MPI_Wtime();
   if (part->first == 0)
-    c->before_weights = in[part->numbers - part->features];
+    c->before_weights = in[part->values];
   precis_summary_apply(&c->work, part, in, 0, task->rows, &c->incoming);
   task->seconds_apply += MPI_Wtime() - start;
 }
@@ -283,10 +283,11 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan, dou
   c->incoming.num = precis_memory_array(rows * p->value_dim, sizeof(float));
   c->incoming.den = precis_memory_array(rows, sizeof(float));
   c->incoming.env = precis_memory_array(rows, sizeof(float));
+  c->incoming.deviating = precis_memory_array(rows, sizeof(float));
   c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
   c->jobs = precis_memory_array((int64_t)p->heads * PRECIS_PREFIX_PARCEL_BLOCKS, sizeof *c->jobs);
   int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
-             c->incoming.env && c->rounded && c->jobs;
+             c->incoming.env && c->incoming.deviating && c->rounded && c->jobs;
   status = precis_execution_create(task, &c->schedule, work, c, &c->execution);
   return made && status == PRECIS_SUCCESS
              ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
@@ -297,8 +298,8 @@ static void release(chain *c)
 {
   precis_queries_free(&c->exact);
   precis_execution_free(&c->execution);
-  void *arrays[] = {c->first_row,    c->scale,        c->weights, c->incoming.num,
-                    c->incoming.den, c->incoming.env, c->rounded, c->jobs};
+  void *arrays[] = {c->first_row,    c->scale,   c->weights, c->incoming.num,      c->incoming.den,
+                    c->incoming.env, c->rounded, c->jobs,    c->incoming.deviating};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_summary_work_free(&c->work);

@@ -15,7 +15,8 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
   precis_kept made = {
       .plan = *plan, .tokens = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim}};
   made.value_numbers = plan->features * p->value_dim;
-  made.count_numbers = plan->features + plan->count_features;
+  made.count_features = plan->features + plan->count_features;
+  made.count_numbers = made.count_features * PRECIS_SUMMARY_COUNTS;
   made.moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   made.values = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values);
   made.counts = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts);
@@ -54,29 +55,33 @@ static double *values_at(const precis_kept *k, int value_dim, const precis_summa
   return k->values + part->kv_head * k->value_numbers + part->first * value_dim;
 }
 
-static double *counts_at(const precis_kept *k, const precis_summary_part *part)
+/* Column 0: plain; 1: with deviations. */
+static double *counts_at(const precis_kept *k, const precis_summary_part *part, int column)
 {
-  return k->counts + part->kv_head * k->count_numbers + part->first;
+  return k->counts + part->kv_head * k->count_numbers + column * k->count_features + part->first;
 }
 
 /* Brings the rounded copy of a tile up to date. */
 static void refresh(precis_kept *k, int value_dim, const precis_summary_part *part)
 {
-  const double *values = values_at(k, value_dim, part), *counts = counts_at(k, part);
-  int64_t numbers = part->numbers - part->features;
-  precis_summary_round(numbers, 1, values, k->values32 + (values - k->values));
-  precis_summary_round(part->features, 1, counts, k->counts32 + (counts - k->counts));
+  const double *values = values_at(k, value_dim, part);
+  precis_summary_round(part->values, 1, values, k->values32 + (values - k->values));
+  for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++) {
+    const double *counts = counts_at(k, part, c);
+    precis_summary_round(part->features, 1, counts, k->counts32 + (counts - k->counts));
+  }
 }
 
 void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
                        const float *sums)
 {
-  double *values = values_at(kept, value_dim, part), *counts = counts_at(kept, part);
-  int64_t numbers = part->numbers - part->features;
-  for (int64_t i = 0; i < numbers; i++)
+  double *values = values_at(kept, value_dim, part);
+  for (int64_t i = 0; i < part->values; i++)
     values[i] = sums[i];
-  for (int64_t i = 0; i < part->features; i++)
-    counts[i] = sums[numbers + i];
+  sums += part->values;
+  for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++, sums += part->features)
+    for (int64_t i = 0; i < part->features; i++)
+      counts_at(kept, part, c)[i] = sums[i];
   refresh(kept, value_dim, part);
 }
 
@@ -117,7 +122,7 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
   for (int64_t t = 0; t < precis_summaries_tiles(&x->shape); t++) {
     precis_block tile = precis_summaries_tile(&x->shape, t);
     precis_summary_part part = precis_summary_part_of(x, &tile);
-    int64_t rows = x->keys->rows, numbers = part.numbers - part.features;
+    int64_t rows = x->keys->rows;
     if (precis_summary_load_keys(x, part.kv_head)) {
       double most = -INFINITY;
       for (int64_t j = 0; j < rows; j++)
@@ -127,9 +132,10 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
     }
     precis_summary_clear(x, &part);
     precis_summary_add(x, &part, 0, rows);
-    double *values = values_at(kept, dv, &part), *counts = counts_at(kept, &part);
-    precis_summary_merge(numbers, 1, values, 1, x->values);
-    precis_summary_merge(part.features, 1, counts, 1, x->counts);
+    precis_summary_merge(part.values, 1, values_at(kept, dv, &part), 1, x->values);
+    for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++)
+      precis_summary_merge(part.features, 1, counts_at(kept, &part, c), 1,
+                           x->counts + c * part.features);
     refresh(kept, dv, &part);
   }
 }

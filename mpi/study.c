@@ -175,6 +175,8 @@ static precis_bulk bulk_of(const precis_study *s, int g)
                        .k_center = precis_survey_k_center(survey) + (int64_t)g * p->dim,
                        .v_center =
                            precis_survey_v_center(&s->a->keys, survey) + (int64_t)g * p->value_dim,
+                       .v_most = s->out->plan.value_most + (int64_t)g * p->value_dim,
+                       .v_least = s->out->plan.value_least + (int64_t)g * p->value_dim,
                        .q_center = s->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale};
 }
@@ -231,11 +233,13 @@ static void sample_keys(const precis_study *s, int g)
     int level = precis_outliers_level(&s->keys, s->key_rho[j]);
     double w = exp(fmin(s->log_weight[j] - scale, exponent_most));
     const float *k = keys->k + (j * p->kv_heads + g) * p->dim;
+    float deviation;
+    precis_bulk_deviations(&bulk, keys, j, 1, &deviation);
     for (int i = 0; i < s->sampled; i++)
       if (!p->causal ||
           precis_visible_position(s->map, i * queries / s->sampled) >= keys->position[j]) {
         double y = score(&bulk, p->dim, s->sample + ((int64_t)g * s->sampled + i) * p->dim, k);
-        precis_sample_add(moments_of(s, level, g, i), w, fmin(y, exponent_most));
+        precis_sample_add(moments_of(s, level, g, i), w, deviation, fmin(y, exponent_most));
       }
   }
 }

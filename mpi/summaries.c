@@ -86,7 +86,7 @@ static void apply(pipeline *p, const precis_step *step)
   double start = MPI_Wtime();
   precis_summary_load_queries(x, part.kv_head);
   if (part.first == 0)
-    p->weights = sums[part.numbers - part.features];
+    p->weights = sums[part.values];
   if (p->kept != NULL)
     precis_kept_store(p->kept, x->task->problem->value_dim, &part, sums);
   precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->sums);
@@ -170,6 +170,8 @@ precis_bulk precis_summaries_bulk(const precis_problem *p, const precis_summarie
   return (precis_bulk){.kv_head = g,
                        .k_center = k_center + (int64_t)g * p->dim,
                        .v_center = v_center ? v_center + (int64_t)g * p->value_dim : NULL,
+                       .v_most = plan->value_most + (int64_t)g * p->value_dim,
+                       .v_least = plan->value_least + (int64_t)g * p->value_dim,
                        .q_center = plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
                        .exponent = plan->exponent[g],
@@ -201,7 +203,8 @@ void precis_summary_result_free(precis_summary_result *result)
 precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
                                   const precis_world *world, int prefixes)
 {
-  int64_t numbers = plan->features * (problem->value_dim + 1) + plan->count_features;
+  int64_t numbers = plan->features * (problem->value_dim + PRECIS_SUMMARY_COUNTS) +
+                    plan->count_features * PRECIS_SUMMARY_COUNTS;
   int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
                      plan->outlier_queries * precis_cost_outlier_query(problem);
   return precis_wire_plus(precis_cost_summaries(world->ranks, world->nodes, world->node,

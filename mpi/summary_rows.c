@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "mpi/summary_work.h"
-#include "src/certificate.h"
 #include "src/outliers.h"
 #include "src/queries.h"
 
@@ -13,7 +12,8 @@ static double meet(int value_dim, double m, precis_summary_row *row)
   if (m > row->m) {
     double keep = exp(row->m - m);
     row->l *= keep;
-    row->t *= keep;
+    row->mass.all *= keep;
+    row->mass.deviating *= keep;
     for (int c = 0; c < value_dim; c++)
       row->o[c] *= keep;
     row->m = m;
@@ -44,7 +44,7 @@ static double turning_rounding(const precis_summary_work *x, int g, int64_t i)
 }
 
 /* What rounding may add to the error mass of a query, in units of the sum of weights. */
-static double mass_rounding(const precis_summary_work *x, int g, int64_t i)
+static precis_error_mass mass_rounding(const precis_summary_work *x, int g, int64_t i)
 {
   const precis_bivariate *fit = &x->plan->fit[g];
   const precis_reach plain = {.lead = x->plan->key_radius[g]};
@@ -64,13 +64,16 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
   int dv = x->task->problem->value_dim;
   if (!(weights > 0))
     return;
-  double mass = fmax(sums->env[i], 0) + weights * mass_rounding(x, g, i);
-  mass += 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
-          (fabs(sums->den[i]) +
-           mass); /* in numerator and normaliser, see precis_certificate_rounding() */
+  precis_error_mass rounding = mass_rounding(x, g, i);
+  double mass = fmax(sums->env[i], 0) + weights * rounding.all,
+         deviating = fmax(sums->deviating[i], 0) + weights * rounding.deviating;
+  double off = 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
+               (fabs(sums->den[i]) +
+                mass); /* in numerator and normaliser, see precis_certificate_rounding() */
   double factor = meet(dv, log_scale, row);
   row->l += factor * sums->den[i];
-  row->t += factor * mass;
+  row->mass.all += factor * (mass + off);
+  row->mass.deviating += factor * (deviating + off);
   for (int c = 0; c < dv; c++)
     row->o[c] += factor * sums->num[i * dv + c];
 }
@@ -83,7 +86,8 @@ void precis_summary_gather_exact(const precis_summary_work *x, double m, double 
     return;
   double factor = meet(dv, m, row);
   row->l += factor * l;
-  row->t += factor * l * 2 * x->plan->exact_rounding;
+  row->mass.all += factor * l * 2 * x->plan->exact_rounding;
+  row->mass.deviating += factor * l * 2 * x->plan->exact_rounding;
   for (int c = 0; c < dv; c++)
     row->o[c] += factor * o[c];
 }
@@ -118,7 +122,7 @@ static int is_outlier(const precis_summary_work *x, int g, int64_t index)
 
 /* Writes the result of a row to the task. Returns its certificate; zeros for a row set aside. */
 static precis_certificate finish(precis_summary_work *x, int g, int64_t index,
-                                 const precis_summary_row *row)
+                                 const precis_value_range *values, const precis_summary_row *row)
 {
   const precis_certificate nothing = {0, 0};
   const precis_problem *p = x->task->problem;
@@ -130,29 +134,43 @@ static precis_certificate finish(precis_summary_work *x, int g, int64_t index,
   }
   if (row->m == -INFINITY || (x->plan->sampled && row->l > 0))
     return nothing;
-  double least[PRECIS_FEATURES_DIM_MAX];
-  for (int c = 0; c < p->value_dim; c++)
-    least[c] = -x->plan->value_least[(int64_t)g * p->value_dim + c];
-  precis_certificate proved = precis_certificate_make(
-      row->l > 0 ? row->t / row->l : INFINITY, p->value_dim, x->task->out + to * p->value_dim,
-      x->plan->value_most + (int64_t)g * p->value_dim, least);
+  const precis_error_mass mass = {row->l > 0 ? row->mass.all / row->l : INFINITY,
+                                  row->mass.deviating / row->l};
+  precis_certificate proved =
+      precis_certificate_make(&mass, values, x->task->out + to * p->value_dim);
   if (proved.error <= x->tol)
     return proved;
   set_aside(x->result, i, head, 0);
   return nothing;
 }
 
+/* Of the head's values; with room for two rows of them. */
+static precis_value_range range_of(const precis_summary_work *x, int g, double *least,
+                                   double *per_range)
+{
+  const int dv = x->task->problem->value_dim;
+  const int64_t column = (int64_t)g * dv;
+  const double *most = x->plan->value_most + column;
+  for (int c = 0; c < dv; c++) {
+    least[c] = -x->plan->value_least[column + c];
+    per_range[c] = precis_certificate_per_range(most[c], least[c]);
+  }
+  return (precis_value_range){dv, most, least, x->task->v_center + column, per_range};
+}
+
 void precis_summary_finish(precis_summary_work *x, int g, int64_t first, int64_t end,
                            precis_summary_collect *collect, const void *context)
 {
   double error = x->result->error, lse_error = x->result->lse_error;
+  double least[PRECIS_FEATURES_DIM_MAX], per_range[PRECIS_FEATURES_DIM_MAX];
+  const precis_value_range values = range_of(x, g, least, per_range);
 #pragma omp parallel for num_threads(x->task->engine.threads) reduction(max : error, lse_error)
   for (int64_t i = first; i < end; i++) {
     double o[PRECIS_FEATURES_DIM_MAX];
     precis_summary_row row = {.m = -INFINITY, .o = o};
     memset(o, 0, sizeof *o * (size_t)x->task->problem->value_dim);
     collect(context, x, g, i, &row);
-    precis_certificate proved = finish(x, g, i, &row);
+    precis_certificate proved = finish(x, g, i, &values, &row);
     error = fmax(error, proved.error);
     lse_error = fmax(lse_error, proved.lse_error);
   }

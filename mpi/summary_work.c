@@ -14,12 +14,14 @@ enum { POLL_KEYS = 1 << 14 };
 precis_summary_part precis_summary_part_of(const precis_summary_work *x, const precis_block *block)
 {
   int counts_only = block->first_feature >= x->plan->features;
-  return (precis_summary_part){.kv_head = block->first_head,
-                               .counts_only = counts_only,
-                               .first = block->first_feature,
-                               .features = block->features,
-                               .numbers = block->features *
-                                          (counts_only ? 1 : x->task->problem->value_dim + 1)};
+  precis_summary_part part = {.kv_head = block->first_head,
+                              .counts_only = counts_only,
+                              .first = block->first_feature,
+                              .features = block->features,
+                              .counts = block->features * PRECIS_SUMMARY_COUNTS};
+  part.values = counts_only ? 0 : block->features * x->task->problem->value_dim;
+  part.numbers = part.values + part.counts;
+  return part;
 }
 
 static precis_bulk bulk_of(const precis_summary_work *x, int g)
@@ -48,6 +50,7 @@ int precis_summary_load_keys(precis_summary_work *x, int g)
     precis_bulk_weights(&bulk, x->keys, a, b - a, x->log_weight + a);
     precis_bulk_keys(&bulk, x->keys, a, b - a, x->k + a * x->keys->dim,
                      x->v + a * x->keys->value_dim);
+    precis_bulk_deviations(&bulk, x->keys, a, b - a, x->deviation + a);
   }
   x->keys_of = g;
   return 1;
@@ -59,6 +62,7 @@ void precis_summary_clear_sums(const precis_summary_work *x, const precis_summar
   memset(sums->num, 0, (size_t)(rows * x->task->problem->value_dim) * sizeof *sums->num);
   memset(sums->den, 0, (size_t)rows * sizeof *sums->den);
   memset(sums->env, 0, (size_t)rows * sizeof *sums->env);
+  memset(sums->deviating, 0, (size_t)rows * sizeof *sums->deviating);
 }
 
 int precis_summary_load_queries(precis_summary_work *x, int g)
@@ -84,9 +88,8 @@ int precis_summary_load_queries(precis_summary_work *x, int g)
 
 void precis_summary_clear(precis_summary_work *x, const precis_summary_part *t)
 {
-  int64_t columns = t->counts_only ? 0 : x->task->problem->value_dim;
-  memset(x->values, 0, (size_t)(t->features * columns) * sizeof *x->values);
-  memset(x->counts, 0, (size_t)t->features * sizeof *x->counts);
+  memset(x->values, 0, (size_t)t->values * sizeof *x->values);
+  memset(x->counts, 0, (size_t)t->counts * sizeof *x->counts);
 }
 
 void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, int64_t first,
@@ -100,13 +103,15 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
   for (int64_t key = first; key < end; key += POLL_KEYS) {
     int64_t some = end - key < POLL_KEYS ? end - key : POLL_KEYS;
     precis_weighted_keys rows = {
-        some, x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim, x->w + key};
+        some,       x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim,
+        x->w + key, x->deviation + key};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int i = 0; i < threads; i++) {
       int64_t from, to;
       part_of(t->features, threads, i, &from, &to);
       precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns,
-                           x->counts + from, x->scratch + i * x->kernels.scratch);
+                           x->counts + from, x->counts + t->features + from,
+                           x->scratch + i * x->kernels.scratch);
     }
     x->poll(x);
   }
@@ -114,28 +119,39 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
 
 void precis_summary_get(const precis_summary_work *x, const precis_summary_part *t, float *to)
 {
-  int64_t values = t->numbers - t->features;
-  precis_summary_round(values, 1, x->values, to);
-  precis_summary_round(t->features, 1, x->counts, to + values);
+  precis_summary_round(t->values, 1, x->values, to);
+  precis_summary_round(t->counts, 1, x->counts, to + t->values);
+}
+
+/* Queries first .. first + rows - 1 and their sums. */
+static precis_query_rows queries_at(const precis_summary_work *x, const precis_summary_sums *sums,
+                                    int64_t first, int64_t rows)
+{
+  const precis_problem *p = x->task->problem;
+  return (precis_query_rows){.rows = rows,
+                             .q = x->q + first * p->dim,
+                             .q_stride = p->dim,
+                             .num = sums->num + first * p->value_dim,
+                             .num_stride = p->value_dim,
+                             .den = sums->den + first,
+                             .env = sums->env + first,
+                             .deviating = sums->deviating + first};
 }
 
 void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, const float *from,
                           int64_t first, int64_t rows, const precis_summary_sums *sums)
 {
-  const precis_problem *p = x->task->problem;
   const precis_bivariate *fit = &x->plan->fit[t->kv_head];
   const precis_apply_shape *shape = t->counts_only ? &x->kernels.apply_counts : &x->kernels.apply;
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
-  const precis_summary_tile tile = {t->first, t->features, from, from + (t->numbers - t->features)};
+  const float *counts = from + t->values;
+  const precis_summary_tile tile = {t->first, t->features, from, counts, counts + t->features};
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(rows * x->group, threads, i, &a, &b);
-    int64_t at = first * x->group + a;
-    precis_query_rows part = {
-        b - a,        x->q + at * p->dim, p->dim,        sums->num + at * p->value_dim,
-        p->value_dim, sums->den + at,     sums->env + at};
+    precis_query_rows part = queries_at(x, sums, first * x->group + a, b - a);
     precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->kernels.scratch);
   }
   x->poll(x);
@@ -144,24 +160,22 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
 void precis_summary_apply_whole(precis_summary_work *x, int g, const float *values,
                                 const float *counts)
 {
-  const precis_problem *p = x->task->problem;
   const precis_bivariate *fit = &x->plan->fit[g];
   const precis_apply_coefficients coefficients = {fit->a, fit->e};
-  const precis_summary_tile all = {0, x->plan->features, values, counts};
-  const precis_summary_tile only = {x->plan->features, x->plan->count_features, NULL,
-                                    counts + x->plan->features};
+  int64_t with_values = x->plan->features, only_counts = x->plan->count_features;
+  const float *deviating = counts + with_values + only_counts;
+  const precis_summary_tile all = {0, with_values, values, counts, deviating},
+                            only = {with_values, only_counts, NULL, counts + with_values,
+                                    deviating + with_values};
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(x->task->rows * x->group, threads, i, &a, &b);
-    precis_query_rows part = {
-        b - a,        x->q + a * p->dim, p->dim,         x->sums.num + a * p->value_dim,
-        p->value_dim, x->sums.den + a,   x->sums.env + a};
-    precis_apply_whole(&x->kernels.apply, &coefficients, &all, &part,
-                       x->scratch + i * x->kernels.scratch);
-    precis_apply_whole(&x->kernels.apply_counts, &coefficients, &only, &part,
-                       x->scratch + i * x->kernels.scratch);
+    precis_query_rows part = queries_at(x, &x->sums, a, b - a);
+    void *scratch = x->scratch + i * x->kernels.scratch;
+    precis_apply_whole(&x->kernels.apply, &coefficients, &all, &part, scratch);
+    precis_apply_whole(&x->kernels.apply_counts, &coefficients, &only, &part, scratch);
   }
 }
 
@@ -190,16 +204,19 @@ static int allocate(precis_summary_work *x)
   x->k = precis_memory_array(keys * p->dim, sizeof *x->k);
   x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
   x->w = precis_memory_array(keys, sizeof *x->w);
+  x->deviation = precis_memory_array(keys, sizeof *x->deviation);
   x->log_weight = precis_memory_array(keys, sizeof *x->log_weight);
   x->q = precis_memory_array(rows * p->dim, sizeof *x->q);
   x->norm = precis_memory_array(rows, sizeof *x->norm);
   x->sums.num = precis_memory_array(rows * p->value_dim, sizeof *x->sums.num);
   x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
   x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
+  x->sums.deviating = precis_memory_array(rows, sizeof *x->sums.deviating);
   x->result->capacity = x->task->rows * p->heads;
   x->result->rows = precis_memory_array(x->result->capacity, sizeof *x->result->rows);
-  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->log_weight &&
-             x->q && x->norm && x->sums.num && x->sums.den && x->sums.env && x->result->rows;
+  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->deviation &&
+             x->log_weight && x->q && x->norm && x->sums.num && x->sums.den && x->sums.env &&
+             x->sums.deviating && x->result->rows;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -232,8 +249,9 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
 
 void precis_summary_work_free(precis_summary_work *x)
 {
-  void *arrays[] = {x->values,     x->counts, x->scratch, x->k,        x->v,        x->w,
-                    x->log_weight, x->q,      x->norm,    x->sums.num, x->sums.den, x->sums.env};
+  void *arrays[] = {x->values,    x->counts,        x->scratch, x->k,    x->v,        x->w,
+                    x->deviation, x->log_weight,    x->q,       x->norm, x->sums.num, x->sums.den,
+                    x->sums.env,  x->sums.deviating};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_outliers_free(&x->split);

@@ -4,6 +4,7 @@
 #define PRECIS_MPI_SUMMARY_WORK_H
 
 #include "mpi/summaries.h"
+#include "src/certificate.h"
 #include "src/outliers.h"
 #include "src/queries.h"
 #include "src/shapes.h"
@@ -13,7 +14,8 @@ typedef struct precis_summary_part {
   int kv_head;
   int counts_only;
   int64_t first, features;
-  int64_t numbers; /* of values, then of counts */
+  int64_t values, counts; /* numbers: counts are followed by those with deviations */
+  int64_t numbers;        /* of both, values first */
 } precis_summary_part;
 
 /* Sums over some keys, applied to the packed queries. */
@@ -21,6 +23,7 @@ typedef struct precis_summary_sums {
   float *num; /* rows x group x value_dim */
   float *den; /* rows x group */
   float *env;
+  float *deviating; /* as env, with deviations */
 } precis_summary_sums;
 
 typedef struct precis_summary_work {
@@ -35,10 +38,11 @@ typedef struct precis_summary_work {
   precis_summaries_shape shape; /* of all keys; causal.c makes its own of prefixes */
   int64_t numbers_most;         /* in a tile */
   int64_t additions;            /* float32 ones that a sum passes when all tiles are applied */
-  double *values, *counts;      /* of one tile */
+  double *values, *counts;      /* of one tile; counts and those with deviations */
   char *scratch;                /* kernels.scratch bytes of each thread */
   int keys_of, queries_of;      /* heads whose rows are packed; -1: none */
   float *k, *v, *w;             /* keys x dim, keys x value_dim, keys */
+  float *deviation;             /* keys */
   double *log_weight;           /* keys */
   float *q;                     /* rows x group x dim */
   precis_bulk_norms *norm;      /* rows x group */
@@ -58,9 +62,9 @@ void precis_summary_work_free(precis_summary_work *work);
 precis_summary_part precis_summary_part_of(const precis_summary_work *work,
                                            const precis_block *block);
 
-/* Makes the rows of a head the packed ones, if they are not. Of keys, k, v and log_weight are
- * filled, w is left to the caller. Queries come with cleared sums. Both return whether there was
- * something to do. */
+/* Makes the rows of a head the packed ones, if they are not. Of keys, all but w is filled, which is
+ * left to the caller. Queries come with cleared sums. Both return whether there was something to
+ * do. */
 int precis_summary_load_keys(precis_summary_work *work, int kv_head);
 int precis_summary_load_queries(precis_summary_work *work, int kv_head);
 
@@ -78,15 +82,16 @@ void precis_summary_apply(precis_summary_work *work, const precis_summary_part *
                           const float *from, int64_t first, int64_t rows,
                           const precis_summary_sums *sums);
 
-/* Applies the whole summary of a head (values of all features with values, counts of all features)
- * to all packed queries. */
+/* Applies the whole summary of a head (values of all features with values, counts of all features,
+ * the same with deviations) to all packed queries. */
 void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values,
                                 const float *counts);
 
-/* What is known of one (row, head) when all its keys are in: l, o and the error mass t relative to
+/* What is known of one (row, head) when all its keys are in: l, o and the error mass relative to
  * e^m (natural units). */
 typedef struct precis_summary_row {
-  double m, l, t;
+  double m, l;
+  precis_error_mass mass;
   double *o; /* value_dim */
 } precis_summary_row;
 

@@ -41,14 +41,17 @@ int precis_turned_survey_create(const precis_study *study, precis_limits limits,
   s->squares = precis_memory_array(4 * heads * (dim + 1), sizeof *s->squares);
   s->keys = precis_memory_array(sampled * dim, sizeof *s->keys);
   s->weights = precis_memory_array(sampled, sizeof *s->weights);
+  s->deviations = precis_memory_array(sampled, sizeof *s->deviations);
   s->turned = precis_memory_array(s->keys_sampled * dim, sizeof *s->turned);
-  int made = s->covariance && s->scratch && s->squares && s->keys && s->weights && s->turned;
+  int made = s->covariance && s->scratch && s->squares && s->keys && s->weights && s->deviations &&
+             s->turned;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_turned_survey_free(precis_turned_survey *s)
 {
-  void *arrays[] = {s->covariance, s->scratch, s->squares, s->keys, s->weights, s->turned};
+  void *arrays[] = {s->covariance, s->scratch,    s->squares, s->keys,
+                    s->weights,    s->deviations, s->turned};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   *s = (precis_turned_survey){0};
@@ -61,6 +64,10 @@ static precis_bulk bulk_of(const precis_turned_survey *s, int g)
   int64_t map = (int64_t)g * p->dim * p->dim;
   return (precis_bulk){.kv_head = g,
                        .k_center = precis_survey_k_center(&a->survey) + (int64_t)g * p->dim,
+                       .v_center =
+                           precis_survey_v_center(&a->keys, &a->survey) + (int64_t)g * p->value_dim,
+                       .v_most = s->study->out->plan.value_most + (int64_t)g * p->value_dim,
+                       .v_least = s->study->out->plan.value_least + (int64_t)g * p->value_dim,
                        .q_center = s->study->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
                        .lead = p->dim,
@@ -161,7 +168,7 @@ static void measure(const precis_turned_survey *s, int g)
                             squares_of(s, g, KEYS, TRAIL));
 }
 
-/* This rank's sampled keys of a head and their weights, into zeros. */
+/* This rank's sampled keys of a head, their weights and deviations, into zeros. */
 static void sample_keys(precis_turned_survey *s, int g)
 {
   const precis_problem *p = problem_of(s);
@@ -174,6 +181,7 @@ static void sample_keys(precis_turned_survey *s, int g)
     double log_weight;
     precis_bulk_weights(&bulk, keys, j, 1, &log_weight);
     s->weights[at] = exp(log_weight - s->study->out->plan.log_scale[g]);
+    precis_bulk_deviations(&bulk, keys, j, 1, &s->deviations[at]);
     memcpy(s->keys + at * p->dim, keys->k + (j * p->kv_heads + g) * p->dim,
            (size_t)p->dim * sizeof *s->keys);
   }
@@ -195,6 +203,7 @@ int precis_turned_survey_run(precis_turned_survey *s, precis_turning *turning, i
   clear(s->covariance, matrices);
   clear(s->squares, squares);
   clear(s->weights, sampled);
+  memset(s->deviations, 0, (size_t)sampled * sizeof *s->deviations);
   memset(s->keys, 0, (size_t)(sampled * p->dim) * sizeof *s->keys);
   for (int g = 0; g < p->kv_heads; g++)
     add_covariances(s, g);
@@ -209,6 +218,7 @@ int precis_turned_survey_run(precis_turned_survey *s, precis_turning *turning, i
   }
   if (MPI_Allreduce(MPI_IN_PLACE, s->squares, (int)squares, MPI_DOUBLE, MPI_MAX, comm) ||
       MPI_Allreduce(MPI_IN_PLACE, s->weights, (int)sampled, MPI_DOUBLE, MPI_SUM, comm) ||
+      MPI_Allreduce(MPI_IN_PLACE, s->deviations, (int)sampled, MPI_FLOAT, MPI_SUM, comm) ||
       MPI_Allreduce(MPI_IN_PLACE, s->keys, (int)(sampled * p->dim), MPI_FLOAT, MPI_SUM, comm))
     return PRECIS_ERR_MPI;
   return PRECIS_SUCCESS;
@@ -241,6 +251,7 @@ static void fill_row(const precis_turned_survey *s, int g, int lead, int64_t num
   const precis_problem *p = problem_of(s);
   const precis_study *q = s->study;
   const double *weights = s->weights + (int64_t)g * s->keys_sampled;
+  const float *deviations = s->deviations + (int64_t)g * s->keys_sampled;
   precis_reach keys = precis_turned_survey_keys(s, g, lead);
   int64_t queries = precis_visible_queries(q->map);
   int64_t position = precis_visible_position(q->map, number * queries / q->sampled);
@@ -250,7 +261,7 @@ static void fill_row(const precis_turned_survey *s, int g, int lead, int64_t num
   for (int64_t j = 0; j < s->keys_sampled; j++) {
     const double *key = s->turned + j * p->dim;
     if (weights[j] > 0 && (!p->causal || position >= j * s->step))
-      precis_block_row_add(row, weights[j], p->scale * dot(query, key, lead),
+      precis_block_row_add(row, weights[j], deviations[j], p->scale * dot(query, key, lead),
                            p->scale * dot(query + lead, key + lead, p->dim - lead));
   }
 }

@@ -16,6 +16,7 @@ typedef struct precis_turned_survey {
   double *squares;    /* kv_heads x (queries, keys) x (lead, trail) x (dim + 1): largest ones */
   float *keys;        /* kv_heads x keys_sampled x dim */
   double *weights;    /* kv_heads x keys_sampled: relative to the plan's log-scale */
+  float *deviations;  /* kv_heads x keys_sampled */
   double *turned;     /* keys_sampled x dim */
   const precis_turning *turning;
 } precis_turned_survey;

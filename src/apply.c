@@ -59,33 +59,41 @@ int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features
   return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
 }
 
+/* Of a packed row: values, counts with deviations, counts. */
+static int columns_of(const precis_apply_shape *shape)
+{
+  return shape->value_dim + shape->deviations + 1;
+}
+
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
-  double each = shape->set.dim + 2.0 * (shape->value_dim + 3);
+  double each = shape->set.dim + 2.0 * (shape->value_dim + shape->deviations + 3);
   return (double)queries * each * (double)parts(features, shape->tile_features) +
-         (double)features * (shape->value_dim + 1);
+         (double)features * columns_of(shape);
 }
 
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
   double passes = (double)parts(queries, shape->query_block);
   return (double)queries * (shape->set.dim + shape->value_dim) +
-         passes * (double)features * (shape->value_dim + 1);
+         passes * (double)features * columns_of(shape);
 }
 
-/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, value_dim +
- * 1 sums; den and env, which all chunks meet, in double. */
+/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, a sum for each
+ * column; den, env and that with deviations, which all chunks meet, in double. */
 typedef struct resident {
   float *factor, *sums;
-  double *den, *env;
+  double *den, *env, *deviating;
 } resident;
+
+enum { RESIDENT_DOUBLES = 3 };
 
 typedef struct workspace {
   int group;
   int64_t resident_floats;
   float *resident; /* query_block / group times */
   float *prefix, *rows;
-  float *packed; /* the most features of a tile x (value_dim + 1) */
+  float *packed; /* the most features of a tile x columns */
   void *recipe;
 } workspace;
 
@@ -93,7 +101,8 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
 {
   precis_scratch s = {.memory = memory};
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
-  w->resident_floats = (int64_t)w->group * (1 + shape->set.dim + shape->value_dim + 1 + 4);
+  w->resident_floats =
+      (int64_t)w->group * (1 + shape->set.dim + columns_of(shape) + 2 * RESIDENT_DOUBLES);
   w->resident =
       precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
   w->prefix = precis_scratch_take(
@@ -101,7 +110,7 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
   w->rows = precis_scratch_take(&s, (int64_t)w->group * PRECIS_CHUNK_FEATURES, sizeof(float));
   int64_t most =
       shape->tile_features > shape->stream_features ? shape->tile_features : shape->stream_features;
-  w->packed = precis_scratch_take(&s, most * (shape->value_dim + 1), sizeof(float));
+  w->packed = precis_scratch_take(&s, most * columns_of(shape), sizeof(float));
   w->recipe = precis_scratch_take(&s, precis_recipe_bytes(shape->degree, most), 1);
   return s.used;
 }
@@ -116,8 +125,9 @@ static resident resident_at(const precis_apply_shape *shape, const workspace *w,
 {
   resident r = {.factor = w->resident + i * w->resident_floats};
   r.sums = r.factor + (int64_t)w->group * (1 + shape->set.dim);
-  r.den = (double *)(void *)(r.sums + (int64_t)w->group * (shape->value_dim + 1));
+  r.den = (double *)(void *)(r.sums + (int64_t)w->group * columns_of(shape));
   r.env = r.den + w->group;
+  r.deviating = r.env + w->group;
   return r;
 }
 
@@ -128,7 +138,8 @@ static void load(const precis_apply_shape *shape, const workspace *w,
     r.factor[t] = 1;
   precis_features_load(shape->set.dim, rows, w->group, queries->q + first * queries->q_stride,
                        queries->q_stride, w->group, r.factor + w->group);
-  memset(r.sums, 0, (size_t)w->group * (size_t)(shape->value_dim + 5) * sizeof *r.sums);
+  memset(r.sums, 0,
+         (size_t)w->group * (size_t)(columns_of(shape) + 2 * RESIDENT_DOUBLES) * sizeof *r.sums);
 }
 
 static void store(const precis_apply_shape *shape, const workspace *w,
@@ -140,15 +151,17 @@ static void store(const precis_apply_shape *shape, const workspace *w,
   for (int64_t t = 0; t < rows; t++) {
     queries->den[first + t] += (float)r.den[t];
     queries->env[first + t] += (float)r.env[t];
+    if (shape->deviations)
+      queries->deviating[first + t] += (float)r.deviating[t];
   }
 }
 
-/* A chunk of S with its coefficients multiplied in, in the panels that the kernel wants. Counts,
- * the last column, go without a_p. */
+/* A chunk of S with its coefficients multiplied in, in the panels that the kernel wants. Counts and
+ * those with deviations, the last columns, go without a_p. */
 static void pack(const precis_apply_shape *shape, double a, const precis_feature_chunk *chunk,
                  const precis_summary_tile *tile, float *packed)
 {
-  int dv = shape->value_dim, columns = dv + 1,
+  int dv = shape->value_dim, columns = columns_of(shape),
       panels = precis_packed_panels(shape->kernel, columns);
   int64_t row = chunk->first - tile->first;
   for (int p = 0; p < panels; p++) {
@@ -160,9 +173,40 @@ static void pack(const precis_apply_shape *shape, double a, const precis_feature
       const float *values = tile->values + (row + f) * dv;
       for (int c = from; c < end; c++)
         *packed++ = scale * values[c];
+      if (shape->deviations && from <= dv && to > dv)
+        *packed++ = chunk->orders[f] * tile->deviating[row + f];
       if (to == columns)
         *packed++ = chunk->orders[f] * tile->counts[row + f];
     }
+  }
+}
+
+/* The same where there are only counts: one column after the other. */
+static void pack_counts(const precis_apply_shape *shape, const precis_feature_chunk *chunk,
+                        const precis_summary_tile *tile, float *packed)
+{
+  int64_t row = chunk->first - tile->first;
+  for (int f = 0; f < chunk->features; f++)
+    *packed++ = chunk->orders[f] * tile->counts[row + f];
+  for (int f = 0; f < chunk->features && shape->deviations; f++)
+    *packed++ = chunk->orders[f] * tile->deviating[row + f];
+}
+
+/* Takes the sums of a chunk's counts into those that all chunks meet. */
+static void take_counts(int group, double a, double e, float *counts, double *den, double *env)
+{
+  for (int t = 0; t < group; t++) {
+    den[t] += a * (double)counts[t];
+    env[t] += e * (double)counts[t];
+    counts[t] = 0;
+  }
+}
+
+static void take_deviating(int group, double e, float *counts, double *deviating)
+{
+  for (int t = 0; t < group; t++) {
+    deviating[t] += e * (double)counts[t];
+    counts[t] = 0;
   }
 }
 
@@ -173,14 +217,20 @@ static void meet(const precis_apply_shape *shape, const workspace *w,
 {
   precis_query_group group = {
       .tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
-  shape->kernel->apply(chunk, &group, shape->value_dim + 1, packed, r.sums);
-  float *counts = r.sums + (int64_t)shape->value_dim * w->group;
-  double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
-  for (int t = 0; t < w->group; t++) {
-    r.den[t] += a * (double)counts[t];
-    r.env[t] += e * (double)counts[t];
-    counts[t] = 0;
+  int columns = columns_of(shape);
+  float *counts = r.sums + (int64_t)(columns - 1) * w->group,
+        *deviating = r.sums + (int64_t)shape->value_dim * w->group;
+  if (shape->value_dim > 0) {
+    shape->kernel->apply(chunk, &group, columns, packed, r.sums);
+  } else {
+    shape->kernel->apply(chunk, &group, 1, packed, counts);
+    if (shape->deviations)
+      shape->kernel->apply(chunk, &group, 1, packed + chunk->features, deviating);
   }
+  double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
+  take_counts(w->group, a, e, counts, r.den, r.env);
+  if (shape->deviations)
+    take_deviating(w->group, e, deviating, r.deviating);
 }
 
 static workspace start(const precis_apply_shape *shape, void *scratch)
@@ -203,8 +253,11 @@ static precis_feature_recipe prepare(const precis_apply_shape *shape,
   float *packed = w->packed;
   for (int64_t i = 0; i < recipe.chunks; i++) {
     const precis_feature_chunk *chunk = &recipe.chunk[i];
-    pack(shape, coefficients->a[chunk->block], chunk, tile, packed);
-    packed += (int64_t)chunk->features * (shape->value_dim + 1);
+    if (shape->value_dim > 0)
+      pack(shape, coefficients->a[chunk->block], chunk, tile, packed);
+    else
+      pack_counts(shape, chunk, tile, packed);
+    packed += (int64_t)chunk->features * columns_of(shape);
   }
   return recipe;
 }
@@ -217,7 +270,7 @@ static void meet_all(const precis_apply_shape *shape, const workspace *w,
   const float *packed = w->packed;
   for (int64_t i = 0; i < recipe->chunks; i++) {
     meet(shape, w, coefficients, &recipe->chunk[i], packed, rows, r);
-    packed += (int64_t)recipe->chunk[i].features * (shape->value_dim + 1);
+    packed += (int64_t)recipe->chunk[i].features * columns_of(shape);
   }
 }
 

@@ -9,9 +9,11 @@
  *   env    += sum_j w_j E(y_j)      = sum_f e_b(f) orders_f phi_f(q) count[f]
  *
  * with orders_f of features.h and b(f) the block of f. For a full set y1 = y, and b(f) is a degree.
+ * env of counts with deviations, sum_j w_j d_j E(y_j), is gathered along with it.
  *
  * den and env share sum_f orders_f phi_f(q) count[f] over each block, so that E costs nothing
- * more in P's blocks, and one number a feature beyond (a tile with value_dim 0). */
+ * more in P's blocks, and one number a feature beyond (a tile with value_dim 0); with deviations
+ * one number a feature more. */
 #ifndef PRECIS_SRC_APPLY_H
 #define PRECIS_SRC_APPLY_H
 
@@ -23,6 +25,7 @@
 typedef struct precis_apply_shape {
   precis_feature_set set;
   int value_dim;           /* 0: only counts */
+  int deviations;          /* counts come twice; 0 as planned, may be set to 1 */
   int degree;              /* the highest of a feature */
   int64_t query_block;     /* n_b, queries that stay in fast memory with their sums: whole groups */
   int64_t tile_features;   /* r_b, rows of S that stay there */
@@ -37,8 +40,9 @@ int precis_apply_plan(const precis_feature_set *set, int value_dim, int64_t fast
 /* Rows first .. first + features - 1 of S. */
 typedef struct precis_summary_tile {
   int64_t first, features;
-  const float *values; /* features x value_dim; ignored where value_dim is 0 */
-  const float *counts; /* features */
+  const float *values;    /* features x value_dim; ignored where value_dim is 0 */
+  const float *counts;    /* features */
+  const float *deviating; /* features: counts with deviations; ignored where the shape has none */
 } precis_summary_tile;
 
 /* Queries of one head, centred and scaled so that y is the inner product with the keys as
@@ -50,6 +54,7 @@ typedef struct precis_query_rows {
   float *num; /* rows x value_dim, num_stride floats apart; ignored where value_dim is 0 */
   int64_t num_stride;
   float *den, *env; /* rows */
+  float *deviating; /* rows; ignored where the shape has no deviations */
 } precis_query_rows;
 
 /* Coefficients of each block of the set, which is a degree of a full set. */
@@ -66,7 +71,8 @@ typedef struct precis_apply_coefficients {
 
 /* Feature-stationary, for tiles that arrive one by one: all queries against rows of S that stay
  * in fast memory.
- * I/O for n queries: (n d + 2 n (d_v + 3)) ceil(features / r_b) + features (d_v + 1). */
+ * I/O for n queries: (n d + 2 n (d_v + 3)) ceil(features / r_b) + features (d_v + 1); one more of
+ * d_v with deviations. */
 void precis_apply_tile(const precis_apply_shape *shape,
                        const precis_apply_coefficients *coefficients,
                        const precis_summary_tile *tile, const precis_query_rows *queries,

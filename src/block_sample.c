@@ -5,7 +5,7 @@
 
 enum { LEADS = PRECIS_BLOCK_LEAD_MOST + 1, TRAILS = PRECIS_BLOCK_TRAIL_MOST + 1, LONGEST = 8 };
 
-void precis_block_row_add(precis_block_row *row, double w, double y1, double y2)
+void precis_block_row_add(precis_block_row *row, double w, double deviation, double y1, double y2)
 {
   double y = y1 + y2, power1 = w, size1 = w;
   row->weights += w;
@@ -16,6 +16,7 @@ void precis_block_row_add(precis_block_row *row, double w, double y1, double y2)
     for (int b = 0; b < TRAILS; b++, power *= y2, size *= fabs(y2)) {
       row->mean[a][b] += power;
       row->size[a][b] += size;
+      row->deviating[a][b] += power * deviation;
     }
   }
 }
@@ -115,7 +116,10 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
     if (!counts(&row[i]))
       continue;
     judged++;
-    over += !precis_certificate_likely(left_out(&row[i], set, luck), tol);
+    double mass = left_out(&row[i], set, luck),
+           deviation = row[i].deviating[0][0] / row[i].mean[0][0];
+    const precis_error_mass masses = {mass, mass * deviation};
+    over += !precis_certificate_likely(&masses, tol);
   }
   return judged > 0 ? (double)over / judged : 0;
 }
@@ -127,18 +131,22 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
   int judged = 0, failing = 0;
   for (int i = 0; i < rows; i++) {
     const precis_block_row *r = &row[i];
-    double mass =
-        r->weights * precis_certificate_rounding(
-                         rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
-                         precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
+    precis_error_mass mass = precis_certificate_rounding(
+        rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
+        precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
     double total = 0;
+    mass.all *= r->weights;
+    mass.deviating *= r->weights;
     for (int b = 0; b < set->blocks; b++) {
-      double mean = r->mean[set->block[b].lead][set->block[b].trail];
-      mass += fit->e[b] * mean;
-      total += fit->a[b] * mean;
+      int lead = set->block[b].lead, trail = set->block[b].trail;
+      mass.all += fit->e[b] * r->mean[lead][trail];
+      mass.deviating += fit->e[b] * r->deviating[lead][trail];
+      total += fit->a[b] * r->mean[lead][trail];
     }
+    mass.all /= total;
+    mass.deviating /= total;
     judged += r->weights > 0;
-    failing += r->weights > 0 && !(total > 0 && precis_certificate_likely(mass / total, tol));
+    failing += r->weights > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
   }
   return judged > 0 ? (double)failing / judged : 0;
 }

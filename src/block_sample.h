@@ -16,10 +16,12 @@ typedef struct precis_block_row {
   /* of w y1^a y2^b, and of its magnitude */
   double mean[PRECIS_BLOCK_LEAD_MOST + 1][PRECIS_BLOCK_TRAIL_MOST + 1];
   double size[PRECIS_BLOCK_LEAD_MOST + 1][PRECIS_BLOCK_TRAIL_MOST + 1];
+  /* of w d y1^a y2^b, d the deviation of a key (bulk.h) */
+  double deviating[PRECIS_BLOCK_LEAD_MOST + 1][PRECIS_BLOCK_TRAIL_MOST + 1];
 } precis_block_row;
 
 /* Adds a key of weight w. */
-void precis_block_row_add(precis_block_row *row, double w, double y1, double y2);
+void precis_block_row_add(precis_block_row *row, double w, double deviation, double y1, double y2);
 
 /* The moments to fit for: those of the longest rows. */
 void precis_block_moments(int rows, const precis_block_row *row, const precis_feature_set *set,

@@ -6,7 +6,10 @@
  *   k'_j = 2^-e (k_j - c)                 q'_i = 2^e s (q_i - c_q)
  *
  * where the power of two makes both radii about the square root of the bound on |y|, lest monomials
- * overflow. In axes of axes.h k' is 2^-e N (k_j - c) and q'_i is 2^e s M (q_i - c_q). */
+ * overflow. In axes of axes.h k' is 2^-e N (k_j - c) and q'_i is 2^e s M (q_i - c_q).
+ *
+ * The deviation of a key is how far its values are from their centre, as a part of their range, in
+ * the column where that is most: see certificate.h. */
 #ifndef PRECIS_SRC_BULK_H
 #define PRECIS_SRC_BULK_H
 
@@ -19,6 +22,7 @@ typedef struct precis_bulk {
   int kv_head;
   const double *k_center;             /* dim, of this head */
   const double *v_center;             /* value_dim */
+  const double *v_most, *v_least;     /* value_dim: the largest values, the smallest negated */
   const double *q_center;             /* dim */
   double scale;                       /* s */
   int exponent;                       /* e */
@@ -45,6 +49,11 @@ double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int
  * O(dim^2) a row. */
 void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v);
+
+/* Deviations of the same rows, nowhere below the true ones: at most 1 if the centre is within the
+ * range. Masked rows have 0. */
+void precis_bulk_deviations(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
+                            int64_t rows, float *deviation);
 
 /* w = e^(log_weight - log_scale), at most 1 where log_scale is not below the largest. */
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w);

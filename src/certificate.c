@@ -2,26 +2,42 @@
 
 #include <math.h>
 
-precis_certificate precis_certificate_make(double t, int value_dim, const float *out,
-                                           const double *most, const double *least)
+#include "src/clones.h"
+
+/* How far a row is from the ends and from the centre of the values, in ranges: maxima over the
+ * columns. NAN where an output is not finite: the range of float32 was exceeded. */
+typedef struct place {
+  double reach, away;
+} place;
+
+PRECIS_CLONES
+static place find(const precis_value_range *values, const float *restrict out)
+{
+  const double *restrict most = values->most, *restrict least = values->least,
+                         *restrict center = values->center, *restrict per = values->per_range;
+  double reach = 0, away = 0, nothing = 0;
+#pragma omp simd reduction(max : reach, away) reduction(+ : nothing)
+  for (int c = 0; c < values->value_dim; c++) {
+    double up = most[c] - out[c], down = out[c] - least[c], from = fabs(out[c] - center[c]);
+    double farther = (up > down ? up : down) * per[c], aside = from * per[c];
+    reach = farther > reach ? farther : reach;
+    away = aside > away ? aside : away;
+    nothing += out[c] * 0.0;
+  }
+  return (place){reach + nothing, away + nothing};
+}
+
+precis_certificate precis_certificate_make(const precis_error_mass *mass,
+                                           const precis_value_range *values, const float *out)
 {
   precis_certificate certificate = {INFINITY, INFINITY};
-  double reach = 0;
-  if (!(t >= 0 && t < 1))
+  double t = mass->all;
+  place at = find(values, out);
+  if (!(t >= 0 && t < 1) || isnan(at.reach))
     return certificate;
-  for (int c = 0; c < value_dim; c++) {
-    if (!isfinite(out[c])) /* sums in float32 may have overflowed */
-      return certificate;
-    double range = most[c] - least[c];
-    if (!isfinite(out[c])) /* the range of float32 was exceeded */
-      return certificate;
-    if (!(range > 0))
-      continue;
-    double up = (most[c] - out[c]) / range, down = (out[c] - least[c]) / range;
-    reach = up > reach ? up : reach;
-    reach = down > reach ? down : reach;
-  }
-  certificate.error = t / (1 - t) * reach;
+  /* Without columns of some range both are nothing. */
+  double by_deviation = at.reach > 0 ? mass->deviating + t * at.away : 0;
+  certificate.error = fmin(t * at.reach, by_deviation) / (1 - t);
   certificate.lse_error = -log1p(-t);
   return certificate;
 }
@@ -35,18 +51,22 @@ precis_certificate precis_certificate_make(double t, int value_dim, const float 
  * (sum_c |q_c k_c|)^p; in blocks the same of leading and trailing variables apart, (|q1'| |k1'|)^a
  * (|q2'| |k2'|)^b. Rows that were turned into axes are rounded to float32 once, after that.
  * Numerator and normaliser each contribute, the values' half range at least doubles in the
- * certificate: 4 covers all. */
-double precis_certificate_rounding(const precis_summary_rounding *r, double magnitude,
-                                   double envelope_magnitude)
+ * certificate: 4 covers all. With deviations, by which centred values are at most the range, the
+ * numerator contributes to u and the normaliser times the distance from the centre, which t is
+ * multiplied with. A sum of w_j E(y_j) d_j passes what one of w_j E(y_j) does, a product more. */
+precis_error_mass precis_certificate_rounding(const precis_summary_rounding *r, double magnitude,
+                                              double envelope_magnitude)
 {
   const double unit = 0x1p-24;
   double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
-  return gamma * (4 * magnitude + envelope_magnitude);
+  return (precis_error_mass){gamma * (4 * magnitude + envelope_magnitude),
+                             gamma * (magnitude + envelope_magnitude)};
 }
 
-int precis_certificate_likely(double t, double tol)
+int precis_certificate_likely(const precis_error_mass *mass, double tol)
 {
-  const double reach = 0.6;
-  return t < 1 && t / (1 - t) * reach <= tol;
+  const double reach = 0.6, away = 0.1;
+  double t = mass->all;
+  return t < 1 && fmin(t * reach, mass->deviating + t * away) / (1 - t) <= tol;
 }

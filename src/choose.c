@@ -52,11 +52,12 @@ int precis_choose_candidates(const precis_scene *scene, int degree, int most,
   return count;
 }
 
-void precis_sample_add(double *row, double w, double y)
+void precis_sample_add(double *row, double w, double deviation, double y)
 {
   double power = w, e = exp(y);
   for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= y) {
     row[m] += power;
+    row[PRECIS_SAMPLE_DEVIATION + m] += power * deviation;
     if (m <= PRECIS_SAMPLE_DEGREE)
       row[PRECIS_SAMPLE_EXP + m] += power * e;
   }
@@ -198,6 +199,14 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
   return sqrt(worst);
 }
 
+static double envelope_of(const precis_polynomial *fit, const double *moments)
+{
+  double sum = 0;
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+    sum += fit->e[m] * moments[m];
+  return sum;
+}
+
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, double tol)
 {
@@ -207,15 +216,16 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
     if (!in_bulk(sample, i))
       continue;
     double bound = bound_of(sample, i), total = 0;
-    double mass =
-        row[0] * precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
-                                             precis_polynomial_envelope_magnitude(fit, bound));
-    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
-      mass += fit->e[m] * row[m];
+    precis_error_mass mass =
+        precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
+                                    precis_polynomial_envelope_magnitude(fit, bound));
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       total += fit->a[m] * row[m];
-    }
+    mass.all = (row[0] * mass.all + envelope_of(fit, row)) / total;
+    mass.deviating =
+        (row[0] * mass.deviating + envelope_of(fit, row + PRECIS_SAMPLE_DEVIATION)) / total;
     rows += row[0] > 0;
-    failing += row[0] > 0 && !(total > 0 && precis_certificate_likely(mass / total, tol));
+    failing += row[0] > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
   }
   return rows > 0 ? (double)failing / rows : 0;
 }

@@ -13,11 +13,12 @@ enum {
   PRECIS_SAMPLE_KEYS = 512,
   PRECIS_SAMPLE_QUERIES = 128,
   /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then
-     sum_j w_j e^{2 y}. */
+     sum_j w_j e^{2 y}, then sum_j w_j d_j y^m for m = 0 .. 12, d_j the deviation of a key. */
   PRECIS_SAMPLE_DEGREE = PRECIS_DEGREE_MAX / 2,
   PRECIS_SAMPLE_EXP = PRECIS_DEGREE_MAX + 1,
   PRECIS_SAMPLE_SQUARE = PRECIS_SAMPLE_EXP + PRECIS_SAMPLE_DEGREE + 1,
-  PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_SQUARE + 1
+  PRECIS_SAMPLE_DEVIATION = PRECIS_SAMPLE_SQUARE + 1,
+  PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_DEVIATION + PRECIS_DEGREE_MAX + 1
 };
 
 /* More rows than this to repair, and another plan is better. */
@@ -44,9 +45,9 @@ typedef struct precis_head_sample {
   double bound; /* B, of all rows of the bulk; longer ones of the sample are left out */
 } precis_head_sample;
 
-/* Adds one pair to a row's moments: a key of weight w and the score y without its separable parts.
- */
-void precis_sample_add(double *row, double w, double y);
+/* Adds one pair to a row's moments: a key of weight w, its deviation (bulk.h), and the score y
+ * without its separable parts. */
+void precis_sample_add(double *row, double w, double deviation, double y);
 
 /* A pair of degrees with what it costs: flops of all ranks, and words of one summary. */
 typedef struct precis_candidate {

@@ -44,9 +44,10 @@ typedef struct precis_key_block {
   const float *factor; /* 1 + dim rows: ones, the variables */
   float *prefix; /* 1 + precis_chunk_prefixes() rows, row 0 the weights; others are working space */
   float *rows;   /* PRECIS_CHUNK_FEATURES rows of working space */
-  int value_dim; /* 0: only counts */
-  const float *v;  /* panels, one after the other: see precis_value_panel_width() */
-  float *products; /* PRECIS_CHUNK_FEATURES x value_dim of working space */
+  const float *deviation; /* as a row; NULL: none, as for value_dim 0 */
+  int value_dim;          /* 0: only counts */
+  const float *v;         /* panels, one after the other: see precis_value_panel_width() */
+  float *products;        /* PRECIS_CHUNK_FEATURES x value_dim of working space */
 } precis_key_block;
 
 /* A group of queries. Rows precis_feature_kernel_group() apart, zero from `tokens` up. */
@@ -65,11 +66,12 @@ typedef struct precis_feature_kernel {
   int count_group; /* ... and when there are only counts */
   int apply_panel; /* columns of a packed panel, at most; 0: all values in one, counts in another */
 
-  /* values[f * value_dim + c] += sum_t row_f[t] v[t][c], counts[f] += sum_t row_f[t], rows
-   * carrying the weights. Sums over a block are float32, those over blocks are these doubles:
-   * errors do not grow with the number of keys. */
+  /* values[f * value_dim + c] += sum_t row_f[t] v[t][c], counts[f] += sum_t row_f[t], deviating[f]
+   * += sum_t row_f[t] deviation[t] where the block has deviations, rows carrying the weights. Sums
+   * over a block are float32, those over blocks are these doubles: errors do not grow with the
+   * number of keys. */
   void (*summarise)(const precis_feature_chunk *chunk, const precis_key_block *block,
-                    double *values, double *counts);
+                    double *values, double *counts, double *deviating);
 
   /* sums[c * group + t] += sum_f row_f[t] packed_f[c] for c < columns, all float32. packed:
    * panels, one after the other, each features x width; see precis_packed_panel_first(). columns

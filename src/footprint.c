@@ -196,7 +196,8 @@ double precis_footprint_summary_words(const precis_scene *s, const precis_summar
 static double kept(const precis_scene *s, const precis_summary_size *size)
 {
   const precis_problem *p = s->problem;
-  double numbers = (double)size->features * (p->value_dim + 1) + (double)size->count_features,
+  double numbers = (double)size->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
+                   (double)size->count_features * PRECIS_SUMMARY_COUNTS,
          bytes = p->kv_heads * numbers * (LONG + WORD);
   double keys = (double)s->keys / s->ranks * p->kv_heads * (p->dim + p->value_dim) * WORD;
   return s->prefixes || (bytes > keys && bytes > 0x1p26) ? 0 : bytes;
@@ -220,7 +221,7 @@ static double under_way(const precis_scene *s, double numbers, double least, dou
     return tiles_under_way(s, numbers, least) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
   blocks.tile_rows = PRECIS_PREFIX_PARCEL_ROWS;
-  return WORD * rows * (p->value_dim + 2) + 3 * WORD * numbers + LONG * rows_of(s) +
+  return WORD * rows * (p->value_dim + 3) + 3 * WORD * numbers + LONG * rows_of(s) +
          partials(s, rows_of(s) * p->heads) +
          (double)PRECIS_PREFIX_PARCEL_BLOCKS * p->heads * sizeof(precis_job) +
          parcel(&blocks, p->kv_heads);
@@ -240,8 +241,8 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
   double numbers = (double)precis_summaries_numbers_most(&k.summary),
          rows = rows_of(s) * (p->heads / p->kv_heads);
   double work = 2 * LONG * numbers + scratch(s, &k) +
-                keys_of(s) * (WORD * (p->dim + p->value_dim + 1) + LONG) +
-                rows * (WORD * (p->dim + p->value_dim + 2) + 4 * LONG) + 16 * rows_of(s) * p->heads;
+                keys_of(s) * (WORD * (p->dim + p->value_dim + 2) + LONG) +
+                rows * (WORD * (p->dim + p->value_dim + 3) + 4 * LONG) + 16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
 }
 

@@ -15,6 +15,7 @@
  * Summarise: lanes are columns of v. Apply: lanes are queries. So what is broadcast is always a
  * scalar that lies in the first-level cache, and no sum runs across lanes except those of the
  * counts. */
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/feature_kernel.h"
@@ -90,12 +91,14 @@ INLINE void add_across(const int n, const vector *lanes, double *counts)
     counts[i] += (double)sum[i];
 }
 
-/* row = prefix row * factor row; returns its sum, in lanes. */
+/* row = prefix row * factor row; returns its sum, in lanes, and in *deviating, unless `deviation`
+ * is NULL, the sum of its products with that. */
 INLINE vector make_row(const precis_feature_step *step, int64_t ld, int64_t tokens,
-                       const float *prefix, const float *factor, float *row)
+                       const float *prefix, const float *factor, const float *deviation, float *row,
+                       vector *deviating)
 {
   const float *a = prefix + step->prefix * ld, *b = factor + step->factor * ld;
-  vector sum[2] = {{0}, {0}};
+  vector sum[2] = {{0}, {0}}, other[2] = {{0}, {0}};
   int64_t t = 0;
   for (; t + 2 * LANES <= tokens; t += 2 * LANES) {
     UNROLL
@@ -103,13 +106,19 @@ INLINE vector make_row(const precis_feature_step *step, int64_t ld, int64_t toke
       vector product = get(a + t + i * LANES) * get(b + t + i * LANES);
       put(row + t + i * LANES, product);
       sum[i] += product;
+      if (deviation)
+        other[i] += product * get(deviation + t + i * LANES);
     }
   }
   for (; t < tokens; t += LANES) {
     vector product = get(a + t) * get(b + t);
     put(row + t, product);
     sum[0] += product;
+    if (deviation)
+      other[0] += product * get(deviation + t);
   }
+  if (deviation)
+    *deviating = other[0] + other[1];
   return sum[0] + sum[1];
 }
 
@@ -117,7 +126,7 @@ static void make_prefixes(const precis_feature_chunk *chunk, int64_t ld, int64_t
                           const float *factor, float *prefix)
 {
   for (int i = 0; i < chunk->prefixes; i++)
-    make_row(&chunk->prefix[i], ld, tokens, prefix, factor, prefix + (1 + i) * ld);
+    make_row(&chunk->prefix[i], ld, tokens, prefix, factor, NULL, prefix + (1 + i) * ld, NULL);
 }
 
 /* How many features from f on have the same prefix: their factors are consecutive. */

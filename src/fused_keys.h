@@ -102,33 +102,53 @@ static void count_keys(const precis_feature_chunk *chunk, const precis_key_block
   }
 }
 
-/* n <= 4 rows and their counts. */
+/* n <= 4 rows and their counts; `deviation` as in the block, or NULL. */
 INLINE void make_key_rows(const int n, const precis_feature_step *step,
-                          const precis_key_block *block, int64_t tokens, float *row, double *counts)
+                          const precis_key_block *block, const float *deviation, int64_t tokens,
+                          float *row, double *counts, double *deviating)
 {
-  vector lanes[4] = {{0}, {0}, {0}, {0}};
+  vector lanes[4] = {{0}, {0}, {0}, {0}}, others[4] = {{0}, {0}, {0}, {0}};
   UNROLL
   for (int i = 0; i < n; i++)
-    lanes[i] = make_row(step + i, PRECIS_KEY_ROW, tokens, block->prefix, block->factor,
-                        row + i * PRECIS_KEY_ROW);
+    lanes[i] = make_row(step + i, PRECIS_KEY_ROW, tokens, block->prefix, block->factor, deviation,
+                        row + i * PRECIS_KEY_ROW, &others[i]);
   add_across(n, lanes, counts);
+  if (deviation)
+    add_across(n, others, deviating);
 }
 
-static void make_group(int rows, const precis_feature_step *step, const precis_key_block *block,
-                       int64_t tokens, double *counts)
+INLINE void make_group(int rows, const precis_feature_step *step, const precis_key_block *block,
+                       const float *deviation, int64_t tokens, double *counts, double *deviating)
 {
   float *row = block->rows;
   int r = 0;
   for (; r + 4 <= rows; r += 4)
-    make_key_rows(4, step + r, block, tokens, row + r * PRECIS_KEY_ROW, counts + r);
+    make_key_rows(4, step + r, block, deviation, tokens, row + r * PRECIS_KEY_ROW, counts + r,
+                  deviating + r);
   for (; r + 2 <= rows; r += 2)
-    make_key_rows(2, step + r, block, tokens, row + r * PRECIS_KEY_ROW, counts + r);
+    make_key_rows(2, step + r, block, deviation, tokens, row + r * PRECIS_KEY_ROW, counts + r,
+                  deviating + r);
   if (r < rows)
-    make_key_rows(1, step + r, block, tokens, row + r * PRECIS_KEY_ROW, counts + r);
+    make_key_rows(1, step + r, block, deviation, tokens, row + r * PRECIS_KEY_ROW, counts + r,
+                  deviating + r);
+}
+
+/* A body with deviations and one without. */
+static void make_plain(int rows, const precis_feature_step *step, const precis_key_block *block,
+                       int64_t tokens, double *counts)
+{
+  double none[KEY_ROWS];
+  make_group(rows, step, block, NULL, tokens, counts, none);
+}
+
+static void make_deviating(int rows, const precis_feature_step *step, const precis_key_block *block,
+                           int64_t tokens, double *counts, double *deviating)
+{
+  make_group(rows, step, block, block->deviation, tokens, counts, deviating);
 }
 
 static void summarise(const precis_feature_chunk *chunk, const precis_key_block *block,
-                      double *values, double *counts)
+                      double *values, double *counts, double *deviating)
 {
   int64_t whole = (block->tokens + LANES - 1) / LANES * LANES;
   int columns = block->value_dim;
@@ -138,7 +158,10 @@ static void summarise(const precis_feature_chunk *chunk, const precis_key_block 
     count_keys(chunk, block, whole, counts);
   for (int f = 0; columns > 0 && f < chunk->features; f += KEY_ROWS) {
     int rows = chunk->features - f < KEY_ROWS ? chunk->features - f : KEY_ROWS;
-    make_group(rows, chunk->feature + f, block, whole, counts + f);
+    if (block->deviation)
+      make_deviating(rows, chunk->feature + f, block, whole, counts + f, deviating + f);
+    else
+      make_plain(rows, chunk->feature + f, block, whole, counts + f);
     for (int c = 0; c < columns; c += VALUE_VECTORS * LANES) {
       int width = columns - c < VALUE_VECTORS * LANES ? columns - c : VALUE_VECTORS * LANES;
       meet_values(rows, width > LANES ? VALUE_VECTORS : 1, block->tokens, block->rows,

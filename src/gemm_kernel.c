@@ -6,7 +6,7 @@
 enum { GROUP = PRECIS_QUERY_GROUP_MOST };
 
 static void summarise(const precis_feature_chunk *chunk, const precis_key_block *block,
-                      double *values, double *counts)
+                      double *values, double *counts, double *deviating)
 {
   int columns = block->value_dim, features = chunk->features, tokens = (int)block->tokens;
   float sums[PRECIS_CHUNK_FEATURES];
@@ -17,6 +17,12 @@ static void summarise(const precis_feature_chunk *chunk, const precis_key_block 
     counts[f] += (double)sums[f];
   if (columns == 0)
     return;
+  if (block->deviation) {
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, features, tokens, 1, block->rows, PRECIS_KEY_ROW,
+                block->deviation, 1, 0, sums, 1);
+    for (int f = 0; f < features; f++)
+      deviating[f] += (double)sums[f];
+  }
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, features, columns, tokens, 1, block->rows,
               PRECIS_KEY_ROW, block->v, columns, 0, block->products, columns);
   for (int64_t i = 0; i < (int64_t)features * columns; i++)

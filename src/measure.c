@@ -55,6 +55,7 @@ static precis_summarise_shape summarise_shape(const precis_measure *m, const sum
   precis_summarise_shape shape = {0};
   precis_feature_set set = set_of(k);
   precis_summarise_plan(&set, k->value_dim, m->thread_memory, &shape);
+  shape.deviations = k->value_dim > 0;
   return shape;
 }
 
@@ -63,6 +64,7 @@ static precis_apply_shape apply_shape(const precis_measure *m, const summary_kin
   precis_apply_shape shape = {0};
   precis_feature_set set = set_of(k);
   precis_apply_plan(&set, k->value_dim, m->thread_memory, &shape);
+  shape.deviations = k->value_dim > 0;
   return shape;
 }
 
@@ -155,15 +157,15 @@ static void attend(precis_measure *m, int dim, int rows, int keys)
 static void summarise(precis_measure *m, const summary_kind *k)
 {
   precis_summarise_shape shape = summarise_shape(m, k);
-  precis_weighted_keys keys = {FEATURE_TOKENS, m->x, k->dim, m->y, k->value_dim, NULL};
+  precis_weighted_keys keys = {FEATURE_TOKENS, m->x, k->dim, m->y, k->value_dim, NULL, m->x};
   int64_t features = precis_features_count(k->dim, k->degree);
-  double *counts = m->sums + features * k->value_dim;
-  memset(m->sums, 0, (size_t)(features * (k->value_dim + 1)) * sizeof *m->sums);
+  double *counts = m->sums + features * k->value_dim, *deviating = counts + features;
+  memset(m->sums, 0, (size_t)(features * (k->value_dim + PRECIS_SUMMARY_COUNTS)) * sizeof *m->sums);
 #pragma omp parallel for num_threads(m->threads) schedule(static, 1)
   for (int i = 0; i < m->threads; i++) {
     int64_t from = features * i / m->threads, end = features * (i + 1) / m->threads;
     precis_summarise_add(&shape, &keys, from, end - from, m->sums + from * k->value_dim,
-                         counts + from, (char *)m->scratch + i * m->scratch_each);
+                         counts + from, deviating + from, (char *)m->scratch + i * m->scratch_each);
   }
 }
 
@@ -174,15 +176,16 @@ static void apply(precis_measure *m, const summary_kind *k)
                                                                                           1e-3};
   const precis_apply_coefficients coefficients = {a, e};
   precis_apply_shape shape = apply_shape(m, k);
-  precis_summary_tile tile = {0, precis_features_count(k->dim, k->degree), m->y, m->x};
-  float *den = m->to + (int64_t)FEATURE_TOKENS * k->value_dim, *env = den + FEATURE_TOKENS;
+  precis_summary_tile tile = {0, precis_features_count(k->dim, k->degree), m->y, m->x, m->x};
+  float *den = m->to + (int64_t)FEATURE_TOKENS * k->value_dim, *env = den + FEATURE_TOKENS,
+        *deviating = env + FEATURE_TOKENS;
 #pragma omp parallel for num_threads(m->threads) schedule(static, 1)
   for (int i = 0; i < m->threads; i++) {
     int64_t from = (int64_t)FEATURE_TOKENS * i / m->threads,
             end = (int64_t)FEATURE_TOKENS * (i + 1) / m->threads;
     precis_query_rows rows = {
-        end - from,   m->x + from * k->dim, k->dim,    m->to + from * k->value_dim,
-        k->value_dim, den + from,           env + from};
+        end - from,   m->x + from * k->dim, k->dim,     m->to + from * k->value_dim,
+        k->value_dim, den + from,           env + from, deviating + from};
     precis_apply_tile(&shape, &coefficients, &tile, &rows,
                       (char *)m->scratch + i * m->scratch_each);
   }
@@ -220,10 +223,19 @@ static void pack(precis_measure *m)
 static void bulk(precis_measure *m)
 {
   static const double center[MIDDLE];
-  const precis_bulk bulk = {
-      .k_center = center, .v_center = center, .q_center = center, .scale = .125, .lead = MIDDLE};
+  double reach[MIDDLE];
+  const precis_bulk bulk = {.k_center = center,
+                            .v_center = center,
+                            .v_most = reach,
+                            .v_least = reach,
+                            .q_center = center,
+                            .scale = .125,
+                            .lead = MIDDLE};
+  for (int c = 0; c < MIDDLE; c++)
+    reach[c] = .5;
   precis_bulk_weights(&bulk, &m->keys, 0, ROWS, m->sums);
   precis_bulk_keys(&bulk, &m->keys, 0, ROWS, m->to, m->to + (int64_t)ROWS * MIDDLE);
+  precis_bulk_deviations(&bulk, &m->keys, 0, ROWS, m->to + (int64_t)ROWS * 2 * MIDDLE);
 }
 
 static void merge(precis_measure *m)
@@ -252,17 +264,22 @@ static void rows(precis_measure *m)
                                         .a = {1, 1, .5, .17},
                                         .e = {1e-3, 0, 1e-3, 0, 1e-3}};
   const precis_summary_rounding rounding = {4, 256, 2, 4096};
-  double most[MIDDLE], least[MIDDLE];
+  double most[MIDDLE], least[MIDDLE], center[MIDDLE], per_range[MIDDLE];
+  const precis_value_range values = {MIDDLE, most, least, center, per_range};
   for (int c = 0; c < MIDDLE; c++) {
     most[c] = 1;
     least[c] = -1;
+    center[c] = 0;
+    per_range[c] = .5;
   }
   for (int64_t i = 0; i < PROOFS; i++) {
     double y = .5 + 1e-6 * (double)i;
-    double t = 1e-3 * exp(m->x[i]) +
-               precis_certificate_rounding(&rounding, precis_polynomial_magnitude(&fit, y),
-                                           precis_polynomial_envelope_magnitude(&fit, y));
-    m->sums[i] = precis_certificate_make(t, MIDDLE, m->y + i * MIDDLE, most, least).error;
+    precis_error_mass mass =
+        precis_certificate_rounding(&rounding, precis_polynomial_magnitude(&fit, y),
+                                    precis_polynomial_envelope_magnitude(&fit, y));
+    mass.all += 1e-3 * exp(m->x[i]);
+    mass.deviating += .3e-3 * exp(m->x[i]);
+    m->sums[i] = precis_certificate_make(&mass, &values, m->y + i * MIDDLE).error;
   }
 }
 

@@ -4,6 +4,7 @@
 #include "src/feature_set.h"
 #include "src/measure.h"
 #include "src/measure_sizes.h"
+#include "src/summarise.h"
 
 /* From the seconds of two shapes, each so many flops and so many others: the rates of both. A term
  * that noise makes vanish is taken for nearly free. */
@@ -25,7 +26,7 @@ static void separate_summary(const double seconds[2], double *flops, double *fea
   for (int i = 0; i < 2; i++) {
     made[i] =
         (double)FEATURE_TOKENS * (double)precis_features_count(kinds[i]->dim, kinds[i]->degree);
-    work[i] = 2 * made[i] * (kinds[i]->value_dim + 1);
+    work[i] = 2 * made[i] * (kinds[i]->value_dim + PRECIS_SUMMARY_COUNTS);
   }
   separate(work, made, seconds, flops, features);
 }

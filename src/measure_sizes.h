@@ -11,7 +11,7 @@ enum {
   FEATURE_TOKENS = 1024,
   ROWS = 1 << 16, /* of the passes: larger than caches, as rows usually are */
   PROOFS = 1 << 13,
-  RESULTS = 1 << 23,
+  RESULTS = (1 << 23) + ROWS,
   STEPS = 400,
   PAGES = 1 << 24, /* bytes */
   HEADS_MOST = 64,

@@ -246,12 +246,14 @@ precis_move precis_model_choose(const precis_prediction predicted[PRECIS_MOVES])
   return best;
 }
 
-/* Of one head: features made and multiplied with values, and features that are only counted. */
+/* Of one head: features made and multiplied with values, and features that are only counted; both
+ * with deviations. */
 static double feature_seconds(const precis_summary_size *size, int value_dim, double flops,
                               double features, double counts)
 {
-  return (double)size->features * (2. * (value_dim + 1) / flops + 1 / features) +
-         (double)size->count_features / counts;
+  return (double)size->features *
+             (2. * (value_dim + PRECIS_SUMMARY_COUNTS) / flops + 1 / features) +
+         (double)size->count_features * PRECIS_SUMMARY_COUNTS / counts;
 }
 
 /* Keys once, queries once or, where prefixes are summed, twice: against lower ranks and against
@@ -271,7 +273,8 @@ static double summary_compute(const sketch *k, const precis_summary_size *size)
 
 static double numbers_of(const precis_problem *p, const precis_summary_size *size)
 {
-  return (double)size->features * (p->value_dim + 1) + (double)size->count_features;
+  return (double)size->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
+         (double)size->count_features * PRECIS_SUMMARY_COUNTS;
 }
 
 /* Tiles through the reduction, or down the chain of ranks. What a rank adds up of the tiles of its

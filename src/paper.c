@@ -8,6 +8,7 @@
 #include "src/cost.h"
 #include "src/footprint.h"
 #include "src/limit.h"
+#include "src/summarise.h"
 
 static int nodes_of(const precis_paper *p)
 {
@@ -122,7 +123,8 @@ static precis_wire wire_of(const precis_paper *p, const precis_paper_layout *l,
 {
   const precis_problem *problem = &p->problem;
   int64_t numbers =
-      problem->kv_heads * (size->features * (problem->value_dim + 1) + size->count_features);
+      problem->kv_heads * (size->features * (problem->value_dim + PRECIS_SUMMARY_COUNTS) +
+                           size->count_features * PRECIS_SUMMARY_COUNTS);
   precis_wire wire = precis_cost_summaries(p->ranks, l->nodes.count, l->node, numbers, prefixes);
   if (!prefixes || !l->leaves)
     return wire;

@@ -24,6 +24,7 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
 int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
 {
   const precis_paper_scores scores = {.dim = p->problem.dim,
+                                      .value_dim = p->problem.value_dim,
                                       .queries =
                                           p->queries * (p->problem.heads / p->problem.kv_heads),
                                       .keys = p->keys,

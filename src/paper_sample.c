@@ -34,6 +34,15 @@ static double longest(const precis_paper_scores *s, int64_t n)
   return length_at(s->dim, z < 38 ? z : 38);
 }
 
+/* The mean of the largest of |v_c| over the columns, against the range of n values, which is twice
+ * the largest of them: medians both. */
+static double deviation(const precis_paper_scores *s)
+{
+  double largest = normal_quantile((1 + pow(.5, 1. / s->value_dim)) / 2),
+         half_range = normal_quantile(pow(.5, 1. / (double)s->keys));
+  return half_range > largest ? largest / (2 * half_range) : .5;
+}
+
 double precis_paper_bound(const precis_paper_scores *s)
 {
   if (s->bound > 0)
@@ -45,7 +54,8 @@ precis_head_sample precis_paper_sample(const precis_paper_scores *s, double *mom
                                        double *lengths)
 {
   enum { ROWS = PRECIS_SAMPLE_QUERIES, KEYS = PRECIS_SAMPLE_KEYS };
-  double bound = precis_paper_bound(s), most = longest(s, s->queries), quantiles[KEYS];
+  double bound = precis_paper_bound(s), most = longest(s, s->queries), away = deviation(s),
+         quantiles[KEYS];
   for (int j = 0; j < KEYS; j++)
     quantiles[j] = normal_quantile((j + .5) / KEYS);
   memset(moments, 0, ROWS * PRECIS_SAMPLE_MOMENTS * sizeof *moments);
@@ -54,7 +64,7 @@ precis_head_sample precis_paper_sample(const precis_paper_scores *s, double *mom
     double most_here = bound * fmin(1, length / most);
     lengths[i] = most_here / bound;
     for (int j = 0; j < KEYS; j++)
-      precis_sample_add(moments + (int64_t)i * PRECIS_SAMPLE_MOMENTS, 1,
+      precis_sample_add(moments + (int64_t)i * PRECIS_SAMPLE_MOMENTS, 1, away,
                         fmax(-most_here, fmin(most_here, s->spread * length * quantiles[j])));
   }
   return (precis_head_sample){

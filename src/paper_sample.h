@@ -2,7 +2,8 @@
  *
  * Queries and keys are Gaussian (or all of one length), with scores of a given deviation: a row's
  * scores are a Gaussian whose deviation goes with the length of its query, cut where |y| would
- * exceed its bound. Quantiles stand for random draws. */
+ * exceed its bound. Values are Gaussian, all of one deviation (bulk.h). Quantiles stand for random
+ * draws. */
 #ifndef PRECIS_SRC_PAPER_SAMPLE_H
 #define PRECIS_SRC_PAPER_SAMPLE_H
 
@@ -11,7 +12,7 @@
 #include "src/choose.h"
 
 typedef struct precis_paper_scores {
-  int dim;
+  int dim, value_dim;
   int64_t queries, keys; /* rows of all heads of a group; keys */
   double spread;         /* deviation of the scores, over all rows */
   double bound; /* B; 0: the one that so many Gaussian queries and keys may be expected to have */

@@ -1,5 +1,6 @@
 /* The summaries move as a schedule, where every query sees every key: a pipeline of reductions. */
 #include "src/schedule_reduce.h"
+#include "src/summarise.h"
 
 enum { STAGES = PRECIS_SUMMARIES_STAGES };
 
@@ -34,7 +35,8 @@ precis_block precis_summaries_tile(const precis_summaries_shape *x, int64_t numb
 
 int64_t precis_summaries_numbers(const precis_summaries_shape *x, const precis_block *tile)
 {
-  return tile->features * (tile->first_feature < x->features ? x->value_dim + 1 : 1);
+  int values = tile->first_feature < x->features ? x->value_dim : 0;
+  return tile->features * (values + PRECIS_SUMMARY_COUNTS);
 }
 
 int64_t precis_summaries_slice(int64_t numbers, int ranks, int rank)
@@ -44,10 +46,11 @@ int64_t precis_summaries_slice(int64_t numbers, int ranks, int rank)
 
 int64_t precis_summaries_numbers_most(const precis_summaries_shape *x)
 {
-  int64_t values =
-      (x->tile_features < x->features ? x->tile_features : x->features) * (x->value_dim + 1);
-  int64_t counts = x->tile_counts < x->count_features ? x->tile_counts : x->count_features;
-  return values > counts ? values : counts;
+  int64_t features = x->tile_features < x->features ? x->tile_features : x->features,
+          counts = x->tile_counts < x->count_features ? x->tile_counts : x->count_features;
+  int64_t with_values = features * (x->value_dim + PRECIS_SUMMARY_COUNTS),
+          without = counts * PRECIS_SUMMARY_COUNTS;
+  return with_values > without ? with_values : without;
 }
 
 int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
@@ -55,8 +58,8 @@ int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
   int64_t keys = x->key_rows[rank],
           rows = precis_summaries_rows(x, rank) * (x->heads / x->kv_heads);
   return precis_summaries_numbers_most(x) * 2 * (int64_t)sizeof(double) +
-         keys * ((x->dim + x->value_dim + 1) * WORD + (int64_t)sizeof(double)) +
-         rows * ((x->dim + x->value_dim + 2) * WORD + 4 * (int64_t)sizeof(double));
+         keys * ((x->dim + x->value_dim + 2) * WORD + (int64_t)sizeof(double)) +
+         rows * ((x->dim + x->value_dim + 3) * WORD + 4 * (int64_t)sizeof(double));
 }
 
 static void summarise(precis_emitter *e, const precis_reduction *r)

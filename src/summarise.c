@@ -54,12 +54,12 @@ int precis_summarise_plan(const precis_feature_set *set, int value_dim, int64_t 
 double precis_summarise_words(const precis_summarise_shape *shape, int64_t keys, int64_t features)
 {
   double passes = (double)((features + shape->tile_features - 1) / shape->tile_features);
-  return (double)keys * (shape->set.dim + shape->value_dim) * passes +
-         (double)features * (shape->value_dim + 1);
+  return (double)keys * (shape->set.dim + shape->value_dim + shape->deviations) * passes +
+         (double)features * (shape->value_dim + 1 + shape->deviations);
 }
 
 typedef struct workspace {
-  float *factor, *prefix, *rows, *v, *products;
+  float *factor, *prefix, *deviation, *rows, *v, *products;
   void *recipe;
 } workspace;
 
@@ -70,6 +70,7 @@ static int64_t lay_out(const precis_summarise_shape *shape, void *memory, worksp
   w->factor = precis_scratch_take(&s, (1 + shape->set.dim) * row, sizeof(float));
   w->prefix =
       precis_scratch_take(&s, (1 + precis_chunk_prefixes(shape->degree)) * row, sizeof(float));
+  w->deviation = precis_scratch_take(&s, row, sizeof(float));
   w->rows = precis_scratch_take(&s, PRECIS_CHUNK_FEATURES * row, sizeof(float));
   w->v = precis_scratch_take(
       &s, (int64_t)shape->key_block * (shape->value_dim + shape->kernel->lanes), sizeof(float));
@@ -108,6 +109,8 @@ static void load(const precis_summarise_shape *shape, const precis_weighted_keys
                        from->k_stride, PRECIS_KEY_ROW, w->factor + PRECIS_KEY_ROW);
   for (int64_t t = 0; t < whole; t++)
     w->prefix[t] = t >= keys ? 0 : from->w ? from->w[first + t] : 1;
+  for (int64_t t = 0; t < whole && shape->deviations; t++)
+    w->deviation[t] = t >= keys ? 0 : from->deviation[first + t];
   if (shape->value_dim > 0)
     load_values(shape, keys, from->v + first * from->v_stride, from->v_stride, w->v);
 }
@@ -115,8 +118,9 @@ static void load(const precis_summarise_shape *shape, const precis_weighted_keys
 /* All keys against one tile. */
 static void add_tile(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
                      const precis_feature_recipe *recipe, double *values, double *counts,
-                     const workspace *w)
+                     double *deviating, const workspace *w)
 {
+  int with_values = shape->value_dim > 0;
   for (int64_t key = 0; key < keys->keys; key += shape->key_block) {
     int64_t block = clamp(keys->keys - key, 0, shape->key_block);
     load(shape, keys, key, block, w);
@@ -124,19 +128,26 @@ static void add_tile(const precis_summarise_shape *shape, const precis_weighted_
                            .factor = w->factor,
                            .prefix = w->prefix,
                            .rows = w->rows,
+                           .deviation = shape->deviations && with_values ? w->deviation : NULL,
                            .value_dim = shape->value_dim,
                            .v = w->v,
                            .products = w->products};
     for (int64_t i = 0, done = 0; i < recipe->chunks; done += recipe->chunk[i++].features)
       shape->kernel->summarise(&recipe->chunk[i], &in,
-                               shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
-                               counts + done);
+                               with_values ? values + done * shape->value_dim : NULL, counts + done,
+                               shape->deviations ? deviating + done : NULL);
+    if (with_values || !shape->deviations)
+      continue;
+    for (int64_t t = 0; t < block; t++) /* counts alone: once more, by other weights */
+      w->prefix[t] *= w->deviation[t];
+    for (int64_t i = 0, done = 0; i < recipe->chunks; done += recipe->chunk[i++].features)
+      shape->kernel->summarise(&recipe->chunk[i], &in, NULL, deviating + done, NULL);
   }
 }
 
 void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
                           int64_t first, int64_t features, double *values, double *counts,
-                          void *scratch)
+                          double *deviating, void *scratch)
 {
   workspace w;
   lay_out(shape, scratch, &w);
@@ -146,7 +157,7 @@ void precis_summarise_add(const precis_summarise_shape *shape, const precis_weig
     int64_t tile = clamp(features - done, 0, shape->tile_features);
     precis_feature_recipe recipe = precis_recipe_make(&shape->set, first + done, tile, w.recipe);
     add_tile(shape, keys, &recipe, shape->value_dim > 0 ? values + done * shape->value_dim : NULL,
-             counts + done, &w);
+             counts + done, shape->deviations ? deviating + done : NULL, &w);
   }
 }
 

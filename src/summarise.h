@@ -2,6 +2,9 @@
  *
  *   S[f][c] = sum_j w_j phi_f(k_j) v_jc        count[f] = sum_j w_j phi_f(k_j)
  *
+ * Counts come twice, once with w_j d_j in place of w_j, d_j the deviation of the key's values
+ * (bulk.h): what proves a row needs both.
+ *
  * Feature-stationary: a tile of rows of S stays in fast memory and the keys and values stream
  * past it. I/O for n keys and r features in tiles of r_b: n (d + d_v) ceil(r / r_b) + r (d_v +
  * 1) numbers. phi is never stored: its rows exist for one block of keys and a few features at a
@@ -13,10 +16,14 @@
 
 #include "src/feature_kernel.h"
 
+/* Numbers of a feature beside those of its values: its count, and the count with deviations. */
+enum { PRECIS_SUMMARY_COUNTS = 2 };
+
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_summarise_shape {
   precis_feature_set set;
   int value_dim;         /* 0: only counts */
+  int deviations;        /* counts come twice; 0 as planned, may be set to 1 */
   int degree;            /* the highest of a feature */
   int key_block;         /* keys at a time, a multiple of 16 */
   int64_t tile_features; /* r_b */
@@ -44,19 +51,23 @@ typedef struct precis_weighted_keys {
   const float *v; /* keys x value_dim, rows v_stride floats apart; ignored where value_dim is 0 */
   int64_t v_stride;
   const float *w; /* keys: >= 0, relative to the log-scale that travels with S; NULL: ones */
+  const float *deviation; /* keys: >= 0; ignored where the shape has none */
 } precis_weighted_keys;
 
 /* Adds keys to rows first .. first + features - 1 of S, all of them in the set. Any number of keys
- * and features, also none. One key costs O(features (value_dim + 1)). values   features x value_dim
- * doubles, aligned as such; not touched where value_dim is 0 counts   features doubles scratch
- * precis_summarise_scratch() bytes, aligned to 64 bytes No aliasing. Products and sums over a block
+ * and features, also none. One key costs O(features (value_dim + 1)).
+ *   values     features x value_dim doubles, aligned as such; not touched where value_dim is 0
+ *   counts     features doubles
+ *   deviating  features doubles, with deviations; not touched where the shape has none
+ *   scratch    precis_summarise_scratch() bytes, aligned to 64 bytes
+ * No aliasing. Products and sums over a block
  * of at most PRECIS_KEY_BLOCK keys are float32: a block is wrong by at most (block + degree + 1)
  * 2^-24 times its sum of magnitudes, to first order. Sums over blocks are double, so that this
  * bounds the relative error for any number of keys. Kernel: never fails, allocates or communicates;
  * the caller has set BLAS to one thread. */
 void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
                           int64_t first, int64_t features, double *values, double *counts,
-                          void *scratch);
+                          double *deviating, void *scratch);
 
 /* into = into_scale into + from_scale from, for merging sums whose log-scales differ. */
 void precis_summary_merge(int64_t numbers, double into_scale, double *into, double from_scale,

@@ -233,7 +233,7 @@ same_bytes()
 
 export OMP_NUM_THREADS=1
 works 0 gen --tokens 3000 --heads 2 --dim 8 --kind gauss --spread 0.2 -o plan.safetensors
-for tol in 0.05 0.02 0.003; do
+for tol in 0.05 0.03 0.002; do
   same_plan 3 --input plan.safetensors --tol $tol
 done
 same_plan 2 --input plan.safetensors

@@ -54,7 +54,7 @@ static int correct(const precis_block *b, const float *sums, int64_t numbers, in
 /* Equal bits on all ranks. */
 static int same(const float *sums, int64_t numbers)
 {
-  static float root[TILE * (VALUE_DIM + 1)];
+  static float root[TILE * (VALUE_DIM + PRECIS_SUMMARY_COUNTS)];
   memcpy(root, sums, (size_t)numbers * sizeof *root);
   MPI_Bcast(root, (int)numbers, MPI_FLOAT, 0, world.comm);
   return memcmp(root, sums, (size_t)numbers * sizeof *root) == 0;
@@ -128,7 +128,7 @@ static void check(reduction *r, int64_t tile, int64_t rounds)
   assert_all(MPI_COMM_WORLD, r->applied == precis_summaries_tiles(&shape));
   int64_t sent = sent_since(&before);
   assert_all(MPI_COMM_WORLD, sent == (int64_t)HEADS * 2 * (world.nodes - 1) *
-                                         (FEATURES * (VALUE_DIM + 1) + COUNTS) * 4);
+                                         (FEATURES * (VALUE_DIM + 2) + 2 * COUNTS) * 4);
   precis_execution_free(&x);
   free(start);
 }

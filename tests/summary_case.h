@@ -58,7 +58,7 @@ typedef struct problem {
   int64_t features, all_features; /* with values; in all */
   precis_weighted_keys keys;
   int64_t q_stride, num_stride;
-  float *k, *v, *w, *q;
+  float *k, *v, *w, *d, *q;
 } problem;
 
 static problem create_of(const sizes *s, const precis_feature_set *set)
@@ -74,10 +74,13 @@ static problem create_of(const sizes *s, const precis_feature_set *set)
   p.k = noisy(s->keys * k_stride, scale, 1);
   p.v = noisy(s->keys * v_stride, 1, 2);
   p.w = noisy(s->keys, 1, 3);
+  p.d = noisy(s->keys, 1, 5);
   p.q = noisy(s->queries * p.q_stride, 1.5f, 4);
   for (int64_t j = 0; j < s->keys; j++)
     p.w[j] = j % 7 == 3 ? 0 : fabsf(p.w[j]);
-  p.keys = (precis_weighted_keys){s->keys, p.k, k_stride, p.v, v_stride, p.w};
+  for (int64_t j = 0; j < s->keys; j++)
+    p.d[j] = fabsf(p.d[j]);
+  p.keys = (precis_weighted_keys){s->keys, p.k, k_stride, p.v, v_stride, p.w, p.d};
   return p;
 }
 
@@ -92,23 +95,24 @@ static void release(problem *p)
   free(p->k);
   free(p->v);
   free(p->w);
+  free(p->d);
   free(p->q);
 }
 
 /* S in double, and the same sums of magnitudes, which bound what rounding can do. */
 typedef struct sums {
-  double *values, *counts, *value_magnitudes, *count_magnitudes;
+  double *values, *counts, *deviating;
+  double *value_magnitudes, *count_magnitudes, *deviating_magnitudes;
 } sums;
 
 static sums clear_sums(const problem *p)
 {
   size_t columns = (size_t)p->s.value_dim, rows = (size_t)p->all_features;
   sums s = {calloc(rows * columns, sizeof(double)), calloc(rows, sizeof(double)),
-            calloc(rows * columns, sizeof(double)), calloc(rows, sizeof(double))};
-  assert_non_null(s.values);
-  assert_non_null(s.counts);
-  assert_non_null(s.value_magnitudes);
-  assert_non_null(s.count_magnitudes);
+            calloc(rows, sizeof(double)),           calloc(rows * columns, sizeof(double)),
+            calloc(rows, sizeof(double)),           calloc(rows, sizeof(double))};
+  assert_true(s.values && s.counts && s.deviating);
+  assert_true(s.value_magnitudes && s.count_magnitudes && s.deviating_magnitudes);
   return s;
 }
 
@@ -116,8 +120,10 @@ static void free_sums(sums *s)
 {
   free(s->values);
   free(s->counts);
+  free(s->deviating);
   free(s->value_magnitudes);
   free(s->count_magnitudes);
+  free(s->deviating_magnitudes);
 }
 
 static void add_naive(const problem *p, const precis_monomial *m, int64_t f, sums *s)
@@ -129,6 +135,8 @@ static void add_naive(const problem *p, const precis_monomial *m, int64_t f, sum
       phi *= p->k[j * p->keys.k_stride + m->variable[i]];
     s->counts[f] += phi;
     s->count_magnitudes[f] += fabs(phi);
+    s->deviating[f] += phi * p->d[j];
+    s->deviating_magnitudes[f] += fabs(phi * p->d[j]);
     for (int c = 0; c < dv && m->block < p->set.value_blocks; c++) {
       double term = phi * p->v[j * p->keys.v_stride + c];
       s->values[f * dv + c] += term;
@@ -156,6 +164,7 @@ static precis_summarise_shape summarise_shape(const problem *p, const precis_fea
       precis_summarise_plan(&p->set, counts_only ? 0 : p->s.value_dim, p->s.fast_memory, &shape),
       0);
   shape.kernel = kernel;
+  shape.deviations = 1;
   return shape;
 }
 
@@ -168,11 +177,11 @@ static void summarise(const problem *p, const precis_feature_kernel *kernel,
        *more = array(precis_summarise_scratch(&counts), 1);
   /* In two tiles: no caller has to cut where chunks end. */
   int64_t some = p->features / 3, dv = p->s.value_dim;
-  precis_summarise_add(&shape, keys, 0, some, s->values, s->counts, scratch);
+  precis_summarise_add(&shape, keys, 0, some, s->values, s->counts, s->deviating, scratch);
   precis_summarise_add(&shape, keys, some, p->features - some, s->values + some * dv,
-                       s->counts + some, scratch);
+                       s->counts + some, s->deviating + some, scratch);
   precis_summarise_add(&counts, keys, p->features, p->all_features - p->features, NULL,
-                       s->counts + p->features, more);
+                       s->counts + p->features, s->deviating + p->features, more);
   free(scratch);
   free(more);
 }
@@ -199,21 +208,25 @@ static void compare(const problem *p, const sums *got, const sums *want, double 
   assert_near(p->all_features * p->s.value_dim, got->values, want->values, want->value_magnitudes,
               tolerance);
   assert_near(p->all_features, got->counts, want->counts, want->count_magnitudes, tolerance);
+  assert_near(p->all_features, got->deviating, want->deviating, want->deviating_magnitudes,
+              tolerance + 1.01 * UNIT);
 }
 
 /* --- apply --- */
 
 typedef struct outputs {
-  float *num, *den, *env;
+  float *num, *den, *env, *deviating;
 } outputs;
 
 static outputs clear_outputs(const problem *p)
 {
   outputs o = {array(p->s.queries * p->num_stride, sizeof(float)),
-               array(p->s.queries, sizeof(float)), array(p->s.queries, sizeof(float))};
+               array(p->s.queries, sizeof(float)), array(p->s.queries, sizeof(float)),
+               array(p->s.queries, sizeof(float))};
   memset(o.num, 0, (size_t)(p->s.queries * p->num_stride) * sizeof(float));
   memset(o.den, 0, (size_t)p->s.queries * sizeof(float));
   memset(o.env, 0, (size_t)p->s.queries * sizeof(float));
+  memset(o.deviating, 0, (size_t)p->s.queries * sizeof(float));
   return o;
 }
 
@@ -222,6 +235,7 @@ static void free_outputs(outputs *o)
   free(o->num);
   free(o->den);
   free(o->env);
+  free(o->deviating);
 }
 
 typedef void apply_function(const precis_apply_shape *, const precis_apply_coefficients *,
@@ -237,18 +251,22 @@ static int64_t apply(const problem *p, const precis_feature_kernel *kernel, appl
   for (int i = 0; i < 2; i++) {
     int group = precis_feature_kernel_group(kernel, shapes[i]->value_dim);
     shapes[i]->kernel = kernel;
+    shapes[i]->deviations = 1;
     shapes[i]->query_block = (shapes[i]->query_block + group - 1) / group * group;
   }
   int64_t numbers = p->features * p->s.value_dim, first = p->features;
   float *values = array(numbers, sizeof *values),
-        *rounded = array(p->all_features, sizeof *rounded);
+        *rounded = array(p->all_features, sizeof *rounded),
+        *deviating = array(p->all_features, sizeof *deviating);
   precis_summary_round(numbers, 1, s->values, values);
   precis_summary_round(p->all_features, 1, s->counts, rounded);
+  precis_summary_round(p->all_features, 1, s->deviating, deviating);
   precis_apply_coefficients coefficients = {A, E}, envelope = {calloc(13, sizeof(double)), E};
-  precis_summary_tile all = {0, first, values, rounded},
-                      rest = {first, p->all_features - first, NULL, rounded + first};
+  precis_summary_tile all = {0, first, values, rounded, deviating},
+                      rest = {first, p->all_features - first, NULL, rounded + first,
+                              deviating + first};
   precis_query_rows queries = {p->s.queries,  p->q,   p->q_stride, o->num,
-                               p->num_stride, o->den, o->env};
+                               p->num_stride, o->den, o->env,      o->deviating};
   char *scratch = array(precis_apply_scratch(&shape), 1),
        *more = array(precis_apply_scratch(&counts), 1);
   run(&shape, &coefficients, &all, &queries, scratch);
@@ -256,6 +274,7 @@ static int64_t apply(const problem *p, const precis_feature_kernel *kernel, appl
   free((void *)(uintptr_t)envelope.a);
   free(values);
   free(rounded);
+  free(deviating);
   free(scratch);
   free(more);
   return precis_apply_roundings(&shape, p->features, 1) +
@@ -284,7 +303,8 @@ static double evaluate(const double *coefficients, const precis_feature_set *set
 static void check_query(const problem *p, int64_t i, const outputs *o, double tolerance)
 {
   int dv = p->s.value_dim;
-  double num[256] = {0}, num_most[256] = {0}, den = 0, den_most = 0, env = 0, env_most = 0;
+  double num[256] = {0}, num_most[256] = {0}, den = 0, den_most = 0, env = 0, env_most = 0,
+         deviating = 0, deviating_most = 0;
   const float *q = p->q + i * p->q_stride;
   for (int64_t j = 0; j < p->s.keys; j++) {
     const float *k = p->k + j * p->keys.k_stride, *v = p->v + j * p->keys.v_stride;
@@ -297,8 +317,12 @@ static void check_query(const problem *p, int64_t i, const outputs *o, double to
            most = w * evaluate(A, &p->set, p->set.value_blocks, reach);
     den += value;
     den_most += most;
-    env += w * evaluate(E, &p->set, p->set.blocks, y);
-    env_most += w * evaluate(E, &p->set, p->set.blocks, reach);
+    double e = w * evaluate(E, &p->set, p->set.blocks, y),
+           e_most = w * evaluate(E, &p->set, p->set.blocks, reach);
+    env += e;
+    env_most += e_most;
+    deviating += p->d[j] * e;
+    deviating_most += p->d[j] * e_most;
     for (int c = 0; c < dv; c++) {
       num[c] += value * v[c];
       num_most[c] += most * fabs((double)v[c]);
@@ -308,6 +332,8 @@ static void check_query(const problem *p, int64_t i, const outputs *o, double to
   assert_near(1, &got, &den, &den_most, tolerance);
   got = o->env[i];
   assert_near(1, &got, &env, &env_most, tolerance);
+  got = o->deviating[i];
+  assert_near(1, &got, &deviating, &deviating_most, tolerance + 1.01 * UNIT);
   for (int c = 0; c < dv; c++) {
     got = o->num[i * p->num_stride + c];
     assert_near(1, &got, &num[c], &num_most[c], tolerance);

@@ -53,7 +53,7 @@ static void make_rows(double deviation, precis_block_row *row)
     for (int j = 0; j < KEYS && i < ROWS - 1; j++) {
       double y1 = fmax(-3, fmin(normal(&state), 3)) * unit,
              y2 = fmax(-3, fmin(normal(&state), 3)) * unit / 4;
-      precis_block_row_add(&row[i], 1 + uniform(&state), y1, y2);
+      precis_block_row_add(&row[i], 1 + uniform(&state), uniform(&state), y1, y2);
     }
   }
 }
@@ -62,13 +62,14 @@ static void rows_are_sums(void **state)
 {
   (void)state;
   precis_block_row row = {.lead_bound = 7};
-  precis_block_row_add(&row, 2, .5, -.25);
-  precis_block_row_add(&row, 1, -1, 0);
+  precis_block_row_add(&row, 2, .25, .5, -.25);
+  precis_block_row_add(&row, 1, .5, -1, 0);
   assert_true(row.weights == 3 && row.lead_bound == 7);
   assert_true(fabs(row.normaliser - 2 * exp(.25) - exp(-1)) < 1e-14);
   assert_true(row.square == 2 * .0625 + 1);
   assert_true(row.mean[0][0] == 3 && row.mean[1][0] == 0 && row.size[1][0] == 2);
   assert_true(row.mean[2][1] == 2 * .25 * -.25 && row.size[2][1] == 2 * .25 * .25);
+  assert_true(row.deviating[0][0] == 1 && row.deviating[2][1] == .25 * row.mean[2][1]);
   assert_true(row.mean[8][0] == 2 * 0x1p-8 + 1 && row.mean[0][4] == 2 * 0x1p-8);
 }
 

@@ -16,7 +16,7 @@ enum { ROWS = 37, HEADS = 3, DIM = 7, VALUE_DIM = 5, GROUP = 2 };
 typedef struct room {
   float k[ROWS * HEADS * DIM], v[ROWS * HEADS * VALUE_DIM], bias[ROWS],
       q[ROWS * HEADS * GROUP * DIM];
-  double k_center[DIM], v_center[VALUE_DIM], q_center[DIM];
+  double k_center[DIM], v_center[VALUE_DIM], v_most[VALUE_DIM], v_least[VALUE_DIM], q_center[DIM];
   precis_keys keys;
   precis_bulk bulk; /* of the middle head */
 } room;
@@ -55,6 +55,8 @@ static void fill(room *r, double offset)
   r->bulk = (precis_bulk){.kv_head = 1,
                           .k_center = r->k_center,
                           .v_center = r->v_center,
+                          .v_most = r->v_most,
+                          .v_least = r->v_least,
                           .q_center = r->q_center,
                           .scale = -.4,
                           .exponent = 3};
@@ -146,6 +148,31 @@ static void keys(void **state)
       double want = masked ? 0 : r.v[(j * HEADS + 1) * VALUE_DIM + c] - r.v_center[c];
       assert_true(fabs(v[(j - 1) * VALUE_DIM + c] - want) <= fabs(want) * 0x1p-24);
     }
+  }
+}
+
+/* The largest part of a column's range, never below; a column of range 0 has no part in it. */
+static void deviations(void **state)
+{
+  (void)state;
+  room r;
+  float all[ROWS], some[5];
+  fill(&r, 0);
+  for (int c = 0; c < VALUE_DIM; c++) {
+    r.v_most[c] = c == 3 ? r.v_center[c] : 1 + c;
+    r.v_least[c] = c == 3 ? -r.v_center[c] : 1;
+  }
+  precis_bulk_deviations(&r.bulk, &r.keys, 0, ROWS, all);
+  precis_bulk_deviations(&r.bulk, &r.keys, 4, 5, some);
+  for (int j = 0; j < ROWS; j++) {
+    long double want = 0;
+    for (int c = 0; c < VALUE_DIM; c++) {
+      long double off = r.v[(j * HEADS + 1) * VALUE_DIM + c] - (long double)r.v_center[c];
+      if (j % 5 != 1 && c != 3)
+        want = fmaxl(want, fabsl(off) / (2 + c));
+    }
+    assert_true(all[j] >= want && all[j] <= want * (1 + 0x1p-20L));
+    assert_true(j < 4 || j > 8 || some[j - 4] == all[j]);
   }
 }
 
@@ -280,9 +307,10 @@ static void in_axes(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(exponent), cmocka_unit_test(weights), cmocka_unit_test(scaled_weights),
-      cmocka_unit_test(keys),     cmocka_unit_test(queries), cmocka_unit_test(norms_are_safe),
-      cmocka_unit_test(in_axes),
+      cmocka_unit_test(exponent),       cmocka_unit_test(weights),
+      cmocka_unit_test(scaled_weights), cmocka_unit_test(keys),
+      cmocka_unit_test(deviations),     cmocka_unit_test(queries),
+      cmocka_unit_test(norms_are_safe), cmocka_unit_test(in_axes),
   };
   return cmocka_run_group_tests_name("bulk", tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static double noise(uint32_t *state)
 
 /* Rows whose scores lie within spread (1 + row / ROWS) of 0; their pairs stay at hand. */
 typedef struct sample {
-  double w[ROWS][KEYS], y[ROWS][KEYS];
+  double w[ROWS][KEYS], d[ROWS][KEYS], y[ROWS][KEYS];
   double moments[ROWS * PRECIS_SAMPLE_MOMENTS], lengths[ROWS];
   precis_head_sample head;
 } sample;
@@ -38,7 +38,8 @@ static sample make(double spread)
       s.lengths[i] = spread * (1 + (double)i / ROWS);
       s.w[i][j] = exp(noise(&state));
       s.y[i][j] = spread * (1 + (double)i / ROWS) * noise(&state) * noise(&state);
-      precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.y[i][j]);
+      s.d[i][j] = .5 + .5 * noise(&state);
+      precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.d[i][j], s.y[i][j]);
     }
   return s;
 }
@@ -59,17 +60,19 @@ static void moments_of_a_row(void **state)
   (void)state;
   sample s = make(1);
   for (int m = 0; m <= PRECIS_DEGREE_MAX; m++) {
-    double sum = 0, with = 0, square = 0;
+    double sum = 0, with = 0, square = 0, deviating = 0;
     for (int j = 0; j < KEYS; j++) {
       sum += s.w[3][j] * pow(s.y[3][j], m);
       with += s.w[3][j] * pow(s.y[3][j], m) * exp(s.y[3][j]);
       square += s.w[3][j] * exp(2 * s.y[3][j]);
+      deviating += s.w[3][j] * s.d[3][j] * pow(s.y[3][j], m);
     }
     const double *row = s.moments + 3 * PRECIS_SAMPLE_MOMENTS;
     assert_true(fabs(row[m] - sum) < 1e-10);
     if (m <= PRECIS_SAMPLE_DEGREE)
       assert_true(fabs(row[PRECIS_SAMPLE_EXP + m] - with) < 1e-10);
     assert_true(fabs(row[PRECIS_SAMPLE_SQUARE] - square) < 1e-9);
+    assert_true(fabs(row[PRECIS_SAMPLE_DEVIATION + m] - deviating) < 1e-10);
   }
 }
 
@@ -101,7 +104,7 @@ static void moments_to_fit(void **state)
     double *row = s.moments + i * PRECIS_SAMPLE_MOMENTS;
     memset(row, 0, PRECIS_SAMPLE_MOMENTS * sizeof *row);
     if (i % 2)
-      precis_sample_add(row, 5e-324, -1.5); /* w e^y vanishes, w does not */
+      precis_sample_add(row, 5e-324, .5, -1.5); /* w e^y vanishes, w does not */
   }
   precis_choose_moments(&s.head, moments);
   assert_true(usable(moments));
@@ -164,7 +167,7 @@ static void failing(void **state)
   assert_true(before == 0);
   memset(s.moments, 0, sizeof s.moments);
   assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 0);
-  precis_sample_add(s.moments, 1, 0);
+  precis_sample_add(s.moments, 1, 1, 0);
   assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 1);
   s.head.rows = 0;
   assert_true(precis_choose_failing(&s.head, &f, &DROWNED, 1e-9) == 0);

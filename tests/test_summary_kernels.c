@@ -133,18 +133,22 @@ static void tiles_equal_the_whole(void **state)
     precis_summarise_shape shape = summarise_shape(&p, kernels[i], 0);
     char *scratch = array(precis_summarise_scratch(&shape), 1);
     sums whole = clear_sums(&p);
-    precis_summarise_add(&shape, &p.keys, 0, p.features, whole.values, whole.counts, scratch);
+    precis_summarise_add(&shape, &p.keys, 0, p.features, whole.values, whole.counts,
+                         whole.deviating, scratch);
     for (int trial = 0; trial < 10; trial++) {
       sums part = clear_sums(&p), want = naive(&p);
       int64_t first = (int64_t)(fabsf(noise(&seed)) * (float)p.features) % p.features;
       int64_t some =
           1 + (int64_t)(fabsf(noise(&seed)) * (float)(p.features - first)) % (p.features - first);
       int64_t dv = p.s.value_dim;
-      precis_summarise_add(&shape, &p.keys, first, some, part.values, part.counts, scratch);
+      precis_summarise_add(&shape, &p.keys, first, some, part.values, part.counts, part.deviating,
+                           scratch);
       double tolerance = kernels[i] == &precis_feature_kernel_gemm ? 2 * summarise_bound(&p) : 0;
       assert_near(some * dv, part.values, whole.values + first * dv,
                   want.value_magnitudes + first * dv, tolerance);
       assert_near(some, part.counts, whole.counts + first, want.count_magnitudes + first,
+                  tolerance);
+      assert_near(some, part.deviating, whole.deviating + first, want.deviating_magnitudes + first,
                   tolerance);
       free_sums(&part);
       free_sums(&want);
@@ -170,6 +174,7 @@ static void one_at_a_time_equals_all_at_once(void **state)
       one.k += j * one.k_stride;
       one.v += j * one.v_stride;
       one.w += j;
+      one.deviation += j;
       summarise(&p, kernels[i], &one, &got);
     }
     compare(&p, &got, &want, summarise_bound(&p));
@@ -192,6 +197,7 @@ static void merged_parts_equal_the_whole(void **state)
   b.k += 77 * b.k_stride;
   b.v += 77 * b.v_stride;
   b.w += 77;
+  b.deviation += 77;
   for (int64_t j = 0; j < p.s.keys; j++)
     p.w[j] = j < 77 ? p.w[j] / 4 : p.w[j] * 2;
   summarise(&p, kernel, &a, &left);
@@ -201,6 +207,7 @@ static void merged_parts_equal_the_whole(void **state)
   precis_summary_round(p.all_features, 1, right.counts, wire);
   precis_summary_merge(values, 4, left.values, .5, right.values);
   precis_summary_merge_wire(p.all_features, 4, left.counts, .5, wire);
+  precis_summary_merge(p.all_features, 4, left.deviating, .5, right.deviating);
   compare(&p, &left, &want, summarise_bound(&p) + UNIT);
   free(wire);
   free_sums(&left);
@@ -254,8 +261,8 @@ static void error_does_not_grow(void **state)
       k[2 * j + 1] = .5f + .5f * noise(&seed);
       v[j] = .5f + .5f * noise(&seed);
     }
-    precis_weighted_keys keys = {PIECE, k, 2, v, 1, NULL};
-    precis_summarise_add(&shape, &keys, 0, LONG_FEATURES, values, counts, scratch);
+    precis_weighted_keys keys = {PIECE, k, 2, v, 1, NULL, NULL};
+    precis_summarise_add(&shape, &keys, 0, LONG_FEATURES, values, counts, NULL, scratch);
     add_piece(k, v, true_values, true_counts);
     assert_true(worst_error(values, true_values) < bound);
     assert_true(worst_error(counts, true_counts) < bound);

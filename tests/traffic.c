@@ -88,6 +88,7 @@ static int summarise(run *r)
   precis_feature_set set = precis_feature_set_full(r->dim, r->degree, r->degree);
   if (precis_summarise_plan(&set, r->value_dim, r->fast_memory, &shape) != 0)
     return -1;
+  shape.deviations = 1;
   choose_form(r->form, &shape.kernel);
   int64_t features = precis_features_count(r->dim, r->degree);
   precis_weighted_keys keys = {
@@ -96,13 +97,14 @@ static int summarise(run *r)
       .k_stride = r->dim,
       .v = take_random(r->n * r->value_dim),
       .v_stride = r->value_dim,
+      .deviation = take_random(r->n),
   };
   double *values = take(features * r->value_dim, sizeof *values);
-  double *counts = take(features, sizeof *counts);
+  double *counts = take(features, sizeof *counts), *deviating = take(features, sizeof *deviating);
   void *scratch = take(precis_summarise_scratch(&shape), 1);
   forget(r);
   if (r->on)
-    precis_summarise_add(&shape, &keys, 0, features, values, counts, scratch);
+    precis_summarise_add(&shape, &keys, 0, features, values, counts, deviating, scratch);
   r->words = precis_summarise_words(&shape, r->n, features);
   r->resident = shape.tile_features;
   return 0;
@@ -114,6 +116,7 @@ static int apply(run *r, int whole)
   precis_feature_set set = precis_feature_set_full(r->dim, r->degree, r->degree);
   if (precis_apply_plan(&set, r->value_dim, r->fast_memory, &shape) != 0)
     return -1;
+  shape.deviations = 1;
   choose_form(r->form, &shape.kernel);
   int64_t features = precis_features_count(r->dim, r->degree);
   double ones[PRECIS_FEATURES_DEGREE_MAX + 1];
@@ -124,6 +127,7 @@ static int apply(run *r, int whole)
       .features = features,
       .values = take_random(features * r->value_dim),
       .counts = take_random(features),
+      .deviating = take_random(features),
   };
   precis_query_rows queries = {
       .rows = r->n,
@@ -133,6 +137,7 @@ static int apply(run *r, int whole)
       .num_stride = r->value_dim,
       .den = take(r->n, sizeof(float)),
       .env = take(r->n, sizeof(float)),
+      .deviating = take(r->n, sizeof(float)),
   };
   void *scratch = take(precis_apply_scratch(&shape), 1);
   forget(r);
@@ -140,7 +145,7 @@ static int apply(run *r, int whole)
     precis_apply_whole(&shape, &coefficients, &tile, &queries, scratch);
   else if (r->on)
     precis_apply_tile(&shape, &coefficients, &tile, &queries, scratch);
-  double back = (double)r->n * (r->value_dim + 3) * (double)parts(features, shape.tile_features);
+  double back = (double)r->n * (r->value_dim + 4) * (double)parts(features, shape.tile_features);
   r->words = whole ? precis_apply_whole_words(&shape, r->n, features)
                    : precis_apply_tile_words(&shape, r->n, features) - back;
   r->resident = whole ? shape.query_block : shape.tile_features;

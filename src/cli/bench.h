@@ -11,10 +11,12 @@ enum { PRECIS_BENCH_ORDER = 2048 }; /* of the matrices that sgemm multiplies */
 /* Inputs and results of the largest kernel, used by all. */
 typedef struct precis_bench {
   int64_t fast_memory;
-  float *a, *b, *c; /* matrices for sgemm; a and b are also what summaries hold */
+  float *a, *b, *c; /* matrices for sgemm; also what summaries hold */
   float *q, *k, *v; /* tokens x dim */
   precis_partial partial;
-  float *num, *den, *env;  /* what apply gathers */
+  float *num, *den, *env; /* what apply gathers */
+  float *env_deviating;
+  double *deviating;
   double *values, *counts; /* what summarise gathers */
   void *scratch;
 } precis_bench;

@@ -24,15 +24,16 @@ static int64_t tokens(const precis_bench_kernel *kernel)
 {
   if (kernel->degree == 0)
     return TILE_TOKENS;
-  int64_t each = 2 * features(kernel) * (kernel->dim + 1);
+  int64_t each = 2 * features(kernel) * (kernel->dim + PRECIS_SUMMARY_COUNTS);
   return (SUMMARY_FLOPS / each / TOKENS_STEP + 1) * TOKENS_STEP;
 }
 
 double precis_bench_flops(const precis_bench_kernel *kernel)
 {
   double n = (double)tokens(kernel);
-  return kernel->degree == 0 ? 4 * n * n * kernel->dim
-                             : 2 * n * (double)features(kernel) * (kernel->dim + 1);
+  return kernel->degree == 0
+             ? 4 * n * n * kernel->dim
+             : 2 * n * (double)features(kernel) * (kernel->dim + PRECIS_SUMMARY_COUNTS);
 }
 
 static int64_t tile_scratch(const precis_bench *bench, const precis_bench_kernel *kernel)
@@ -64,6 +65,7 @@ static precis_summarise_shape summarise_shape(const precis_bench *bench,
   precis_summarise_shape shape = {0};
   precis_feature_set set = precis_feature_set_full(kernel->dim, kernel->degree, kernel->degree);
   precis_summarise_plan(&set, kernel->dim, bench->fast_memory, &shape);
+  shape.deviations = 1;
   return shape;
 }
 
@@ -80,11 +82,13 @@ static void run_summarise(precis_bench *bench, const precis_bench_kernel *kernel
                                .k = bench->k,
                                .k_stride = kernel->dim,
                                .v = bench->v,
-                               .v_stride = kernel->dim};
+                               .v_stride = kernel->dim,
+                               .deviation = bench->a};
   memset(bench->values, 0, (size_t)(features(kernel) * kernel->dim) * sizeof *bench->values);
   memset(bench->counts, 0, (size_t)features(kernel) * sizeof *bench->counts);
+  memset(bench->deviating, 0, (size_t)features(kernel) * sizeof *bench->deviating);
   precis_summarise_add(&shape, &keys, 0, features(kernel), bench->values, bench->counts,
-                       bench->scratch);
+                       bench->deviating, bench->scratch);
 }
 
 static precis_apply_shape apply_shape(const precis_bench *bench, const precis_bench_kernel *kernel)
@@ -92,6 +96,7 @@ static precis_apply_shape apply_shape(const precis_bench *bench, const precis_be
   precis_apply_shape shape = {0};
   precis_feature_set set = precis_feature_set_full(kernel->dim, kernel->degree, kernel->degree);
   precis_apply_plan(&set, kernel->dim, bench->fast_memory, &shape);
+  shape.deviations = 1;
   return shape;
 }
 
@@ -109,8 +114,11 @@ static void run_apply(precis_bench *bench, const precis_bench_kernel *kernel)
   const precis_apply_coefficients coefficients = {.a = p, .e = e};
   precis_apply_shape shape = apply_shape(bench, kernel);
   /* Any numbers will do for a summary; those of the matrices are many enough. */
-  precis_summary_tile tile = {
-      .first = 0, .features = features(kernel), .values = bench->a, .counts = bench->b};
+  precis_summary_tile tile = {.first = 0,
+                              .features = features(kernel),
+                              .values = bench->a,
+                              .counts = bench->b,
+                              .deviating = bench->c};
   int64_t rows = tokens(kernel);
   precis_query_rows queries = {.rows = rows,
                                .q = bench->q,
@@ -118,10 +126,12 @@ static void run_apply(precis_bench *bench, const precis_bench_kernel *kernel)
                                .num = bench->num,
                                .num_stride = kernel->dim,
                                .den = bench->den,
-                               .env = bench->env};
+                               .env = bench->env,
+                               .deviating = bench->env_deviating};
   memset(bench->num, 0, (size_t)(rows * kernel->dim) * sizeof *bench->num);
   memset(bench->den, 0, (size_t)rows * sizeof *bench->den);
   memset(bench->env, 0, (size_t)rows * sizeof *bench->env);
+  memset(bench->env_deviating, 0, (size_t)rows * sizeof *bench->env_deviating);
   if (strcmp(kernel->form, "whole") == 0)
     precis_apply_whole(&shape, &coefficients, &tile, &queries, bench->scratch);
   else
@@ -211,8 +221,10 @@ int precis_bench_create(precis_bench *bench)
   bench->num = floats(most.token_floats, &complete);
   bench->den = floats(most.tokens, &complete);
   bench->env = floats(most.tokens, &complete);
+  bench->env_deviating = floats(most.tokens, &complete);
   bench->values = doubles(most.feature_numbers, &complete);
   bench->counts = doubles(most.features, &complete);
+  bench->deviating = doubles(most.features, &complete);
   bench->scratch = precis_memory_array(most.scratch, 1);
   if (!complete || bench->scratch == NULL)
     return PRECIS_ERR_MEMORY;
@@ -226,9 +238,23 @@ int precis_bench_create(precis_bench *bench)
 
 void precis_bench_release(precis_bench *bench)
 {
-  void *all[] = {bench->a,   bench->b,         bench->c,         bench->q,         bench->k,
-                 bench->v,   bench->partial.m, bench->partial.l, bench->partial.o, bench->num,
-                 bench->den, bench->env,       bench->values,    bench->counts,    bench->scratch};
+  void *all[] = {bench->a,
+                 bench->b,
+                 bench->c,
+                 bench->q,
+                 bench->k,
+                 bench->v,
+                 bench->partial.m,
+                 bench->partial.l,
+                 bench->partial.o,
+                 bench->num,
+                 bench->den,
+                 bench->env,
+                 bench->values,
+                 bench->counts,
+                 bench->scratch,
+                 bench->deviating,
+                 bench->env_deviating};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     free(all[i]);
 }

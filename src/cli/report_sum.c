@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "src/cli/report.h"
+#include "src/summarise.h"
 
 /* A summary that every query sees is kept from batch to batch: keys are gone over once. */
 static double flops_of(const precis_run_report *r, const precis_report *a)
@@ -10,7 +11,8 @@ static double flops_of(const precis_run_report *r, const precis_report *a)
   int kept = r->batches.count > 0 && !p->causal;
   double keys = kept ? 0 : (double)a->keys * p->kv_heads,
          tokens = keys + (double)a->queries * p->heads,
-         feature_columns = (double)a->features * (p->value_dim + 1) + (double)a->count_features;
+         feature_columns = (double)a->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
+                           (double)a->count_features * PRECIS_SUMMARY_COUNTS;
   return 2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
 }
 
