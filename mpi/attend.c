@@ -103,8 +103,12 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
   precis_message why = {""};
-  precis_call c = {
-      .a = a, .rows = rows, .q = q, .before = a->world.traffic, .started = MPI_Wtime()};
+  precis_call c = {.a = a,
+                   .rows = rows,
+                   .q = q,
+                   .before = a->world.traffic,
+                   .started = MPI_Wtime(),
+                   .processor_started = precis_call_processor()};
   int status = precis_attention_end(a, check_queries(&c, out, &why), &why);
   if (status != PRECIS_SUCCESS)
     return status;

@@ -31,8 +31,11 @@ typedef struct precis_call {
   double estimate[2];      /* of the largest errors of results and lse, from sampled rows */
   double error, lse_error; /* largest certificates of this rank's rows */
   double output_rounding;  /* of a result to float32, in units of its column's range */
-  double started, surveyed, planned;
+  double started, surveyed, planned, processor_started;
 } precis_call;
+
+/* Processor time of this process so far, seconds. */
+double precis_call_processor(void);
 
 /* Collective. Puts summaries in the place of the exact move that was planned, where they are wanted
  * and better. Errors: TOLERANCE (they were asked for and cannot be used), MEMORY, MPI, INTERNAL. */

@@ -1,6 +1,7 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "mpi/call.h"
 #include "src/rounding.h"
@@ -46,6 +47,13 @@ double precis_call_output_rounding(const precis_attention *a)
       worst = size / range;
   }
   return worst * 0x1p-24;
+}
+
+double precis_call_processor(void)
+{
+  struct timespec time = {0};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 static int64_t rounded(double x)
@@ -110,7 +118,8 @@ int precis_call_report(precis_call *c, precis_report *report)
                    c->task.seconds_apply,
                    c->task.seconds_exact,
                    c->task.seconds_wait,
-                   MPI_Wtime() - c->started};
+                   MPI_Wtime() - c->started,
+                   precis_call_processor() - c->processor_started};
   double pairs = c->task.pairs;
   if (MPI_Allreduce(MPI_IN_PLACE, counts, 4, MPI_INT64_T, MPI_SUM, a->world.comm) ||
       MPI_Allreduce(MPI_IN_PLACE, most, sizeof most / sizeof *most, MPI_DOUBLE, MPI_MAX,
@@ -138,6 +147,7 @@ int precis_call_report(precis_call *c, precis_report *report)
       .seconds_exact = most[7],
       .seconds_wait = most[8],
       .seconds_total = most[9],
+      .seconds_processor = most[10],
   };
   set_promise(c, most[1], most[2], &r);
   report_summaries(c, &r);

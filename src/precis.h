@@ -177,9 +177,11 @@ typedef struct precis_report {
   double lse_promise; /* the same for |lse - true|, natural log, rounding of the result to float32
                          apart */
 
-  /* exact: pairs computed one by one, in repair too. wait: for messages. */
+  /* exact: pairs computed one by one, in repair too. wait: for messages. processor: of all threads
+   * of the process, which is more than it computes where waiting polls, and less than `total` where
+   * ranks share processors. */
   double seconds_survey, seconds_plan, seconds_summarise, seconds_apply, seconds_exact,
-      seconds_wait, seconds_total;
+      seconds_wait, seconds_total, seconds_processor;
 } precis_report;
 
 typedef struct precis_attention precis_attention;

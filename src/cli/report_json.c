@@ -85,7 +85,7 @@ static json_t *seconds_object(const precis_run_report *r)
              {"plan", a->seconds_plan},   {"summarise", a->seconds_summarise},
              {"apply", a->seconds_apply}, {"exact", a->seconds_exact},
              {"wait", a->seconds_wait},   {"write", r->seconds_write},
-             {"total", r->seconds_total}};
+             {"total", r->seconds_total}, {"processor", a->seconds_processor}};
   json_t *object = json_object();
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     json_object_set_new(object, all[i].name, precis_json_number(all[i].seconds));

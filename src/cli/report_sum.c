@@ -45,6 +45,7 @@ static void add_seconds(precis_report *to, const precis_report *a, const precis_
   to->seconds_exact = a->seconds_exact + b->seconds_exact;
   to->seconds_wait = a->seconds_wait + b->seconds_wait;
   to->seconds_total = a->seconds_total + b->seconds_total;
+  to->seconds_processor = a->seconds_processor + b->seconds_processor;
 }
 
 /* `likely` is the one of a and b that says which move ran. */
