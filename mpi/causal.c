@@ -112,7 +112,7 @@ static int scale_head(chain *c, int g)
     for (int64_t j = b * BLOCK; j < b * BLOCK + block_keys(c, b); j++)
       most = x->log_weight[j] > most ? x->log_weight[j] : most;
     c->scale[b + 1] = most;
-    precis_bulk_scale_weights(block_keys(c, b), x->log_weight + b * BLOCK, most, x->w + b * BLOCK);
+    precis_summary_weigh(x, b * BLOCK, block_keys(c, b), most);
   }
   c->before = -INFINITY;
   c->before_weights = 0;

@@ -15,8 +15,7 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
   precis_kept made = {
       .plan = *plan, .tokens = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim}};
   made.value_numbers = plan->features * p->value_dim;
-  made.count_features = plan->features + plan->count_features;
-  made.count_numbers = made.count_features * PRECIS_SUMMARY_COUNTS;
+  made.count_numbers = PRECIS_SUMMARY_COUNTS * plan->features + plan->count_features;
   made.moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   made.values = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values);
   made.counts = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts);
@@ -31,7 +30,7 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
          (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   *kept = made;
   plan->q_center = plan->key_radius = plan->query_radius = NULL;
-  plan->key_unit = plan->query_unit = plan->log_scale = NULL;
+  plan->key_unit = plan->query_unit = plan->log_scale = plan->least_deviation = NULL;
   plan->exponent = NULL;
   plan->fit = NULL;
   plan->turning = (precis_turning){0};
@@ -55,10 +54,20 @@ static double *values_at(const precis_kept *k, int value_dim, const precis_summa
   return k->values + part->kv_head * k->value_numbers + part->first * value_dim;
 }
 
-/* Column 0: plain; 1: with deviations. */
-static double *counts_at(const precis_kept *k, const precis_summary_part *part, int column)
+static double *counts_at(const precis_kept *k, const precis_summary_part *part)
 {
-  return k->counts + part->kv_head * k->count_numbers + column * k->count_features + part->first;
+  return k->counts + part->kv_head * k->count_numbers + part->first;
+}
+
+/* A tile's counts are together where it is on its way, and apart here: of each of its features, in
+ * turn plain, where it has values, and with deviations. Returns how many there are. */
+static int counts_apart(const precis_kept *k, const precis_summary_part *part, double *counts[2])
+{
+  counts[0] = counts_at(k, part);
+  counts[1] = counts[0] + k->plan.features;
+  if (part->counts_only)
+    counts[0] = counts[1];
+  return part->counts_only ? 1 : 2;
 }
 
 /* Brings the rounded copy of a tile up to date. */
@@ -66,22 +75,21 @@ static void refresh(precis_kept *k, int value_dim, const precis_summary_part *pa
 {
   const double *values = values_at(k, value_dim, part);
   precis_summary_round(part->values, 1, values, k->values32 + (values - k->values));
-  for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++) {
-    const double *counts = counts_at(k, part, c);
-    precis_summary_round(part->features, 1, counts, k->counts32 + (counts - k->counts));
-  }
+  double *counts[2];
+  for (int c = 0, columns = counts_apart(k, part, counts); c < columns; c++)
+    precis_summary_round(part->features, 1, counts[c], k->counts32 + (counts[c] - k->counts));
 }
 
 void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
                        const float *sums)
 {
-  double *values = values_at(kept, value_dim, part);
+  double *values = values_at(kept, value_dim, part), *counts[2];
   for (int64_t i = 0; i < part->values; i++)
     values[i] = sums[i];
   sums += part->values;
-  for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++, sums += part->features)
+  for (int c = 0, columns = counts_apart(kept, part, counts); c < columns; c++)
     for (int64_t i = 0; i < part->features; i++)
-      counts_at(kept, part, c)[i] = sums[i];
+      counts[c][i] = *sums++;
   refresh(kept, value_dim, part);
 }
 
@@ -128,14 +136,14 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
       for (int64_t j = 0; j < rows; j++)
         most = fmax(most, x->log_weight[j]);
       raise_scale(kept, part.kv_head, most);
-      precis_bulk_scale_weights(rows, x->log_weight, kept->plan.log_scale[part.kv_head], x->w);
+      precis_summary_weigh(x, 0, rows, kept->plan.log_scale[part.kv_head]);
     }
     precis_summary_clear(x, &part);
     precis_summary_add(x, &part, 0, rows);
     precis_summary_merge(part.values, 1, values_at(kept, dv, &part), 1, x->values);
-    for (int c = 0; c < PRECIS_SUMMARY_COUNTS; c++)
-      precis_summary_merge(part.features, 1, counts_at(kept, &part, c), 1,
-                           x->counts + c * part.features);
+    double *counts[2];
+    for (int c = 0, columns = counts_apart(kept, &part, counts); c < columns; c++)
+      precis_summary_merge(part.features, 1, counts[c], 1, x->counts + c * part.features);
     refresh(kept, dv, &part);
   }
 }

@@ -27,8 +27,7 @@ typedef struct precis_kept {
   precis_summaries plan;      /* arrays owned, but for those of the survey */
   double *moments;            /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
   int64_t value_numbers;      /* of a head: features x value_dim */
-  int64_t count_features;     /* all of a head's */
-  int64_t count_numbers;      /* the same, then with deviations */
+  int64_t count_numbers;      /* features, then with deviations features + count_features */
   double *values, *counts;    /* kv_heads x each */
   float *values32, *counts32; /* the same, rounded */
   precis_keys tokens;         /* outlier keys of all ranks */

@@ -25,6 +25,7 @@ static int create(precis_study *s)
   plan->key_unit = precis_memory_array(heads + 1, sizeof(double));
   plan->query_unit = precis_memory_array(heads, sizeof(double));
   plan->log_scale = precis_memory_array(heads, sizeof(double));
+  plan->least_deviation = precis_memory_array(heads, sizeof(double));
   plan->exponent = precis_memory_array(heads, sizeof *plan->exponent);
   plan->fit = calloc((size_t)heads, sizeof *plan->fit);
   plan->moments = s->out->moments =
@@ -38,9 +39,9 @@ static int create(precis_study *s)
   s->key_rho = precis_memory_array(s->a->keys.rows, sizeof *s->key_rho);
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
   int made = plan->q_center && plan->key_radius && plan->query_radius && plan->key_unit &&
-             plan->query_unit && plan->log_scale && plan->exponent && plan->fit && plan->moments &&
-             s->query_radius && s->log_scale && s->sample && s->lengths && s->moments &&
-             s->key_rho && s->log_weight;
+             plan->query_unit && plan->log_scale && plan->least_deviation && plan->exponent &&
+             plan->fit && plan->moments && s->query_radius && s->log_scale && s->sample &&
+             s->lengths && s->moments && s->key_rho && s->log_weight;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -177,6 +178,7 @@ static precis_bulk bulk_of(const precis_study *s, int g)
                            precis_survey_v_center(&s->a->keys, survey) + (int64_t)g * p->value_dim,
                        .v_most = s->out->plan.value_most + (int64_t)g * p->value_dim,
                        .v_least = s->out->plan.value_least + (int64_t)g * p->value_dim,
+                       .least_deviation = s->out->plan.least_deviation[g],
                        .q_center = s->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale};
 }
@@ -199,6 +201,26 @@ static int find_scales(const precis_study *s, int g)
   int status = most(s, scale, PRECIS_LEVELS);
   for (int l = 0; l < PRECIS_LEVELS; l++)
     s->log_scale[l * s->a->problem.kv_heads + g] = scale[l];
+  return status;
+}
+
+/* From the mean deviation of the sampled keys. */
+static int find_least_deviation(const precis_study *s, int g)
+{
+  const precis_keys *keys = &s->a->keys;
+  double sums[2] = {0, 0}, *least = &s->out->plan.least_deviation[g];
+  int64_t step = key_step(s);
+  *least = 0;
+  precis_bulk bulk = bulk_of(s, g);
+  for (int64_t j = 0; j < keys->rows; j++)
+    if (keys->position[j] % step == 0 && !precis_keys_masked(keys, j)) {
+      float deviation;
+      precis_bulk_deviations(&bulk, keys, j, 1, &deviation);
+      sums[0] += deviation;
+      sums[1]++;
+    }
+  int status = sum(s, sums, 2);
+  *least = precis_bulk_least_deviation(sums[1] > 0 ? sums[0] / sums[1] : 0);
   return status;
 }
 
@@ -252,6 +274,8 @@ int precis_study_weigh(const precis_study *s)
   memset(s->moments, 0, (size_t)(each * PRECIS_LEVELS) * sizeof *s->moments);
   for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++) {
     status = find_scales(s, g);
+    if (status == PRECIS_SUCCESS)
+      status = find_least_deviation(s, g);
     if (status == PRECIS_SUCCESS)
       sample_keys(s, g);
   }

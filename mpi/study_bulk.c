@@ -45,7 +45,8 @@ precis_head_sample precis_study_sample(const precis_study *s, int g, precis_limi
                               .lengths = s->lengths + (int64_t)g * s->sampled,
                               .unit =
                                   fabs(s->a->problem.scale) * precis_study_key_radius(s, g, limits),
-                              .bound = precis_study_bound(s, g, limits)};
+                              .bound = precis_study_bound(s, g, limits),
+                              .least_deviation = s->out->plan.least_deviation[g]};
 }
 
 /* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */

@@ -36,7 +36,7 @@ static void summarise(pipeline *p, const precis_step *step)
   precis_summary_part part = precis_summary_part_of(x, &step->block);
   double start = MPI_Wtime();
   if (precis_summary_load_keys(x, part.kv_head))
-    precis_bulk_scale_weights(x->keys->rows, x->log_weight, x->plan->log_scale[part.kv_head], x->w);
+    precis_summary_weigh(x, 0, x->keys->rows, x->plan->log_scale[part.kv_head]);
   precis_summary_clear(x, &part);
   precis_summary_add(x, &part, 0, x->keys->rows);
   precis_summary_get(x, &part, precis_execution_at(&p->execution, step));
@@ -172,6 +172,7 @@ precis_bulk precis_summaries_bulk(const precis_problem *p, const precis_summarie
                        .v_center = v_center ? v_center + (int64_t)g * p->value_dim : NULL,
                        .v_most = plan->value_most + (int64_t)g * p->value_dim,
                        .v_least = plan->value_least + (int64_t)g * p->value_dim,
+                       .least_deviation = plan->least_deviation[g],
                        .q_center = plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
                        .exponent = plan->exponent[g],
@@ -188,6 +189,7 @@ void precis_summaries_release(precis_summaries *plan)
   free(plan->key_unit);
   free(plan->query_unit);
   free(plan->log_scale);
+  free(plan->least_deviation);
   free(plan->exponent);
   free(plan->fit);
   precis_turning_free(&plan->turning);
@@ -203,8 +205,8 @@ void precis_summary_result_free(precis_summary_result *result)
 precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
                                   const precis_world *world, int prefixes)
 {
-  int64_t numbers = plan->features * (problem->value_dim + PRECIS_SUMMARY_COUNTS) +
-                    plan->count_features * PRECIS_SUMMARY_COUNTS;
+  int64_t numbers =
+      precis_summary_numbers(plan->features, plan->count_features, problem->value_dim);
   int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
                      plan->outlier_queries * precis_cost_outlier_query(problem);
   return precis_wire_plus(precis_cost_summaries(world->ranks, world->nodes, world->node,

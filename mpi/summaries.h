@@ -26,6 +26,7 @@ typedef struct precis_summaries {
   int64_t outlier_keys;             /* beyond, on all ranks */
   int64_t outlier_queries;          /* (query, head) pairs beyond, on all ranks */
   double *log_scale;                /* kv_heads: largest log w of the bulk */
+  double *least_deviation;          /* kv_heads: what deviations are raised to, see src/bulk.h */
   int *exponent;                    /* kv_heads: of the power of two, see src/bulk.h */
   precis_bivariate *fit;            /* kv_heads */
   double *moments;        /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits in y; borrowed */

@@ -64,16 +64,19 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
   int dv = x->task->problem->value_dim;
   if (!(weights > 0))
     return;
+  const precis_error_mass gathered = {sums->env[i], sums->deviating[i]};
   precis_error_mass rounding = mass_rounding(x, g, i);
-  double mass = fmax(sums->env[i], 0) + weights * rounding.all,
-         deviating = fmax(sums->deviating[i], 0) + weights * rounding.deviating;
+  rounding.all *= weights;
+  rounding.deviating *= weights;
+  precis_error_mass mass = precis_certificate_mass(
+      &gathered, &rounding, x->plan->count_features > 0 ? x->plan->least_deviation[g] : 0);
+  /* In numerator and normaliser, see precis_certificate_rounding(). */
   double off = 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
-               (fabs(sums->den[i]) +
-                mass); /* in numerator and normaliser, see precis_certificate_rounding() */
+               (fabs(sums->den[i]) + mass.all);
   double factor = meet(dv, log_scale, row);
   row->l += factor * sums->den[i];
-  row->mass.all += factor * (mass + off);
-  row->mass.deviating += factor * (deviating + off);
+  row->mass.all += factor * (mass.all + off);
+  row->mass.deviating += factor * (mass.deviating + off);
   for (int c = 0; c < dv; c++)
     row->o[c] += factor * sums->num[i * dv + c];
 }

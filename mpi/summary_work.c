@@ -18,8 +18,11 @@ precis_summary_part precis_summary_part_of(const precis_summary_work *x, const p
                               .counts_only = counts_only,
                               .first = block->first_feature,
                               .features = block->features,
-                              .counts = block->features * PRECIS_SUMMARY_COUNTS};
-  part.values = counts_only ? 0 : block->features * x->task->problem->value_dim;
+                              .counts = block->features};
+  if (!counts_only) {
+    part.values = block->features * x->task->problem->value_dim;
+    part.counts *= PRECIS_SUMMARY_COUNTS;
+  }
   part.numbers = part.values + part.counts;
   return part;
 }
@@ -54,6 +57,13 @@ int precis_summary_load_keys(precis_summary_work *x, int g)
   }
   x->keys_of = g;
   return 1;
+}
+
+void precis_summary_weigh(precis_summary_work *x, int64_t first, int64_t keys, double log_scale)
+{
+  precis_bulk_scale_weights(keys, x->log_weight + first, log_scale, x->w + first);
+  for (int64_t j = first; j < first + keys && x->plan->count_features > 0; j++)
+    x->w_deviation[j] = x->w[j] * x->deviation[j];
 }
 
 void precis_summary_clear_sums(const precis_summary_work *x, const precis_summary_sums *sums)
@@ -102,9 +112,10 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
   int threads = x->task->engine.threads;
   for (int64_t key = first; key < end; key += POLL_KEYS) {
     int64_t some = end - key < POLL_KEYS ? end - key : POLL_KEYS;
+    const float *w = t->counts_only ? x->w_deviation : x->w;
     precis_weighted_keys rows = {
-        some,       x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim,
-        x->w + key, x->deviation + key};
+        some,    x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim,
+        w + key, x->deviation + key};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int i = 0; i < threads; i++) {
       int64_t from, to;
@@ -123,9 +134,12 @@ void precis_summary_get(const precis_summary_work *x, const precis_summary_part 
   precis_summary_round(t->counts, 1, x->counts, to + t->values);
 }
 
+/* Counts alone are those with deviations, and none of P's. */
+static const double none[PRECIS_BLOCKS_MAX];
+
 /* Queries first .. first + rows - 1 and their sums. */
 static precis_query_rows queries_at(const precis_summary_work *x, const precis_summary_sums *sums,
-                                    int64_t first, int64_t rows)
+                                    int64_t first, int64_t rows, int counts_only)
 {
   const precis_problem *p = x->task->problem;
   return (precis_query_rows){.rows = rows,
@@ -134,7 +148,7 @@ static precis_query_rows queries_at(const precis_summary_work *x, const precis_s
                              .num = sums->num + first * p->value_dim,
                              .num_stride = p->value_dim,
                              .den = sums->den + first,
-                             .env = sums->env + first,
+                             .env = (counts_only ? sums->deviating : sums->env) + first,
                              .deviating = sums->deviating + first};
 }
 
@@ -143,7 +157,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
 {
   const precis_bivariate *fit = &x->plan->fit[t->kv_head];
   const precis_apply_shape *shape = t->counts_only ? &x->kernels.apply_counts : &x->kernels.apply;
-  const precis_apply_coefficients coefficients = {fit->a, fit->e};
+  const precis_apply_coefficients coefficients = {t->counts_only ? none : fit->a, fit->e};
   const float *counts = from + t->values;
   const precis_summary_tile tile = {t->first, t->features, from, counts, counts + t->features};
   int threads = x->task->engine.threads;
@@ -151,7 +165,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(rows * x->group, threads, i, &a, &b);
-    precis_query_rows part = queries_at(x, sums, first * x->group + a, b - a);
+    precis_query_rows part = queries_at(x, sums, first * x->group + a, b - a, t->counts_only);
     precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->kernels.scratch);
   }
   x->poll(x);
@@ -161,21 +175,21 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
                                 const float *counts)
 {
   const precis_bivariate *fit = &x->plan->fit[g];
-  const precis_apply_coefficients coefficients = {fit->a, fit->e};
+  const precis_apply_coefficients coefficients = {fit->a, fit->e}, envelope = {none, fit->e};
   int64_t with_values = x->plan->features, only_counts = x->plan->count_features;
-  const float *deviating = counts + with_values + only_counts;
+  const float *deviating = counts + with_values;
   const precis_summary_tile all = {0, with_values, values, counts, deviating},
-                            only = {with_values, only_counts, NULL, counts + with_values,
-                                    deviating + with_values};
+                            only = {with_values, only_counts, NULL, deviating + with_values, NULL};
   int threads = x->task->engine.threads;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(x->task->rows * x->group, threads, i, &a, &b);
-    precis_query_rows part = queries_at(x, &x->sums, a, b - a);
+    precis_query_rows part = queries_at(x, &x->sums, a, b - a, 0),
+                      counted = queries_at(x, &x->sums, a, b - a, 1);
     void *scratch = x->scratch + i * x->kernels.scratch;
     precis_apply_whole(&x->kernels.apply, &coefficients, &all, &part, scratch);
-    precis_apply_whole(&x->kernels.apply_counts, &coefficients, &only, &part, scratch);
+    precis_apply_whole(&x->kernels.apply_counts, &envelope, &only, &counted, scratch);
   }
 }
 
@@ -205,6 +219,7 @@ static int allocate(precis_summary_work *x)
   x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
   x->w = precis_memory_array(keys, sizeof *x->w);
   x->deviation = precis_memory_array(keys, sizeof *x->deviation);
+  x->w_deviation = precis_memory_array(keys, sizeof *x->w_deviation);
   x->log_weight = precis_memory_array(keys, sizeof *x->log_weight);
   x->q = precis_memory_array(rows * p->dim, sizeof *x->q);
   x->norm = precis_memory_array(rows, sizeof *x->norm);
@@ -215,8 +230,8 @@ static int allocate(precis_summary_work *x)
   x->result->capacity = x->task->rows * p->heads;
   x->result->rows = precis_memory_array(x->result->capacity, sizeof *x->result->rows);
   int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->deviation &&
-             x->log_weight && x->q && x->norm && x->sums.num && x->sums.den && x->sums.env &&
-             x->sums.deviating && x->result->rows;
+             x->w_deviation && x->log_weight && x->q && x->norm && x->sums.num && x->sums.den &&
+             x->sums.env && x->sums.deviating && x->result->rows;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
@@ -249,9 +264,9 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
 
 void precis_summary_work_free(precis_summary_work *x)
 {
-  void *arrays[] = {x->values,    x->counts,        x->scratch, x->k,    x->v,        x->w,
-                    x->deviation, x->log_weight,    x->q,       x->norm, x->sums.num, x->sums.den,
-                    x->sums.env,  x->sums.deviating};
+  void *arrays[] = {x->values, x->counts,    x->scratch,     x->k,          x->v,
+                    x->w,      x->deviation, x->w_deviation, x->log_weight, x->q,
+                    x->norm,   x->sums.num,  x->sums.den,    x->sums.env,   x->sums.deviating};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_outliers_free(&x->split);

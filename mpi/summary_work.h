@@ -14,7 +14,7 @@ typedef struct precis_summary_part {
   int kv_head;
   int counts_only;
   int64_t first, features;
-  int64_t values, counts; /* numbers: counts are followed by those with deviations */
+  int64_t values, counts; /* numbers: plain counts, where there are values, then with deviations */
   int64_t numbers;        /* of both, values first */
 } precis_summary_part;
 
@@ -38,11 +38,12 @@ typedef struct precis_summary_work {
   precis_summaries_shape shape; /* of all keys; causal.c makes its own of prefixes */
   int64_t numbers_most;         /* in a tile */
   int64_t additions;            /* float32 ones that a sum passes when all tiles are applied */
-  double *values, *counts;      /* of one tile; counts and those with deviations */
+  double *values, *counts;      /* of one tile */
   char *scratch;                /* kernels.scratch bytes of each thread */
   int keys_of, queries_of;      /* heads whose rows are packed; -1: none */
   float *k, *v, *w;             /* keys x dim, keys x value_dim, keys */
   float *deviation;             /* keys */
+  float *w_deviation;           /* keys: w times deviation, where a plan has counts alone */
   double *log_weight;           /* keys */
   float *q;                     /* rows x group x dim */
   precis_bulk_norms *norm;      /* rows x group */
@@ -62,11 +63,14 @@ void precis_summary_work_free(precis_summary_work *work);
 precis_summary_part precis_summary_part_of(const precis_summary_work *work,
                                            const precis_block *block);
 
-/* Makes the rows of a head the packed ones, if they are not. Of keys, all but w is filled, which is
- * left to the caller. Queries come with cleared sums. Both return whether there was something to
- * do. */
+/* Makes the rows of a head the packed ones, if they are not. Of keys, all but weights are filled,
+ * which are left to precis_summary_weigh(). Queries come with cleared sums. Both return whether
+ * there was something to do. */
 int precis_summary_load_keys(precis_summary_work *work, int kv_head);
 int precis_summary_load_queries(precis_summary_work *work, int kv_head);
+
+/* Weights of packed keys [first, first + keys) relative to a log-scale. */
+void precis_summary_weigh(precis_summary_work *work, int64_t first, int64_t keys, double log_scale);
 
 /* Sets the tile's values and counts to 0, adds packed keys [first, first + keys), rounds the sums
  * to `to`. */
@@ -82,8 +86,8 @@ void precis_summary_apply(precis_summary_work *work, const precis_summary_part *
                           const float *from, int64_t first, int64_t rows,
                           const precis_summary_sums *sums);
 
-/* Applies the whole summary of a head (values of all features with values, counts of all features,
- * the same with deviations) to all packed queries. */
+/* Applies the whole summary of a head (values and counts of all features with values, counts with
+ * deviations of all features) to all packed queries. */
 void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values,
                                 const float *counts);
 

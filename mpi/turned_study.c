@@ -137,7 +137,7 @@ static const precis_block_row *table_of(study *s, int g, int lead)
   return table;
 }
 
-static double failing_of(const study *s, const choice *c, const precis_block_row *table,
+static double failing_of(const study *s, int g, const choice *c, const precis_block_row *table,
                          const precis_bivariate *fit, double tol)
 {
   /* About what precis_apply_roundings() will say, when tiles are known. */
@@ -145,7 +145,8 @@ static double failing_of(const study *s, const choice *c, const precis_block_row
       PRECIS_CHUNK_FEATURES + 16 + c->set.blocks + c->price.features / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->price.envelope_degree, PRECIS_KEY_BLOCK,
                                             s->known->out->plan.wire_roundings, additions};
-  return precis_block_failing(s->known->sampled, table, fit, &rounding, tol);
+  return precis_block_failing(s->known->sampled, table, fit, &rounding,
+                              s->known->out->plan.least_deviation[g], tol);
 }
 
 static double price_of_failing(const study *s, double failing, double nearly)
@@ -185,8 +186,8 @@ static double try_one(study *s, int g, const choice *c)
   if (!(domain.bound > 0) || precis_bivariate_fit(&c->set, &domain, &moments, &fit))
     return INFINITY;
   return c->price.seconds + c->later +
-         price_of_failing(s, failing_of(s, c, table, &fit, tol),
-                          failing_of(s, c, table, &fit, PRECIS_FORCED_MARGIN * tol));
+         price_of_failing(s, failing_of(s, g, c, table, &fit, tol),
+                          failing_of(s, g, c, table, &fit, PRECIS_FORCED_MARGIN * tol));
 }
 
 /* How many each rank may try: as long as that is little beside what may be saved. */
@@ -236,7 +237,7 @@ static int fit_head(study *s, int g, const choice *c, double *failing)
   domain.trail_bound = fmax(domain.trail_bound, 1e-20);
   int status = precis_bivariate_fit(&c->set, &domain, &s->turning.moments[g], &s->fit[g]);
   if (status == PRECIS_SUCCESS)
-    *failing += failing_of(s, c, s->table, &s->fit[g], precis_wish_tol(s->known->wish));
+    *failing += failing_of(s, g, c, s->table, &s->fit[g], precis_wish_tol(s->known->wish));
   return status;
 }
 

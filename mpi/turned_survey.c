@@ -68,6 +68,7 @@ static precis_bulk bulk_of(const precis_turned_survey *s, int g)
                            precis_survey_v_center(&a->keys, &a->survey) + (int64_t)g * p->value_dim,
                        .v_most = s->study->out->plan.value_most + (int64_t)g * p->value_dim,
                        .v_least = s->study->out->plan.value_least + (int64_t)g * p->value_dim,
+                       .least_deviation = s->study->out->plan.least_deviation[g],
                        .q_center = s->study->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale,
                        .lead = p->dim,

@@ -181,17 +181,6 @@ static void pack(const precis_apply_shape *shape, double a, const precis_feature
   }
 }
 
-/* The same where there are only counts: one column after the other. */
-static void pack_counts(const precis_apply_shape *shape, const precis_feature_chunk *chunk,
-                        const precis_summary_tile *tile, float *packed)
-{
-  int64_t row = chunk->first - tile->first;
-  for (int f = 0; f < chunk->features; f++)
-    *packed++ = chunk->orders[f] * tile->counts[row + f];
-  for (int f = 0; f < chunk->features && shape->deviations; f++)
-    *packed++ = chunk->orders[f] * tile->deviating[row + f];
-}
-
 /* Takes the sums of a chunk's counts into those that all chunks meet. */
 static void take_counts(int group, double a, double e, float *counts, double *den, double *env)
 {
@@ -220,13 +209,7 @@ static void meet(const precis_apply_shape *shape, const workspace *w,
   int columns = columns_of(shape);
   float *counts = r.sums + (int64_t)(columns - 1) * w->group,
         *deviating = r.sums + (int64_t)shape->value_dim * w->group;
-  if (shape->value_dim > 0) {
-    shape->kernel->apply(chunk, &group, columns, packed, r.sums);
-  } else {
-    shape->kernel->apply(chunk, &group, 1, packed, counts);
-    if (shape->deviations)
-      shape->kernel->apply(chunk, &group, 1, packed + chunk->features, deviating);
-  }
+  shape->kernel->apply(chunk, &group, columns, packed, r.sums);
   double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
   take_counts(w->group, a, e, counts, r.den, r.env);
   if (shape->deviations)
@@ -253,10 +236,7 @@ static precis_feature_recipe prepare(const precis_apply_shape *shape,
   float *packed = w->packed;
   for (int64_t i = 0; i < recipe.chunks; i++) {
     const precis_feature_chunk *chunk = &recipe.chunk[i];
-    if (shape->value_dim > 0)
-      pack(shape, coefficients->a[chunk->block], chunk, tile, packed);
-    else
-      pack_counts(shape, chunk, tile, packed);
+    pack(shape, coefficients->a[chunk->block], chunk, tile, packed);
     packed += (int64_t)chunk->features * columns_of(shape);
   }
   return recipe;

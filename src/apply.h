@@ -12,8 +12,8 @@
  * env of counts with deviations, sum_j w_j d_j E(y_j), is gathered along with it.
  *
  * den and env share sum_f orders_f phi_f(q) count[f] over each block, so that E costs nothing
- * more in P's blocks, and one number a feature beyond (a tile with value_dim 0); with deviations
- * one number a feature more. */
+ * more in P's blocks, one number with deviations, and one number a feature beyond (a tile with
+ * value_dim 0). */
 #ifndef PRECIS_SRC_APPLY_H
 #define PRECIS_SRC_APPLY_H
 
@@ -24,11 +24,11 @@
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_apply_shape {
   precis_feature_set set;
-  int value_dim;           /* 0: only counts */
-  int deviations;          /* counts come twice; 0 as planned, may be set to 1 */
-  int degree;              /* the highest of a feature */
-  int64_t query_block;     /* n_b, queries that stay in fast memory with their sums: whole groups */
-  int64_t tile_features;   /* r_b, rows of S that stay there */
+  int value_dim;         /* 0: only counts */
+  int deviations;        /* counts come twice; 0 as planned, may be set to 1 if there are values */
+  int degree;            /* the highest of a feature */
+  int64_t query_block;   /* n_b, queries that stay in fast memory with their sums: whole groups */
+  int64_t tile_features; /* r_b, rows of S that stay there */
   int64_t stream_features; /* rows of S at a time that pass by queries that stay */
   const precis_feature_kernel *kernel;
 } precis_apply_shape;

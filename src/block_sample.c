@@ -125,26 +125,30 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
 }
 
 double precis_block_failing(int rows, const precis_block_row *row, const precis_bivariate *fit,
-                            const precis_summary_rounding *rounding, double tol)
+                            const precis_summary_rounding *rounding, double least_deviation,
+                            double tol)
 {
   const precis_feature_set *set = &fit->set;
+  double least = set->blocks > set->value_blocks ? least_deviation : 0;
   int judged = 0, failing = 0;
   for (int i = 0; i < rows; i++) {
     const precis_block_row *r = &row[i];
     precis_error_mass mass = precis_certificate_rounding(
         rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
         precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
+    precis_error_mass sums = {0, 0};
     double total = 0;
-    mass.all *= r->weights;
-    mass.deviating *= r->weights;
     for (int b = 0; b < set->blocks; b++) {
       int lead = set->block[b].lead, trail = set->block[b].trail;
-      mass.all += fit->e[b] * r->mean[lead][trail];
-      mass.deviating += fit->e[b] * r->deviating[lead][trail];
+      sums.all += fit->e[b] * r->mean[lead][trail];
+      sums.deviating += fit->e[b] * r->deviating[lead][trail];
       total += fit->a[b] * r->mean[lead][trail];
     }
-    mass.all /= total;
-    mass.deviating /= total;
+    sums.all /= total;
+    sums.deviating /= total;
+    mass.all *= r->weights / total;
+    mass.deviating *= r->weights / total;
+    mass = precis_certificate_mass(&sums, &mass, least);
     judged += r->weights > 0;
     failing += r->weights > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
   }

@@ -34,8 +34,10 @@ void precis_block_moments(int rows, const precis_block_row *row, const precis_fe
 double precis_block_estimate(int rows, const precis_block_row *row, const precis_feature_set *set,
                              int luck, double tol);
 
-/* The share of rows whose certificate, with rounding, would exceed tol. */
+/* The share of rows whose certificate, with rounding, would exceed tol. least_deviation: no
+ * deviation is smaller; > 0. */
 double precis_block_failing(int rows, const precis_block_row *row, const precis_bivariate *fit,
-                            const precis_summary_rounding *rounding, double tol);
+                            const precis_summary_rounding *rounding, double least_deviation,
+                            double tol);
 
 #endif

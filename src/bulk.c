@@ -136,17 +136,18 @@ static void make_deviations(const precis_bulk *bulk, const precis_keys *keys, in
                             int64_t rows, float *deviation)
 {
   const double up = 1 + 0x1p-22; /* more than float32 and the sums here round off */
-  double factor[PRECIS_FEATURES_DIM_MAX];
+  double factor[PRECIS_FEATURES_DIM_MAX], least = bulk->least_deviation * up;
   for (int c = 0; c < keys->value_dim; c++) {
     double range = bulk->v_most[c] + bulk->v_least[c];
     factor[c] = range > 0 ? up / range : 0;
   }
   for (int64_t j = 0; j < rows; j++) {
     int64_t at = (first + j) * keys->kv_heads + bulk->kv_head;
-    deviation[j] = precis_keys_masked(keys, first + j)
-                       ? 0
-                       : (float)deviation_of(keys->v + at * keys->value_dim, bulk->v_center, factor,
-                                             keys->value_dim);
+    double part =
+        precis_keys_masked(keys, first + j)
+            ? 0
+            : deviation_of(keys->v + at * keys->value_dim, bulk->v_center, factor, keys->value_dim);
+    deviation[j] = (float)(part > least ? part : least);
   }
 }
 
@@ -154,6 +155,12 @@ void precis_bulk_deviations(const precis_bulk *bulk, const precis_keys *keys, in
                             int64_t rows, float *deviation)
 {
   make_deviations(bulk, keys, first, rows, deviation);
+}
+
+double precis_bulk_least_deviation(double mean)
+{
+  const double least = 1e-3;
+  return mean / 2 > least ? mean / 2 : least;
 }
 
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w)

@@ -23,6 +23,7 @@ typedef struct precis_bulk {
   const double *k_center;             /* dim, of this head */
   const double *v_center;             /* value_dim */
   const double *v_most, *v_least;     /* value_dim: the largest values, the smallest negated */
+  double least_deviation;             /* smaller ones are raised to it */
   const double *q_center;             /* dim */
   double scale;                       /* s */
   int exponent;                       /* e */
@@ -51,9 +52,13 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
                       float *k, float *v);
 
 /* Deviations of the same rows, nowhere below the true ones: at most 1 if the centre is within the
- * range. Masked rows have 0. */
+ * range. */
 void precis_bulk_deviations(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                             int64_t rows, float *deviation);
+
+/* What deviations are raised to, where their mean is this: half of it, so that it costs little and
+ * certificate.h has something to divide by. */
+double precis_bulk_least_deviation(double mean);
 
 /* w = e^(log_weight - log_scale), at most 1 where log_scale is not below the largest. */
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w);

@@ -16,7 +16,8 @@
  *   |out_c - true_c| <= (u (most_c - least_c) + t |out_c - center_c|) / (1 - t)
  *
  * which is half as much for Gaussian values, and less where values are mostly small. Either holds,
- * so that the smaller is promised. Rounding in float32 joins t and u: see
+ * so that the smaller is promised. Where all d_j >= d > 0, t <= u / d, since E >= 0: features that
+ * E alone needs are kept with deviations only. Rounding in float32 joins t and u: see
  * precis_certificate_rounding(). */
 #ifndef PRECIS_SRC_CERTIFICATE_H
 #define PRECIS_SRC_CERTIFICATE_H
@@ -33,6 +34,11 @@ typedef struct precis_error_mass {
   double all;       /* over Z: t */
   double deviating; /* over Z: u; infinity where deviations are not known */
 } precis_error_mass;
+
+/* Masses of a row from sums and what rounding may add to them. least: of the deviations, where
+ * sums.all lacks the features that E alone needs; 0 where it has all. */
+precis_error_mass precis_certificate_mass(const precis_error_mass *sums,
+                                          const precis_error_mass *rounding, double least);
 
 /* The largest and the smallest value of each column, and the centre that deviations are from. */
 typedef struct precis_value_range {

@@ -210,7 +210,7 @@ static double envelope_of(const precis_polynomial *fit, const double *moments)
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, double tol)
 {
-  int failing = 0, rows = 0;
+  int failing = 0, rows = 0, counts_only = fit->envelope_degree > fit->degree;
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
     if (!in_bulk(sample, i))
@@ -221,9 +221,11 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
                                     precis_polynomial_envelope_magnitude(fit, bound));
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       total += fit->a[m] * row[m];
-    mass.all = (row[0] * mass.all + envelope_of(fit, row)) / total;
-    mass.deviating =
-        (row[0] * mass.deviating + envelope_of(fit, row + PRECIS_SAMPLE_DEVIATION)) / total;
+    const precis_error_mass sums = {envelope_of(fit, row) / total,
+                                    envelope_of(fit, row + PRECIS_SAMPLE_DEVIATION) / total};
+    mass.all *= row[0] / total;
+    mass.deviating *= row[0] / total;
+    mass = precis_certificate_mass(&sums, &mass, counts_only ? sample->least_deviation : 0);
     rows += row[0] > 0;
     failing += row[0] > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
   }

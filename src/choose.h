@@ -42,7 +42,8 @@ typedef struct precis_head_sample {
   const double *moments; /* rows x PRECIS_SAMPLE_MOMENTS */
   const double *lengths; /* rows: in each, |y| is at most its length times `unit` */
   double unit;
-  double bound; /* B, of all rows of the bulk; longer ones of the sample are left out */
+  double bound;           /* B, of all rows of the bulk; longer ones of the sample are left out */
+  double least_deviation; /* no deviation is smaller; > 0 */
 } precis_head_sample;
 
 /* Adds one pair to a row's moments: a key of weight w, its deviation (bulk.h), and the score y

@@ -196,8 +196,8 @@ double precis_footprint_summary_words(const precis_scene *s, const precis_summar
 static double kept(const precis_scene *s, const precis_summary_size *size)
 {
   const precis_problem *p = s->problem;
-  double numbers = (double)size->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
-                   (double)size->count_features * PRECIS_SUMMARY_COUNTS,
+  double numbers =
+             (double)precis_summary_numbers(size->features, size->count_features, p->value_dim),
          bytes = p->kv_heads * numbers * (LONG + WORD);
   double keys = (double)s->keys / s->ranks * p->kv_heads * (p->dim + p->value_dim) * WORD;
   return s->prefixes || (bytes > keys && bytes > 0x1p26) ? 0 : bytes;
@@ -241,7 +241,7 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
   double numbers = (double)precis_summaries_numbers_most(&k.summary),
          rows = rows_of(s) * (p->heads / p->kv_heads);
   double work = 2 * LONG * numbers + scratch(s, &k) +
-                keys_of(s) * (WORD * (p->dim + p->value_dim + 2) + LONG) +
+                keys_of(s) * (WORD * (p->dim + p->value_dim + 3) + LONG) +
                 rows * (WORD * (p->dim + p->value_dim + 3) + 4 * LONG) + 16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
 }

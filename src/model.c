@@ -5,6 +5,7 @@
 #include "src/footprint.h"
 #include "src/partial.h"
 #include "src/shapes.h"
+#include "src/summarise.h"
 #include "src/tile.h"
 
 /* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */
@@ -246,14 +247,13 @@ precis_move precis_model_choose(const precis_prediction predicted[PRECIS_MOVES])
   return best;
 }
 
-/* Of one head: features made and multiplied with values, and features that are only counted; both
- * with deviations. */
+/* Of one head: features made and multiplied with values, and features that are only counted. */
 static double feature_seconds(const precis_summary_size *size, int value_dim, double flops,
                               double features, double counts)
 {
   return (double)size->features *
              (2. * (value_dim + PRECIS_SUMMARY_COUNTS) / flops + 1 / features) +
-         (double)size->count_features * PRECIS_SUMMARY_COUNTS / counts;
+         (double)size->count_features / counts;
 }
 
 /* Keys once, queries once or, where prefixes are summed, twice: against lower ranks and against
@@ -273,8 +273,7 @@ static double summary_compute(const sketch *k, const precis_summary_size *size)
 
 static double numbers_of(const precis_problem *p, const precis_summary_size *size)
 {
-  return (double)size->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
-         (double)size->count_features * PRECIS_SUMMARY_COUNTS;
+  return (double)precis_summary_numbers(size->features, size->count_features, p->value_dim);
 }
 
 /* Tiles through the reduction, or down the chain of ranks. What a rank adds up of the tiles of its

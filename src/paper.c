@@ -122,9 +122,8 @@ static precis_wire wire_of(const precis_paper *p, const precis_paper_layout *l,
                            const precis_summary_size *size, int prefixes)
 {
   const precis_problem *problem = &p->problem;
-  int64_t numbers =
-      problem->kv_heads * (size->features * (problem->value_dim + PRECIS_SUMMARY_COUNTS) +
-                           size->count_features * PRECIS_SUMMARY_COUNTS);
+  int64_t numbers = problem->kv_heads * precis_summary_numbers(size->features, size->count_features,
+                                                               problem->value_dim);
   precis_wire wire = precis_cost_summaries(p->ranks, l->nodes.count, l->node, numbers, prefixes);
   if (!prefixes || !l->leaves)
     return wire;

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/bulk.h"
+
 /* x with P(N(0, 1) < x) = p, 0 < p < 1, by bisection. */
 static double normal_quantile(double p)
 {
@@ -67,6 +69,10 @@ precis_head_sample precis_paper_sample(const precis_paper_scores *s, double *mom
       precis_sample_add(moments + (int64_t)i * PRECIS_SAMPLE_MOMENTS, 1, away,
                         fmax(-most_here, fmin(most_here, s->spread * length * quantiles[j])));
   }
-  return (precis_head_sample){
-      .rows = ROWS, .moments = moments, .lengths = lengths, .unit = bound, .bound = bound};
+  return (precis_head_sample){.rows = ROWS,
+                              .moments = moments,
+                              .lengths = lengths,
+                              .unit = bound,
+                              .bound = bound,
+                              .least_deviation = precis_bulk_least_deviation(away)};
 }

@@ -171,7 +171,8 @@ int64_t precis_summaries_tiles(const precis_summaries_shape *shape);
 /* Tile `number`: its head and features. */
 precis_block precis_summaries_tile(const precis_summaries_shape *shape, int64_t number);
 
-/* Numbers of it: values, then counts, then counts with deviations. */
+/* Numbers of it: values, then counts, then counts with deviations, of which alone there are some
+ * without values. */
 int64_t precis_summaries_numbers(const precis_summaries_shape *shape, const precis_block *tile);
 
 /* Of a vector that is cut up, part p has numbers first(p) .. first(p + 1) - 1. */

@@ -35,8 +35,9 @@ precis_block precis_summaries_tile(const precis_summaries_shape *x, int64_t numb
 
 int64_t precis_summaries_numbers(const precis_summaries_shape *x, const precis_block *tile)
 {
-  int values = tile->first_feature < x->features ? x->value_dim : 0;
-  return tile->features * (values + PRECIS_SUMMARY_COUNTS);
+  int with_values = tile->first_feature < x->features;
+  return with_values ? precis_summary_numbers(tile->features, 0, x->value_dim)
+                     : precis_summary_numbers(0, tile->features, x->value_dim);
 }
 
 int64_t precis_summaries_slice(int64_t numbers, int ranks, int rank)
@@ -48,9 +49,8 @@ int64_t precis_summaries_numbers_most(const precis_summaries_shape *x)
 {
   int64_t features = x->tile_features < x->features ? x->tile_features : x->features,
           counts = x->tile_counts < x->count_features ? x->tile_counts : x->count_features;
-  int64_t with_values = features * (x->value_dim + PRECIS_SUMMARY_COUNTS),
-          without = counts * PRECIS_SUMMARY_COUNTS;
-  return with_values > without ? with_values : without;
+  int64_t with_values = precis_summary_numbers(features, 0, x->value_dim);
+  return with_values > counts ? with_values : counts;
 }
 
 int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
@@ -58,7 +58,7 @@ int64_t precis_summaries_work_bytes(const precis_summaries_shape *x, int rank)
   int64_t keys = x->key_rows[rank],
           rows = precis_summaries_rows(x, rank) * (x->heads / x->kv_heads);
   return precis_summaries_numbers_most(x) * 2 * (int64_t)sizeof(double) +
-         keys * ((x->dim + x->value_dim + 2) * WORD + (int64_t)sizeof(double)) +
+         keys * ((x->dim + x->value_dim + 3) * WORD + (int64_t)sizeof(double)) +
          rows * ((x->dim + x->value_dim + 3) * WORD + 4 * (int64_t)sizeof(double));
 }
 

@@ -128,7 +128,7 @@ static void add_tile(const precis_summarise_shape *shape, const precis_weighted_
                            .factor = w->factor,
                            .prefix = w->prefix,
                            .rows = w->rows,
-                           .deviation = shape->deviations && with_values ? w->deviation : NULL,
+                           .deviation = shape->deviations ? w->deviation : NULL,
                            .value_dim = shape->value_dim,
                            .v = w->v,
                            .products = w->products};
@@ -136,12 +136,6 @@ static void add_tile(const precis_summarise_shape *shape, const precis_weighted_
       shape->kernel->summarise(&recipe->chunk[i], &in,
                                with_values ? values + done * shape->value_dim : NULL, counts + done,
                                shape->deviations ? deviating + done : NULL);
-    if (with_values || !shape->deviations)
-      continue;
-    for (int64_t t = 0; t < block; t++) /* counts alone: once more, by other weights */
-      w->prefix[t] *= w->deviation[t];
-    for (int64_t i = 0, done = 0; i < recipe->chunks; done += recipe->chunk[i++].features)
-      shape->kernel->summarise(&recipe->chunk[i], &in, NULL, deviating + done, NULL);
   }
 }
 

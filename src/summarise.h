@@ -2,8 +2,9 @@
  *
  *   S[f][c] = sum_j w_j phi_f(k_j) v_jc        count[f] = sum_j w_j phi_f(k_j)
  *
- * Counts come twice, once with w_j d_j in place of w_j, d_j the deviation of the key's values
- * (bulk.h): what proves a row needs both.
+ * Where values are kept, counts come twice, once with w_j d_j in place of w_j, d_j the deviation of
+ * the key's values (bulk.h): what proves a row needs both. Of features without values there are
+ * counts with deviations alone, which is a matter of the weights given.
  *
  * Feature-stationary: a tile of rows of S stays in fast memory and the keys and values stream
  * past it. I/O for n keys and r features in tiles of r_b: n (d + d_v) ceil(r / r_b) + r (d_v +
@@ -19,11 +20,18 @@
 /* Numbers of a feature beside those of its values: its count, and the count with deviations. */
 enum { PRECIS_SUMMARY_COUNTS = 2 };
 
+/* Numbers of a head's summary. */
+static inline int64_t precis_summary_numbers(int64_t features, int64_t count_features,
+                                             int value_dim)
+{
+  return features * (value_dim + PRECIS_SUMMARY_COUNTS) + count_features;
+}
+
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_summarise_shape {
   precis_feature_set set;
   int value_dim;         /* 0: only counts */
-  int deviations;        /* counts come twice; 0 as planned, may be set to 1 */
+  int deviations;        /* counts come twice; 0 as planned, may be set to 1 if there are values */
   int degree;            /* the highest of a feature */
   int key_block;         /* keys at a time, a multiple of 16 */
   int64_t tile_features; /* r_b */

@@ -27,8 +27,7 @@ int precis_summary_kernels_plan(const precis_feature_set *set, int value_dim, in
       precis_apply_plan(set, value_dim, fast, &k.apply) ||
       precis_apply_plan(set, 0, fast, &k.apply_counts))
     return PRECIS_ERR_ARGUMENT;
-  k.summarise.deviations = k.summarise_counts.deviations = 1;
-  k.apply.deviations = k.apply_counts.deviations = 1;
+  k.summarise.deviations = k.apply.deviations = 1;
   k.apply.tile_features = least(k.apply.tile_features, k.summarise.tile_features);
   k.apply_counts.tile_features =
       least(k.apply_counts.tile_features, k.summarise_counts.tile_features);

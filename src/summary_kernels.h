@@ -7,8 +7,9 @@
 #include "src/apply.h"
 #include "src/summarise.h"
 
-/* For features with values and for those of which only counts are kept, with deviations. One tile
- * size for both ends of the wire: what is summarised at once is applied at once. */
+/* For features with values, which have counts with deviations as well, and for those of which only
+ * counts are kept. One tile size for both ends of the wire: what is summarised at once is applied
+ * at once. */
 typedef struct precis_summary_kernels {
   precis_summarise_shape summarise, summarise_counts;
   precis_apply_shape apply, apply_counts; /* tile_features of these are those of a tile */

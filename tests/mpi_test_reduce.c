@@ -128,7 +128,7 @@ static void check(reduction *r, int64_t tile, int64_t rounds)
   assert_all(MPI_COMM_WORLD, r->applied == precis_summaries_tiles(&shape));
   int64_t sent = sent_since(&before);
   assert_all(MPI_COMM_WORLD, sent == (int64_t)HEADS * 2 * (world.nodes - 1) *
-                                         (FEATURES * (VALUE_DIM + 2) + 2 * COUNTS) * 4);
+                                         (FEATURES * (VALUE_DIM + 2) + COUNTS) * 4);
   precis_execution_free(&x);
   free(start);
 }

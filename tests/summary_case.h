@@ -164,7 +164,7 @@ static precis_summarise_shape summarise_shape(const problem *p, const precis_fea
       precis_summarise_plan(&p->set, counts_only ? 0 : p->s.value_dim, p->s.fast_memory, &shape),
       0);
   shape.kernel = kernel;
-  shape.deviations = 1;
+  shape.deviations = !counts_only;
   return shape;
 }
 
@@ -181,7 +181,7 @@ static void summarise(const problem *p, const precis_feature_kernel *kernel,
   precis_summarise_add(&shape, keys, some, p->features - some, s->values + some * dv,
                        s->counts + some, s->deviating + some, scratch);
   precis_summarise_add(&counts, keys, p->features, p->all_features - p->features, NULL,
-                       s->counts + p->features, s->deviating + p->features, more);
+                       s->counts + p->features, NULL, more);
   free(scratch);
   free(more);
 }
@@ -208,7 +208,7 @@ static void compare(const problem *p, const sums *got, const sums *want, double 
   assert_near(p->all_features * p->s.value_dim, got->values, want->values, want->value_magnitudes,
               tolerance);
   assert_near(p->all_features, got->counts, want->counts, want->count_magnitudes, tolerance);
-  assert_near(p->all_features, got->deviating, want->deviating, want->deviating_magnitudes,
+  assert_near(p->features, got->deviating, want->deviating, want->deviating_magnitudes,
               tolerance + 1.01 * UNIT);
 }
 
@@ -251,20 +251,19 @@ static int64_t apply(const problem *p, const precis_feature_kernel *kernel, appl
   for (int i = 0; i < 2; i++) {
     int group = precis_feature_kernel_group(kernel, shapes[i]->value_dim);
     shapes[i]->kernel = kernel;
-    shapes[i]->deviations = 1;
+    shapes[i]->deviations = i == 0;
     shapes[i]->query_block = (shapes[i]->query_block + group - 1) / group * group;
   }
   int64_t numbers = p->features * p->s.value_dim, first = p->features;
   float *values = array(numbers, sizeof *values),
         *rounded = array(p->all_features, sizeof *rounded),
-        *deviating = array(p->all_features, sizeof *deviating);
+        *deviating = array(p->features, sizeof *deviating);
   precis_summary_round(numbers, 1, s->values, values);
   precis_summary_round(p->all_features, 1, s->counts, rounded);
-  precis_summary_round(p->all_features, 1, s->deviating, deviating);
+  precis_summary_round(p->features, 1, s->deviating, deviating);
   precis_apply_coefficients coefficients = {A, E}, envelope = {calloc(13, sizeof(double)), E};
   precis_summary_tile all = {0, first, values, rounded, deviating},
-                      rest = {first, p->all_features - first, NULL, rounded + first,
-                              deviating + first};
+                      rest = {first, p->all_features - first, NULL, rounded + first, NULL};
   precis_query_rows queries = {p->s.queries,  p->q,   p->q_stride, o->num,
                                p->num_stride, o->den, o->env,      o->deviating};
   char *scratch = array(precis_apply_scratch(&shape), 1),
@@ -321,8 +320,8 @@ static void check_query(const problem *p, int64_t i, const outputs *o, double to
            e_most = w * evaluate(E, &p->set, p->set.blocks, reach);
     env += e;
     env_most += e_most;
-    deviating += p->d[j] * e;
-    deviating_most += p->d[j] * e_most;
+    deviating += p->d[j] * w * evaluate(E, &p->set, p->set.value_blocks, y);
+    deviating_most += p->d[j] * w * evaluate(E, &p->set, p->set.value_blocks, reach);
     for (int c = 0; c < dv; c++) {
       num[c] += value * v[c];
       num_most[c] += most * fabs((double)v[c]);

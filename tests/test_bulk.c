@@ -156,7 +156,7 @@ static void deviations(void **state)
 {
   (void)state;
   room r;
-  float all[ROWS], some[5];
+  float all[ROWS], some[5], raised[ROWS];
   fill(&r, 0);
   for (int c = 0; c < VALUE_DIM; c++) {
     r.v_most[c] = c == 3 ? r.v_center[c] : 1 + c;
@@ -164,6 +164,8 @@ static void deviations(void **state)
   }
   precis_bulk_deviations(&r.bulk, &r.keys, 0, ROWS, all);
   precis_bulk_deviations(&r.bulk, &r.keys, 4, 5, some);
+  r.bulk.least_deviation = .25;
+  precis_bulk_deviations(&r.bulk, &r.keys, 0, ROWS, raised);
   for (int j = 0; j < ROWS; j++) {
     long double want = 0;
     for (int c = 0; c < VALUE_DIM; c++) {
@@ -173,7 +175,9 @@ static void deviations(void **state)
     }
     assert_true(all[j] >= want && all[j] <= want * (1 + 0x1p-20L));
     assert_true(j < 4 || j > 8 || some[j - 4] == all[j]);
+    assert_true(raised[j] > .25 && raised[j] < fmax(.25 * (1 + 0x1p-20), all[j] * (1 + 0x1p-40)));
   }
+  assert_true(precis_bulk_least_deviation(.5) == .25 && precis_bulk_least_deviation(0) > 0);
 }
 
 static void queries(void **state)

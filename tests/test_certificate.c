@@ -70,6 +70,19 @@ static void by_deviations(void **state)
   assert_false(precis_certificate_likely(&(precis_error_mass){1, 0}, 1));
 }
 
+/* What gathers all of E with deviations alone proves a little less, and never too much. */
+static void masses(void **state)
+{
+  (void)state;
+  const precis_error_mass sums = {.1, .03}, rounding = {.002, .001}, lost = {-1e-9, -1e-9};
+  precis_error_mass m = precis_certificate_mass(&sums, &rounding, 0);
+  assert_true(fabs(m.all - .102) < 1e-15 && fabs(m.deviating - .031) < 1e-15);
+  m = precis_certificate_mass(&sums, &rounding, .25);
+  assert_true(fabs(m.all - .126) < 1e-15 && fabs(m.deviating - .031) < 1e-15);
+  m = precis_certificate_mass(&lost, &rounding, 0);
+  assert_true(m.all == .002 && m.deviating == .001);
+}
+
 static void nothing_proved(void **state)
 {
   (void)state;
@@ -413,6 +426,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(formula),
       cmocka_unit_test(by_deviations),
+      cmocka_unit_test(masses),
       cmocka_unit_test(nothing_proved),
       cmocka_unit_test(rows),
       cmocka_unit_test(rounding_without_end),

@@ -31,14 +31,14 @@ typedef struct sample {
 
 static sample make(double spread)
 {
-  sample s = {.head = {.rows = ROWS, .bound = 2.5 * spread}};
+  sample s = {.head = {.rows = ROWS, .bound = 2.5 * spread, .least_deviation = .25}};
   uint32_t state = 17;
   for (int i = 0; i < ROWS; i++)
     for (int j = 0; j < KEYS; j++) {
       s.lengths[i] = spread * (1 + (double)i / ROWS);
       s.w[i][j] = exp(noise(&state));
       s.y[i][j] = spread * (1 + (double)i / ROWS) * noise(&state) * noise(&state);
-      s.d[i][j] = .5 + .5 * noise(&state);
+      s.d[i][j] = .625 + .375 * noise(&state);
       precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, s.w[i][j], s.d[i][j], s.y[i][j]);
     }
   return s;

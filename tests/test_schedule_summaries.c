@@ -44,7 +44,7 @@ static void check_summaries(const spread_case *s)
       world_facts facts = s->facts;
       facts.features = f->features + f->count_features;
       precis_schedule_totals t = schedule_check(&schedule, &facts);
-      int64_t numbers = f->features * (shape.value_dim + 2) + 2 * f->count_features;
+      int64_t numbers = f->features * (shape.value_dim + 2) + f->count_features;
       assert_int_equal(t.network_bytes, shape.kv_heads * 2 * (s->nodes.count - 1) * numbers * 4);
       assert_int_equal(t.node_bytes, 0);
     }
@@ -67,7 +67,7 @@ static void check_causal(const spread_case *s)
     facts.features = f->features + f->count_features;
     facts.prefixes = 1;
     precis_schedule_totals t = schedule_check(&schedule, &facts);
-    int64_t numbers = f->features * (shape.value_dim + 2) + 2 * f->count_features;
+    int64_t numbers = f->features * (shape.value_dim + 2) + f->count_features;
     assert_int_equal(t.node_bytes + t.network_bytes,
                      shape.kv_heads * (s->ranks - 1) * numbers * 4);
   }

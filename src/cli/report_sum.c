@@ -11,8 +11,8 @@ static double flops_of(const precis_run_report *r, const precis_report *a)
   int kept = r->batches.count > 0 && !p->causal;
   double keys = kept ? 0 : (double)a->keys * p->kv_heads,
          tokens = keys + (double)a->queries * p->heads,
-         feature_columns = (double)a->features * (p->value_dim + PRECIS_SUMMARY_COUNTS) +
-                           (double)a->count_features * PRECIS_SUMMARY_COUNTS;
+         feature_columns =
+             (double)precis_summary_numbers(a->features, a->count_features, p->value_dim);
   return 2. * (p->dim + p->value_dim) * (double)a->pairs + 2 * tokens * feature_columns;
 }
 
