@@ -220,9 +220,88 @@ static void random_problems(void **state)
   assert_all(MPI_COMM_WORLD, problems < 20 || t.proved > problems / 4);
 }
 
+/* Values at their worst: what a summary of one variable makes of every weight is found out first,
+ * with a column for each key, and then all errors are made to pull one way. */
+enum { WORST_KEYS = 200, WORST_COLUMNS = 2 };
+
+/* Attends with one query, the number 1, to WORST_KEYS keys of one dimension that all ranks share.
+ */
+static int attend_worst(const float *k, int value_dim, const float *v,
+                        const precis_options *options, float *out, precis_report *report)
+{
+  const precis_problem problem = {
+      .heads = 1, .kv_heads = 1, .dim = 1, .value_dim = value_dim, .scale = 1};
+  precis_attention *a;
+  int rank, ranks;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  int first = WORST_KEYS * rank / ranks, end = WORST_KEYS * (rank + 1) / ranks;
+  const float one = 1;
+  int status = precis_create(MPI_COMM_WORLD, &problem, options, &a);
+  if (status == PRECIS_SUCCESS)
+    status = precis_append(a, end - first, k + first, v + (int64_t)first * value_dim, NULL);
+  if (status == PRECIS_SUCCESS)
+    status = precis_attend(a, rank == 0, &one, out, NULL, report);
+  precis_destroy(&a);
+  MPI_Bcast(out, value_dim, MPI_FLOAT, 0, MPI_COMM_WORLD);
+  return status;
+}
+
+/* All values are 1 or -1 but one, `far` away, which widens the range and is proved by deviations.
+ * Returns how much of the promise was used, and in *promise how much that was. */
+static double worst_values(double reach, double far, const precis_options *options, double *promise)
+{
+  static float k[WORST_KEYS], each[WORST_KEYS * WORST_KEYS], v[WORST_KEYS * WORST_COLUMNS];
+  float weight[WORST_KEYS], out[WORST_COLUMNS];
+  double exact[WORST_KEYS], sum = 0, want[WORST_COLUMNS] = {0}, error = 0;
+  precis_report report;
+  memset(each, 0, sizeof each);
+  for (int j = 0; j < WORST_KEYS; j++) {
+    k[j] = (float)(reach * cos((j + .5) * 3.14159265358979 / WORST_KEYS));
+    each[j * WORST_KEYS + j] = 1;
+    exact[j] = exp(k[j]);
+    sum += exact[j];
+  }
+  int status = attend_worst(k, WORST_KEYS, each, options, weight, &report);
+  for (int j = 0; j < WORST_KEYS; j++) {
+    double sign = weight[j] > exact[j] / sum ? 1 : -1;
+    for (int c = 0; c < WORST_COLUMNS; c++) {
+      v[j * WORST_COLUMNS + c] = (float)(j == WORST_KEYS / 2 ? far : sign * (c + 1));
+      want[c] += exact[j] / sum * v[j * WORST_COLUMNS + c];
+    }
+  }
+  if (status == PRECIS_SUCCESS)
+    status = attend_worst(k, WORST_COLUMNS, v, options, out, &report);
+  assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, report.move == PRECIS_MOVE_SUMMARIES && report.rows_recomputed == 0);
+  for (int c = 0; c < WORST_COLUMNS; c++)
+    error = fmax(error, fabs(out[c] - want[c]) / (fmax(far, c + 1) + c + 1));
+  *promise = report.promise;
+  return error / report.promise;
+}
+
+static void values_at_their_worst(void **state)
+{
+  (void)state;
+  int rank;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  for (int degree = 1; degree <= 3; degree++)
+    for (double far = 1; far < 1e3; far *= 20)
+      for (double tol = 0; tol <= .5; tol += .5) {
+        const precis_options options = {
+            .move = PRECIS_MOVE_SUMMARIES, .degree = degree, .tol = tol, .threads = 1};
+        double promise, used = worst_values(.8, far, &options, &promise), rounding = 5e-4;
+        if (rank == 0)
+          printf("degree %d, one value at %g: %.3g of a promise of %.3g is used\n", degree, far,
+                 used, promise);
+        assert_all(MPI_COMM_WORLD, used <= 1 && (used > .35 || promise < rounding));
+      }
+}
+
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(random_problems)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(random_problems),
+                                     cmocka_unit_test(values_at_their_worst)};
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   int failed = cmocka_run_group_tests_name("proof", tests, NULL, NULL);
