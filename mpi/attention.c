@@ -216,27 +216,61 @@ static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t 
   return PRECIS_SUCCESS;
 }
 
+/* Where rows of an append go in the sequence. */
+typedef struct stretch {
+  int64_t before, total; /* of it, rows of lower ranks, and of all */
+  int any_bias;
+} stretch;
+
+/* Collective. Makes room. */
+static int prepare(precis_attention *a, int64_t rows, int with_bias, stretch *at)
+{
+  precis_message why = {""};
+  int status = place_rows(a, rows, with_bias, &at->before, &at->total, &at->any_bias, &why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_keys_reserve(&a->keys, rows, a->with_bias || at->any_bias);
+  return precis_attention_end(a, status, &why);
+}
+
+static void account(precis_attention *a, const stretch *at)
+{
+  a->appended += at->total;
+  a->with_bias |= at->any_bias;
+}
+
 int precis_append(precis_attention *attention, int64_t rows, const float *k, const float *v,
                   const float *bias)
 {
   precis_attention *a = attention;
   precis_message why = {""};
-  int64_t before = 0, total = 0;
-  int any_bias = 0;
+  stretch at = {0};
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
   int status = precis_attention_end(a, check_rows(a, rows, k, v, bias, &why), &why);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  status = place_rows(a, rows, bias != NULL, &before, &total, &any_bias, &why);
   if (status == PRECIS_SUCCESS)
-    status = precis_keys_reserve(&a->keys, rows, a->with_bias || any_bias);
-  status = precis_attention_end(a, status, &why);
+    status = prepare(a, rows, bias != NULL, &at);
   if (status != PRECIS_SUCCESS)
     return status;
-  precis_keys_add(&a->keys, a->appended + before, rows, k, v, bias);
-  a->appended += total;
-  a->with_bias |= any_bias;
+  precis_keys_add(&a->keys, a->appended + at.before, rows, k, v, bias);
+  account(a, &at);
+  return PRECIS_SUCCESS;
+}
+
+int precis_attention_append(precis_attention *a, int64_t rows, int with_bias,
+                            precis_attention_fill *fill, void *context)
+{
+  stretch at = {0};
+  int status = prepare(a, rows, with_bias, &at);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_keys_room to = precis_keys_next(&a->keys);
+  if (to.bias != NULL && !with_bias)
+    memset(to.bias, 0, (size_t)rows * sizeof *to.bias);
+  status = fill(context, to.k, to.v, with_bias ? to.bias : NULL);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_keys_take(&a->keys, a->appended + at.before, rows);
+  account(a, &at);
   return PRECIS_SUCCESS;
 }
 

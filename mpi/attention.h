@@ -36,6 +36,15 @@ struct precis_attention {
   int with_bias;           /* some key of some rank has had a bias */
 };
 
+/* Puts this rank's rows, finite ones, where they are to stay: rows x kv_heads x dim, rows x
+ * kv_heads x value_dim and, unless it is NULL, rows. Collective; returns the same on every rank. */
+typedef int precis_attention_fill(void *context, float *k, float *v, float *bias);
+
+/* Collective, like precis_append(), for rows that need not be in memory twice. with_bias: on all
+ * ranks alike. Errors: those of `fill`, MEMORY, MPI; the sequence is then as it was. */
+int precis_attention_append(precis_attention *attention, int64_t rows, int with_bias,
+                            precis_attention_fill *fill, void *context);
+
 /* Agrees on status; if it is an error, gives its text to options.message. */
 int precis_attention_end(precis_attention *attention, int status, precis_message *why);
 

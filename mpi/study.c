@@ -38,17 +38,18 @@ static int create(precis_study *s)
       precis_memory_array(pairs * PRECIS_LEVELS * PRECIS_SAMPLE_MOMENTS, sizeof *s->moments);
   s->key_rho = precis_memory_array(s->a->keys.rows, sizeof *s->key_rho);
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
+  s->sampled_keys = precis_memory_array(PRECIS_SAMPLE_KEYS, sizeof *s->sampled_keys);
   int made = plan->q_center && plan->key_radius && plan->query_radius && plan->key_unit &&
              plan->query_unit && plan->log_scale && plan->least_deviation && plan->exponent &&
              plan->fit && plan->moments && s->query_radius && s->log_scale && s->sample &&
-             s->lengths && s->moments && s->key_rho && s->log_weight;
+             s->lengths && s->moments && s->key_rho && s->log_weight && s->sampled_keys;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_study_free(precis_study *s)
 {
-  void *arrays[] = {s->query_radius, s->log_scale, s->sample,    s->lengths,
-                    s->moments,      s->key_rho,   s->log_weight};
+  void *arrays[] = {s->query_radius, s->log_scale, s->sample,     s->lengths,
+                    s->moments,      s->key_rho,   s->log_weight, s->sampled_keys};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
 }
@@ -204,21 +205,29 @@ static int find_scales(const precis_study *s, int g)
   return status;
 }
 
+/* Every so many keys of the sequence: fewer than PRECIS_SAMPLE_KEYS of all ranks'. */
+static void list_sampled_keys(precis_study *s)
+{
+  const precis_keys *keys = &s->a->keys;
+  const int64_t step = key_step(s);
+  s->sampled_key_count = 0;
+  for (int64_t j = 0; j < keys->rows; j++)
+    if (keys->position[j] % step == 0 && !precis_keys_masked(keys, j))
+      s->sampled_keys[s->sampled_key_count++] = j;
+}
+
 /* From the mean deviation of the sampled keys. */
 static int find_least_deviation(const precis_study *s, int g)
 {
-  const precis_keys *keys = &s->a->keys;
   double sums[2] = {0, 0}, *least = &s->out->plan.least_deviation[g];
-  int64_t step = key_step(s);
   *least = 0;
   precis_bulk bulk = bulk_of(s, g);
-  for (int64_t j = 0; j < keys->rows; j++)
-    if (keys->position[j] % step == 0 && !precis_keys_masked(keys, j)) {
-      float deviation;
-      precis_bulk_deviations(&bulk, keys, j, 1, &deviation);
-      sums[0] += deviation;
-      sums[1]++;
-    }
+  for (int i = 0; i < s->sampled_key_count; i++) {
+    float deviation;
+    precis_bulk_deviations(&bulk, &s->a->keys, s->sampled_keys[i], 1, &deviation);
+    sums[0] += deviation;
+    sums[1]++;
+  }
   int status = sum(s, sums, 2);
   *least = precis_bulk_least_deviation(sums[1] > 0 ? sums[0] / sums[1] : 0);
   return status;
@@ -247,11 +256,10 @@ static void sample_keys(const precis_study *s, int g)
   const precis_problem *p = &s->a->problem;
   const precis_keys *keys = &s->a->keys;
   precis_bulk bulk = bulk_of(s, g);
-  int64_t queries = precis_visible_queries(s->map), step = key_step(s);
+  int64_t queries = precis_visible_queries(s->map);
   double scale = s->log_scale[(s->keys.count - 1) * p->kv_heads + g];
-  for (int64_t j = 0; j < keys->rows; j++) {
-    if (keys->position[j] % step != 0 || precis_keys_masked(keys, j))
-      continue;
+  for (int n = 0; n < s->sampled_key_count; n++) {
+    int64_t j = s->sampled_keys[n];
     int level = precis_outliers_level(&s->keys, s->key_rho[j]);
     double w = exp(fmin(s->log_weight[j] - scale, exponent_most));
     const float *k = keys->k + (j * p->kv_heads + g) * p->dim;
@@ -266,12 +274,13 @@ static void sample_keys(const precis_study *s, int g)
   }
 }
 
-int precis_study_weigh(const precis_study *s)
+int precis_study_weigh(precis_study *s)
 {
   const precis_problem *p = &s->a->problem;
   int64_t each = (int64_t)p->kv_heads * s->sampled * PRECIS_SAMPLE_MOMENTS;
   int status = PRECIS_SUCCESS;
   memset(s->moments, 0, (size_t)(each * PRECIS_LEVELS) * sizeof *s->moments);
+  list_sampled_keys(s);
   for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++) {
     status = find_scales(s, g);
     if (status == PRECIS_SUCCESS)

@@ -28,12 +28,14 @@ typedef struct precis_study {
   double *moments;             /* PRECIS_LEVELS x kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
   /* Of this rank's keys. */
   double *key_rho, *log_weight;
+  int64_t *sampled_keys; /* rows; masked ones left out */
+  int sampled_key_count;
 } precis_study;
 
 /* Collective. Norms and limits, and the plan's centres and units; then, where it is worth it,
  * log-scales and moments. Errors: MEMORY, MPI. On failure, too, free it. */
 int precis_study_survey(precis_study *study);
-int precis_study_weigh(const precis_study *study);
+int precis_study_weigh(precis_study *study);
 void precis_study_free(precis_study *study);
 
 /* The bulk of a head within these limits. */

@@ -106,22 +106,37 @@ int precis_keys_reserve(precis_keys *keys, int64_t more, int with_bias)
   return with_bias && keys->bias == NULL ? reserve_bias(keys) : PRECIS_SUCCESS;
 }
 
+precis_keys_room precis_keys_next(const precis_keys *keys)
+{
+  precis_keys_room room = {keys->k, keys->v, keys->bias};
+  if (keys->rows > 0) { /* NULL + 0 is nothing in C */
+    room.k += keys->rows * keys->kv_heads * keys->dim;
+    room.v += keys->rows * keys->kv_heads * keys->value_dim;
+    room.bias = keys->bias ? keys->bias + keys->rows : NULL;
+  }
+  return room;
+}
+
+void precis_keys_take(precis_keys *keys, int64_t first_position, int64_t rows)
+{
+  for (int64_t i = 0; i < rows; i++)
+    keys->position[keys->rows + i] = first_position + i;
+  keys->rows += rows;
+}
+
 void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k,
                      const float *v, const float *bias)
 {
   if (rows == 0)
     return;
-  int64_t k_row = (int64_t)keys->kv_heads * keys->dim,
-          v_row = (int64_t)keys->kv_heads * keys->value_dim;
-  memcpy(keys->k + keys->rows * k_row, k, (size_t)(rows * k_row) * sizeof *k);
-  memcpy(keys->v + keys->rows * v_row, v, (size_t)(rows * v_row) * sizeof *v);
+  precis_keys_room to = precis_keys_next(keys);
+  memcpy(to.k, k, (size_t)(rows * keys->kv_heads * keys->dim) * sizeof *k);
+  memcpy(to.v, v, (size_t)(rows * keys->kv_heads * keys->value_dim) * sizeof *v);
   if (bias != NULL)
-    memcpy(keys->bias + keys->rows, bias, (size_t)rows * sizeof *bias);
-  else if (keys->bias != NULL)
-    memset(keys->bias + keys->rows, 0, (size_t)rows * sizeof *bias);
-  for (int64_t i = 0; i < rows; i++)
-    keys->position[keys->rows + i] = first_position + i;
-  keys->rows += rows;
+    memcpy(to.bias, bias, (size_t)rows * sizeof *bias);
+  else if (to.bias != NULL)
+    memset(to.bias, 0, (size_t)rows * sizeof *bias);
+  precis_keys_take(keys, first_position, rows);
 }
 
 void precis_keys_append(precis_keys *keys, const precis_keys *from)

@@ -33,8 +33,18 @@ int64_t precis_keys_weigh(const precis_keys *keys, int64_t number);
  * they were. */
 int precis_keys_reserve(precis_keys *keys, int64_t more, int with_bias);
 
-/* Adds rows at positions first_position, first_position + 1, ... There must be room. bias may be
- * NULL. */
+/* Where the next row goes. */
+typedef struct precis_keys_room {
+  float *k, *v, *bias; /* bias: NULL while no key has had one */
+} precis_keys_room;
+
+precis_keys_room precis_keys_next(const precis_keys *keys);
+
+/* Takes in rows that have been put there (zeros where there is no bias), at positions
+ * first_position, first_position + 1, ... There must be room. */
+void precis_keys_take(precis_keys *keys, int64_t first_position, int64_t rows);
+
+/* The same with copies of rows. bias may be NULL. */
 void precis_keys_add(precis_keys *keys, int64_t first_position, int64_t rows, const float *k,
                      const float *v, const float *bias);
 

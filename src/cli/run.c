@@ -66,28 +66,25 @@ static int destroy(precis_run *r)
   return precis_destroy(&r->attention);
 }
 
-/* Keys and values are read, handed over and let go: the library has its own copy. */
+static int64_t key_rows(const precis_run *r)
+{
+  return precis_share_rows(r->input.keys, r->cli->world.ranks, r->cli->world.rank);
+}
+
+static int read_keys(void *context, float *k, float *v, float *bias)
+{
+  precis_run *r = context;
+  precis_cli *cli = r->cli;
+  int64_t first = precis_share_first(r->input.keys, cli->world.ranks, cli->world.rank);
+  return precis_input_read_keys(cli, &r->input, first, key_rows(r), k, v, bias);
+}
+
+/* Keys and values are read to where they stay, so that they are in memory once. */
 static int append(precis_run *r)
 {
-  precis_cli *cli = r->cli;
-  const precis_problem *p = &r->input.problem;
-  int64_t first = precis_share_first(r->input.keys, cli->world.ranks, cli->world.rank);
-  int64_t rows = precis_share_rows(r->input.keys, cli->world.ranks, cli->world.rank);
-  float *k = NULL, *v = NULL, *bias = NULL;
-  double start = precis_cli_phase(cli, "reading keys and values");
-  int status = precis_cli_floats(cli, "keys", rows, (int64_t)p->kv_heads * p->dim, &k);
-  if (status == PRECIS_SUCCESS)
-    status = precis_cli_floats(cli, "values", rows, (int64_t)p->kv_heads * p->value_dim, &v);
-  if (status == PRECIS_SUCCESS && r->input.has_bias)
-    status = precis_cli_floats(cli, "biases", rows, 1, &bias);
-  if (status == PRECIS_SUCCESS)
-    status = precis_input_read_keys(cli, &r->input, first, rows, k, v, bias);
-  r->report.seconds_read += precis_cli_phase(cli, "handing over keys and values") - start;
-  if (status == PRECIS_SUCCESS)
-    status = precis_append(r->attention, rows, k, v, bias);
-  free(bias);
-  free(v);
-  free(k);
+  double start = precis_cli_phase(r->cli, "reading keys and values");
+  int status = precis_attention_append(r->attention, key_rows(r), r->input.has_bias, read_keys, r);
+  r->report.seconds_read += precis_cli_phase(r->cli, "attending") - start;
   return status;
 }
 

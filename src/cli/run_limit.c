@@ -5,10 +5,10 @@
 #include "src/sample.h"
 #include "src/share.h"
 
-/* Bytes of the arrays that this program itself holds on the rank with most rows: while keys and
- * values are handed over, and while it attends. */
+/* Bytes on the rank with most rows: of keys and values, which the library holds, and of the arrays
+ * of this program itself while it attends. */
 typedef struct own_bytes {
-  double handing_over, attending;
+  double keys, attending;
 } own_bytes;
 
 static own_bytes own_bytes_of(const precis_run *r)
@@ -35,9 +35,8 @@ int64_t precis_run_limit_left(const precis_run *r)
 
 int precis_run_limit_check(precis_run *r)
 {
-  double limit = (double)r->cli->settings.memory_limit, handing = 2 * own_bytes_of(r).handing_over,
-         attending = own_bytes_of(r).attending + own_bytes_of(r).handing_over,
-         least = handing > attending ? handing : attending;
+  double limit = (double)r->cli->settings.memory_limit,
+         least = own_bytes_of(r).attending + own_bytes_of(r).keys;
   if (limit == 0 || least < limit)
     return PRECIS_SUCCESS;
   return precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
