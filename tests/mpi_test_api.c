@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/attention.h"
 #include "src/precis.h"
 #include "tests/attention_case.h"
 
@@ -117,6 +118,68 @@ static void bad_rows(void **state)
   assert_all(MPI_COMM_WORLD, attention == NULL && precis_destroy(&attention) == PRECIS_SUCCESS);
 }
 
+/* Rows that are put where they stay: number `number` and those after it, or none at all. */
+typedef struct filling {
+  int status, rows, number, with_bias;
+} filling;
+
+static int fill(void *context, float *k, float *v, float *bias)
+{
+  const filling *f = context;
+  for (int i = 0; i < f->rows; i++) {
+    k[2 * i] = k[2 * i + 1] = 0;
+    v[2 * i] = v[2 * i + 1] = (float)(f->number + i);
+    if (f->with_bias)
+      bias[i] = (f->number + i) % 2 ? -INFINITY : 0;
+  }
+  return f->with_bias == (bias != NULL) ? f->status : PRECIS_ERR_INTERNAL;
+}
+
+/* The mean of the values seen. */
+static float mean_of(precis_attention *attention)
+{
+  const float q[] = {1, 2};
+  float out[2];
+  int status = precis_attend(attention, 1, q, out, NULL, NULL);
+  assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS && out[0] == out[1]);
+  return out[0];
+}
+
+static void in_place(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 1, .dim = 2};
+  words w = {0};
+  precis_attention *attention = make(&problem, &w);
+  filling f = {.rows = rank + 1, .number = rank * (rank + 1) / 2}; /* 0, 1 2, 3 4 5, ... */
+  const int all = ranks * (ranks + 1) / 2;
+  assert_all(MPI_COMM_WORLD,
+             precis_attention_append(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, fabsf(mean_of(attention) - (float)(all - 1) / 2) < 1e-4f);
+  f.status = PRECIS_ERR_IO;
+  for (int with_bias = 0; with_bias < 2; with_bias++) {
+    f.with_bias = with_bias;
+    assert_all(MPI_COMM_WORLD,
+               precis_attention_append(attention, f.rows, with_bias, fill, &f) == PRECIS_ERR_IO);
+    assert_all(MPI_COMM_WORLD, fabsf(mean_of(attention) - (float)(all - 1) / 2) < 1e-4f);
+  }
+  f = (filling){.rows = f.rows, .number = 2 * f.number, .with_bias = 1}; /* half of them masked */
+  double sum = all * (all - 1) / 2., count = all;
+  for (int r = 0; r < ranks; r++)
+    for (int i = r * (r + 1); i < r * (r + 1) + r + 1; i++) {
+      sum += i % 2 ? 0 : i;
+      count += i % 2 ? 0 : 1;
+    }
+  assert_all(MPI_COMM_WORLD,
+             precis_attention_append(attention, f.rows, 1, fill, &f) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, fabs(mean_of(attention) - sum / count) < 1e-4);
+  f = (filling){.rows = rank == 0, .number = 1000}; /* and without, where others have biases */
+  assert_all(MPI_COMM_WORLD,
+             precis_attention_append(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, fabs(mean_of(attention) - (sum + 1000) / (count + 1)) < 1e-3);
+  precis_destroy(&attention);
+}
+
 /* Scores that float32 cannot hold are refused, not computed wrong; huge but equal ones are fine. */
 static void range(void **state)
 {
@@ -192,6 +255,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(bad_problem), cmocka_unit_test(different_problems),
       cmocka_unit_test(bad_rows),    cmocka_unit_test(range),
       cmocka_unit_test(decode),      cmocka_unit_test(texts),
+      cmocka_unit_test(in_place),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
