@@ -63,20 +63,44 @@ static int check_range(const precis_call *c, precis_message *why)
   return PRECIS_SUCCESS;
 }
 
-/* Everything after the plan: results go to arrays of our own first, as the caller's are touched on
- * success only. */
+/* Where results are made: arrays of our own, or the caller's. */
+typedef struct results {
+  float *out, *lse, *own_out, *own_lse;
+} results;
+
+/* Errors: MEMORY. */
+static int make_results(const precis_call *c, float *out, float *lse, results *made)
+{
+  const precis_problem *p = &c->a->problem;
+  int64_t rows = c->rows * p->heads;
+  *made = (results){.out = out, .lse = lse};
+  if (!c->a->options.results_in_place)
+    made->out = made->own_out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *out);
+  if (!c->a->options.results_in_place || lse == NULL)
+    made->lse = made->own_lse = precis_memory_array(rows, sizeof *lse);
+  return (made->out && made->lse) || rows == 0 ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+static void hand_over(const precis_call *c, const results *made, float *out, float *lse)
+{
+  const precis_problem *p = &c->a->problem;
+  size_t rows = (size_t)(c->rows * p->heads);
+  if (rows > 0 && made->own_out != NULL)
+    memcpy(out, made->own_out, rows * (size_t)p->value_dim * sizeof *out);
+  if (rows > 0 && made->own_lse != NULL && lse != NULL)
+    memcpy(lse, made->own_lse, rows * sizeof *lse);
+}
+
+/* Everything after the plan. */
 static int attend_planned(precis_call *c, float *out, float *lse, precis_report *report,
                           precis_message *why)
 {
   precis_attention *a = c->a;
-  const precis_problem *p = &a->problem;
-  float *made_out = precis_memory_array(c->rows * p->heads, (size_t)p->value_dim * sizeof *out);
-  float *made_lse = precis_memory_array(c->rows * p->heads, sizeof *lse);
+  results made;
   precis_report made_report;
-  int status =
-      precis_world_agree(&a->world, made_out && made_lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, why);
+  int status = precis_world_agree(&a->world, make_results(c, out, lse, &made), why);
   if (status == PRECIS_SUCCESS) {
-    precis_call_set_up(c, made_out, made_lse);
+    precis_call_set_up(c, made.out, made.lse);
     int threads = precis_blas_threads(1);
     status = precis_call_run(c, why);
     precis_blas_threads(threads);
@@ -85,15 +109,12 @@ static int attend_planned(precis_call *c, float *out, float *lse, precis_report 
   }
   if (status == PRECIS_SUCCESS)
     status = precis_call_report(c, &made_report);
-  if (status == PRECIS_SUCCESS && c->rows > 0) {
-    memcpy(out, made_out, (size_t)(c->rows * p->heads * p->value_dim) * sizeof *out);
-    if (lse != NULL)
-      memcpy(lse, made_lse, (size_t)(c->rows * p->heads) * sizeof *lse);
-  }
+  if (status == PRECIS_SUCCESS)
+    hand_over(c, &made, out, lse);
   if (status == PRECIS_SUCCESS && report != NULL)
     *report = made_report;
-  free(made_out);
-  free(made_lse);
+  free(made.own_out);
+  free(made.own_lse);
   return status;
 }
 

@@ -44,7 +44,8 @@ static int check_same(precis_world *world, const precis_problem *p, const precis
                      o->degree,
                      (double)o->guarantee,
                      o->machine != NULL,
-                     (double)o->memory_limit_bytes};
+                     (double)o->memory_limit_bytes,
+                     o->results_in_place != 0};
   int status = precis_world_same(world, values, sizeof values);
   return status == PRECIS_ERR_MISMATCH
              ? precis_message_set(why, status, "ranks were given different problems or options")

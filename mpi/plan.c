@@ -89,6 +89,7 @@ static precis_scene scene_of(const precis_attention *a, const precis_attend_plan
                     .fixed_tiles = a->options.tile_rows > 0,
                     .thread_memory = a->thread_memory_least,
                     .memory_limit = a->options.memory_limit_bytes,
+                    .results_in_place = a->options.results_in_place,
                     .deal_queries = plan->deal_queries,
                     .deal_keys = plan->deal_keys,
                     .deal_keys_for_queries = plan->deal_keys_for_queries};

@@ -53,7 +53,8 @@ static double held(const precis_scene *s)
 static double call(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  return WORD * rows_of(s) * p->heads * (p->value_dim + 1) + 48. * (s->ranks + 1);
+  int numbers = 1 + (s->results_in_place ? 0 : p->value_dim);
+  return WORD * rows_of(s) * p->heads * numbers + 48. * (s->ranks + 1);
 }
 
 static double parcel(const precis_scene *s, int heads)

@@ -35,6 +35,7 @@ typedef struct precis_scene {
   int fixed_tiles;       /* so many even if fewer were faster */
   int64_t thread_memory; /* bytes of fast memory that a thread owns */
   int64_t memory_limit;  /* bytes of a rank; 0: none */
+  int results_in_place;  /* not in arrays of the call's own, to be copied */
 } precis_scene;
 
 typedef struct precis_prediction {

@@ -37,7 +37,8 @@ precis_scene precis_paper_scene(const precis_paper *p)
                         .prefixes = p->problem.causal && p->queries > 1,
                         .tile_rows = tile_rows_of(p),
                         .thread_memory = (int64_t)(p->rates.fast_memory / p->rates.threads),
-                        .memory_limit = p->memory_limit};
+                        .memory_limit = p->memory_limit,
+                        .results_in_place = 1}; /* as precis run has it */
 }
 
 /* What moves to balance work: the first keys are those that most queries see. */

@@ -116,6 +116,9 @@ typedef struct precis_options {
    * apart. Smaller tiles or another move are chosen to keep it; precis_attend() returns MEMORY, and
    * says how much is missing, where none does. 0: no limit. */
   int64_t memory_limit_bytes;
+  /* Nonzero: results are made where the caller wants them, which saves their size in memory and a
+   * copy; after an error they hold anything. 0: they are written on success only. */
+  int results_in_place;
 
   /* Called on every rank with the same line of text just before a call fails, from the thread that
    * made the call. NULL: the code alone must do. */
@@ -206,7 +209,7 @@ PRECIS_API int precis_append(precis_attention *attention, int64_t rows, const fl
 
 /* Collective. Attends with the queries of all ranks, in rank order, to all keys appended so far.
  *   q       rows x heads x dim
- *   out     rows x heads x value_dim, written on success only
+ *   out     rows x heads x value_dim, written on success only, unless results_in_place
  *   lse     rows x heads, or NULL (on any rank)
  *   report  or NULL
  * Causal: the last query is at the position of the last key, so a decoding caller appends the

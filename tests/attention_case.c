@@ -120,7 +120,7 @@ static void attend(running *r)
     take(r, &report);
     attention_data_compare(&r->data, r->keys, first, rows, out, lse, &r->o);
     gather(r, first, rows, out, lse);
-  } else {
+  } else if (!c->in_place) {
     r->o.touched |= report.ranks != -1;
     for (int64_t i = 0; i < outs; i++)
       r->o.touched |= out[i] != UNTOUCHED;
@@ -164,6 +164,7 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
                                                         : 1,
                             .fast_memory_bytes = c->fast_memory > 0 ? c->fast_memory : 1 << 18,
                             .tile_rows = c->tile_rows,
+                            .results_in_place = c->in_place,
                             .machine =
                                 move == PRECIS_MOVE_AUTO ? getenv("PRECIS_TEST_MACHINE") : NULL,
                             .message = keep_message,

@@ -44,6 +44,7 @@ typedef struct attention_case {
   int64_t fast_memory; /* bytes; 0: 256 KiB */
   int threads;         /* 0: 1 */
   int own_threads;     /* as many as OpenMP says to each rank */
+  int in_place;        /* options.results_in_place */
   double tol;
   int degree;
   precis_guarantee guarantee;

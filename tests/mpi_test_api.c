@@ -238,6 +238,33 @@ static void decode(void **state)
   precis_destroy(&attention);
 }
 
+/* With and without lse, the same results bit by bit. */
+static void results_in_place(void **state)
+{
+  (void)state;
+  enum { ROWS = 5 };
+  const precis_problem problem = {.heads = 1, .dim = 2};
+  float k[2 * ROWS], out[2][2 * ROWS], lse[2][ROWS], alone[2 * ROWS];
+  for (int i = 0; i < 2 * ROWS; i++)
+    k[i] = (float)sin(i + rank);
+  for (int in_place = 0; in_place < 2; in_place++) {
+    precis_options options = {.threads = 1, .results_in_place = in_place};
+    precis_attention *attention = NULL;
+    int status = precis_create(MPI_COMM_WORLD, &problem, &options, &attention);
+    if (status == PRECIS_SUCCESS)
+      status = precis_append(attention, ROWS, k, k, NULL);
+    if (status == PRECIS_SUCCESS)
+      status = precis_attend(attention, ROWS, k, out[in_place], lse[in_place], NULL);
+    if (status == PRECIS_SUCCESS)
+      status = precis_attend(attention, ROWS, k, alone, NULL, NULL);
+    assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
+    assert_all(MPI_COMM_WORLD, memcmp(alone, out[in_place], sizeof alone) == 0);
+    precis_destroy(&attention);
+  }
+  assert_all(MPI_COMM_WORLD, memcmp(out[0], out[1], sizeof out[0]) == 0);
+  assert_all(MPI_COMM_WORLD, memcmp(lse[0], lse[1], sizeof lse[0]) == 0);
+}
+
 static void texts(void **state)
 {
   (void)state;
@@ -255,7 +282,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(bad_problem), cmocka_unit_test(different_problems),
       cmocka_unit_test(bad_rows),    cmocka_unit_test(range),
       cmocka_unit_test(decode),      cmocka_unit_test(texts),
-      cmocka_unit_test(in_place),
+      cmocka_unit_test(in_place),    cmocka_unit_test(results_in_place),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

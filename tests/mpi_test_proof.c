@@ -71,6 +71,12 @@ static void throw_shape(dice *d, attention_case *c)
   c->fast_memory = (int64_t)between(d, 4096, 1 << 20);
 }
 
+/* Thrown last, so that it changes nothing else. */
+static void throw_place(dice *d, attention_case *c)
+{
+  c->in_place = chance(d, .3);
+}
+
 static void throw_numbers(dice *d, attention_case *c)
 {
   c->kind = (precis_kind)(chance(d, .4) ? 0 : one_of(d, 4));
@@ -116,6 +122,7 @@ static attention_case throw_case(uint64_t seed, int64_t number, precis_move *mov
   throw_shape(&d, &c);
   throw_numbers(&d, &c);
   *move = throw_wish(&d, &c);
+  throw_place(&d, &c);
   return c;
 }
 

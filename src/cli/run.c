@@ -48,6 +48,7 @@ static int create(precis_run *r)
                             .fast_memory_bytes = s->fast_memory,
                             .machine = s->machine,
                             .memory_limit_bytes = precis_run_limit_left(r),
+                            .results_in_place = 1,
                             .message = keep_message,
                             .progress = show_progress,
                             .context = r};
