@@ -306,6 +306,16 @@ static int study_axes(study *s, int *found)
   return status == PRECIS_ERR_INTERNAL ? PRECIS_SUCCESS : status;
 }
 
+/* Axes are those of the queries at hand. Where others are to follow, which know nothing of axes that
+ * these few happen to lie in, there have to be so many in each dimension. */
+static int enough_queries(const study *s)
+{
+  enum { QUERIES_PER_DIMENSION = 4 };
+  const precis_study *known = s->known;
+  double queries = (double)precis_visible_queries(known->map) * known->group;
+  return known->wish->calls <= 1 || queries >= QUERIES_PER_DIMENSION * s->problem->dim;
+}
+
 int precis_turned_study(const precis_turned_question *question, int *found)
 {
   study s = {.question = question,
@@ -314,7 +324,8 @@ int precis_turned_study(const precis_turned_question *question, int *found)
              .world = &question->study->a->world};
   *found = 0;
   double share = isfinite(question->best) ? STUDY_SHARE_OF_SUMMARY : STUDY_SHARE;
-  if (!(share * limit(question) > study_seconds(s.known)) || s.problem->dim < 2)
+  if (!(share * limit(question) > study_seconds(s.known)) || s.problem->dim < 2 ||
+      !enough_queries(&s))
     return PRECIS_SUCCESS;
   precis_feature_set *sets = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *sets);
   s.choice = precis_memory_array(PRECIS_BLOCK_SETS_MOST, sizeof *s.choice);

@@ -239,6 +239,33 @@ static void one_by_one(void **state)
   attention_data_free(&d);
 }
 
+/* The same with more dimensions than queries so far, which lie in few axes as it were: a summary in
+ * those would not outlive the next one. */
+static void more_dimensions_than_queries(void **state)
+{
+  (void)state;
+  const attention_case c = {.name = "more dimensions than queries",
+                            .problem = {.heads = 2, .kv_heads = 2, .dim = 24},
+                            .queries = 40,
+                            .keys = 6000,
+                            .strength = .25,
+                            .tol = .01};
+  attention_data d = attention_data_make(&c);
+  sequence s = start(&c, PRECIS_MOVE_AUTO);
+  append(&s, &d, 0, c.keys);
+  int64_t anew = 0;
+  for (int64_t i = 0; i < c.queries; i++) {
+    precis_report report = attend_rows(&s, &d, i, rank == i % ranks);
+    anew += report.move == PRECIS_MOVE_SUMMARIES && strstr(report.why, "kept") == NULL;
+  }
+  assert_all(MPI_COMM_WORLD, s.by_summaries > c.queries / 2);
+  if (rank == 0)
+    print_message("%d summaries of %d calls\n", (int)anew, (int)c.queries);
+  assert_all(MPI_COMM_WORLD, anew <= 4);
+  precis_destroy(&s.attention);
+  attention_data_free(&d);
+}
+
 /* Queries whose positions do not ascend over the ranks cannot use prefixes. */
 static void scattered_positions(void **state)
 {
@@ -304,6 +331,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(appended),
       cmocka_unit_test(many_calls),
       cmocka_unit_test(one_by_one),
+      cmocka_unit_test(more_dimensions_than_queries),
       cmocka_unit_test(scattered_positions),
       cmocka_unit_test(huge_values),
   };
