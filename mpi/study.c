@@ -205,7 +205,7 @@ static int find_scales(const precis_study *s, int g)
   return status;
 }
 
-/* Every so many keys of the sequence: fewer than PRECIS_SAMPLE_KEYS of all ranks'. */
+/* Every so many keys of the sequence: at most PRECIS_SAMPLE_KEYS of all ranks'. */
 static void list_sampled_keys(precis_study *s)
 {
   const precis_keys *keys = &s->a->keys;
