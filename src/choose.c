@@ -57,11 +57,12 @@ void precis_sample_add(double *row, double w, double deviation, double y)
   double power = w, e = exp(y);
   for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= y) {
     row[m] += power;
-    row[PRECIS_SAMPLE_DEVIATION + m] += power * deviation;
     if (m <= PRECIS_SAMPLE_DEGREE)
       row[PRECIS_SAMPLE_EXP + m] += power * e;
   }
   row[PRECIS_SAMPLE_SQUARE] += w * e * e;
+  row[PRECIS_SAMPLE_DEVIATION] += w * deviation;
+  row[PRECIS_SAMPLE_DEVIATION + 1] += w * deviation * y * y;
 }
 
 static const double *row_of(const precis_head_sample *s, int row)
@@ -199,12 +200,17 @@ double precis_choose_least_squares(const precis_head_sample *sample, int degree,
   return sqrt(worst);
 }
 
-static double envelope_of(const precis_polynomial *fit, const double *moments)
+/* sum_j w_j E(y_j), and with deviations: about those of keys by weight for the constant term, and
+ * for the others those of keys by their squared scores. */
+static precis_error_mass envelope_of(const precis_polynomial *fit, const double *row)
 {
-  double sum = 0;
-  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
-    sum += fit->e[m] * moments[m];
-  return sum;
+  const double *deviation = row + PRECIS_SAMPLE_DEVIATION;
+  double constant = fit->e[0] * row[0], others = 0;
+  for (int m = 1; m <= PRECIS_DEGREE_MAX; m++)
+    others += fit->e[m] * row[m];
+  double mean = row[0] > 0 ? deviation[0] / row[0] : 0,
+         far = row[2] > 0 ? deviation[1] / row[2] : mean;
+  return (precis_error_mass){constant + others, constant * mean + others * far};
 }
 
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
@@ -221,8 +227,9 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
                                     precis_polynomial_envelope_magnitude(fit, bound));
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       total += fit->a[m] * row[m];
-    const precis_error_mass sums = {envelope_of(fit, row) / total,
-                                    envelope_of(fit, row + PRECIS_SAMPLE_DEVIATION) / total};
+    precis_error_mass sums = envelope_of(fit, row);
+    sums.all /= total;
+    sums.deviating /= total;
     mass.all *= row[0] / total;
     mass.deviating *= row[0] / total;
     mass = precis_certificate_mass(&sums, &mass, counts_only ? sample->least_deviation : 0);

@@ -13,12 +13,13 @@ enum {
   PRECIS_SAMPLE_KEYS = 512,
   PRECIS_SAMPLE_QUERIES = 128,
   /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then
-     sum_j w_j e^{2 y}, then sum_j w_j d_j y^m for m = 0 .. 12, d_j the deviation of a key. */
+     sum_j w_j e^{2 y}, then sum_j w_j d_j and sum_j w_j d_j y^2, d_j the deviation of a key. Ranks
+     add them up, so that they had better be few. */
   PRECIS_SAMPLE_DEGREE = PRECIS_DEGREE_MAX / 2,
   PRECIS_SAMPLE_EXP = PRECIS_DEGREE_MAX + 1,
   PRECIS_SAMPLE_SQUARE = PRECIS_SAMPLE_EXP + PRECIS_SAMPLE_DEGREE + 1,
   PRECIS_SAMPLE_DEVIATION = PRECIS_SAMPLE_SQUARE + 1,
-  PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_DEVIATION + PRECIS_DEGREE_MAX + 1
+  PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_DEVIATION + 2
 };
 
 /* More rows than this to repair, and another plan is better. */
