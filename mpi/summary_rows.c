@@ -65,11 +65,9 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
   if (!(weights > 0))
     return;
   const precis_error_mass gathered = {sums->env[i], sums->deviating[i]};
-  precis_error_mass rounding = mass_rounding(x, g, i);
-  rounding.all *= weights;
-  rounding.deviating *= weights;
-  precis_error_mass mass = precis_certificate_mass(
-      &gathered, &rounding, x->plan->count_features > 0 ? x->plan->least_deviation[g] : 0);
+  const precis_error_mass rounding = mass_rounding(x, g, i);
+  const precis_error_mass mass = precis_certificate_mass(
+      &gathered, &rounding, weights, x->plan->count_features > 0 ? x->plan->least_deviation[g] : 0);
   /* In numerator and normaliser, see precis_certificate_rounding(). */
   double off = 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
                (fabs(sums->den[i]) + mass.all);

@@ -181,22 +181,11 @@ static void pack(const precis_apply_shape *shape, double a, const precis_feature
   }
 }
 
-/* Takes the sums of a chunk's counts into those that all chunks meet. */
-static void take_counts(int group, double a, double e, float *counts, double *den, double *env)
+/* Adds sums of a chunk's counts to those that all chunks meet. */
+static void take(int group, double factor, const float *counts, double *into)
 {
-  for (int t = 0; t < group; t++) {
-    den[t] += a * (double)counts[t];
-    env[t] += e * (double)counts[t];
-    counts[t] = 0;
-  }
-}
-
-static void take_deviating(int group, double e, float *counts, double *deviating)
-{
-  for (int t = 0; t < group; t++) {
-    deviating[t] += e * (double)counts[t];
-    counts[t] = 0;
-  }
+  for (int t = 0; t < group; t++)
+    into[t] += factor * (double)counts[t];
 }
 
 /* One chunk against one group. */
@@ -211,9 +200,11 @@ static void meet(const precis_apply_shape *shape, const workspace *w,
         *deviating = r.sums + (int64_t)shape->value_dim * w->group;
   shape->kernel->apply(chunk, &group, columns, packed, r.sums);
   double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
-  take_counts(w->group, a, e, counts, r.den, r.env);
+  take(w->group, a, counts, r.den);
+  take(w->group, e, counts, r.env);
   if (shape->deviations)
-    take_deviating(w->group, e, deviating, r.deviating);
+    take(w->group, e, deviating, r.deviating);
+  memset(deviating, 0, (size_t)w->group * (size_t)(1 + shape->deviations) * sizeof *deviating);
 }
 
 static workspace start(const precis_apply_shape *shape, void *scratch)

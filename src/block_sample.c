@@ -119,7 +119,7 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
     double mass = left_out(&row[i], set, luck),
            deviation = row[i].deviating[0][0] / row[i].mean[0][0];
     const precis_error_mass masses = {mass, mass * deviation};
-    over += !precis_certificate_likely(&masses, tol);
+    over += !precis_certificate_likely(&masses, 1, tol);
   }
   return judged > 0 ? (double)over / judged : 0;
 }
@@ -133,7 +133,7 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
   int judged = 0, failing = 0;
   for (int i = 0; i < rows; i++) {
     const precis_block_row *r = &row[i];
-    precis_error_mass mass = precis_certificate_rounding(
+    const precis_error_mass each = precis_certificate_rounding(
         rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
         precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
     precis_error_mass sums = {0, 0};
@@ -144,13 +144,9 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
       sums.deviating += fit->e[b] * r->deviating[lead][trail];
       total += fit->a[b] * r->mean[lead][trail];
     }
-    sums.all /= total;
-    sums.deviating /= total;
-    mass.all *= r->weights / total;
-    mass.deviating *= r->weights / total;
-    mass = precis_certificate_mass(&sums, &mass, least);
+    const precis_error_mass mass = precis_certificate_mass(&sums, &each, r->weights, least);
     judged += r->weights > 0;
-    failing += r->weights > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
+    failing += r->weights > 0 && !precis_certificate_likely(&mass, total, tol);
   }
   return judged > 0 ? (double)failing / judged : 0;
 }

@@ -65,16 +65,17 @@ precis_error_mass precis_certificate_rounding(const precis_summary_rounding *r, 
 }
 
 precis_error_mass precis_certificate_mass(const precis_error_mass *sums,
-                                          const precis_error_mass *rounding, double least)
+                                          const precis_error_mass *rounding, double weights,
+                                          double least)
 {
-  double deviating = fmax(sums->deviating, 0) + rounding->deviating;
+  double deviating = fmax(sums->deviating, 0) + weights * rounding->deviating;
   double all = least > 0 ? deviating / least : fmax(sums->all, 0);
-  return (precis_error_mass){all + rounding->all, deviating};
+  return (precis_error_mass){all + weights * rounding->all, deviating};
 }
 
-int precis_certificate_likely(const precis_error_mass *mass, double tol)
+int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double tol)
 {
   const double reach = 0.6, away = 0.05;
-  double t = mass->all;
-  return t < 1 && fmin(t * reach, mass->deviating + t * away) / (1 - t) <= tol;
+  double t = mass->all / normaliser, u = mass->deviating / normaliser;
+  return normaliser > 0 && t < 1 && fmin(t * reach, u + t * away) / (1 - t) <= tol;
 }

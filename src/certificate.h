@@ -35,10 +35,12 @@ typedef struct precis_error_mass {
   double deviating; /* over Z: u; infinity where deviations are not known */
 } precis_error_mass;
 
-/* Masses of a row from sums and what rounding may add to them. least: of the deviations, where
- * sums.all lacks the features that E alone needs; 0 where it has all. */
+/* Masses of a row from sums and what rounding may add to them, for each unit of the sum of weights.
+ * least: of the deviations, where sums.all lacks the features that E alone needs; 0 where it has
+ * all. */
 precis_error_mass precis_certificate_mass(const precis_error_mass *sums,
-                                          const precis_error_mass *rounding, double least);
+                                          const precis_error_mass *rounding, double weights,
+                                          double least);
 
 /* The largest and the smallest value of each column, and the centre that deviations are from. */
 typedef struct precis_value_range {
@@ -57,9 +59,10 @@ static inline double precis_certificate_per_range(double most, double least)
 precis_certificate precis_certificate_make(const precis_error_mass *mass,
                                            const precis_value_range *values, const float *out);
 
-/* Whether a row is likely to keep tol, when its output is not known yet: one in the middle of the
- * values is half their range from either end, and most are near it. */
-int precis_certificate_likely(const precis_error_mass *mass, double tol);
+/* Whether a row of this mass (not over Z) and normaliser is likely to keep tol, when its output is
+ * not known yet: one in the middle of the values is half their range from either end, and most are
+ * near it. */
+int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double tol);
 
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {

@@ -222,19 +222,16 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
     if (!in_bulk(sample, i))
       continue;
     double bound = bound_of(sample, i), total = 0;
-    precis_error_mass mass =
+    const precis_error_mass each =
         precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
                                     precis_polynomial_envelope_magnitude(fit, bound));
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       total += fit->a[m] * row[m];
-    precis_error_mass sums = envelope_of(fit, row);
-    sums.all /= total;
-    sums.deviating /= total;
-    mass.all *= row[0] / total;
-    mass.deviating *= row[0] / total;
-    mass = precis_certificate_mass(&sums, &mass, counts_only ? sample->least_deviation : 0);
+    const precis_error_mass sums = envelope_of(fit, row);
+    const precis_error_mass mass =
+        precis_certificate_mass(&sums, &each, row[0], counts_only ? sample->least_deviation : 0);
     rows += row[0] > 0;
-    failing += row[0] > 0 && !(total > 0 && precis_certificate_likely(&mass, tol));
+    failing += row[0] > 0 && !precis_certificate_likely(&mass, total, tol);
   }
   return rows > 0 ? (double)failing / rows : 0;
 }

@@ -119,9 +119,8 @@ static double seen(const precis_scene *s)
 /* Results are copied to the caller at the end; dealt rows are copied on either side. */
 static double copy_seconds(const sketch *k)
 {
-  if (k->scene->results_in_place)
-    return 0;
-  return 8 * k->rows * k->p->heads * (k->p->value_dim + 1) / k->r->memory_bandwidth;
+  double numbers = k->scene->results_in_place ? 0 : k->p->heads * (k->p->value_dim + 1.);
+  return 8 * k->rows * numbers / k->r->memory_bandwidth;
 }
 
 /* Memory that a call takes anew, `window` of it shared by a node: the system clears and maps it.

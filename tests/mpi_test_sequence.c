@@ -214,8 +214,31 @@ static void many_calls(void **state)
   attention_data_free(&early);
 }
 
-/* Decoding: one query a call, of which none tells how the next will look. A summary that leaves
- * more rows to repair than another would cost gives way to that. */
+/* Decoding: one query a call, of which none tells how the next will look. */
+typedef struct decoding {
+  int64_t by_summaries; /* calls */
+  int64_t anew;         /* of them, those that built a summary */
+  int64_t repaired;     /* rows, in the second half of the calls */
+} decoding;
+
+static decoding decode(const attention_case *c)
+{
+  attention_data d = attention_data_make(c);
+  sequence s = start(c, PRECIS_MOVE_AUTO);
+  decoding seen = {0};
+  append(&s, &d, 0, c->keys);
+  for (int64_t i = 0; i < c->queries; i++) {
+    precis_report report = attend_rows(&s, &d, i, rank == i % ranks);
+    seen.anew += report.move == PRECIS_MOVE_SUMMARIES && strstr(report.why, "kept") == NULL;
+    seen.repaired += i >= c->queries / 2 ? report.rows_recomputed : 0;
+  }
+  seen.by_summaries = s.by_summaries;
+  precis_destroy(&s.attention);
+  attention_data_free(&d);
+  return seen;
+}
+
+/* A summary that leaves more rows to repair than another would cost gives way to that. */
 static void one_by_one(void **state)
 {
   (void)state;
@@ -225,22 +248,13 @@ static void one_by_one(void **state)
                             .keys = 20000,
                             .strength = .18,
                             .tol = .01};
-  attention_data d = attention_data_make(&c);
-  sequence s = start(&c, PRECIS_MOVE_AUTO);
-  append(&s, &d, 0, c.keys);
-  int64_t repaired = 0;
-  for (int64_t i = 0; i < c.queries; i++) {
-    precis_report report = attend_rows(&s, &d, i, rank == i % ranks);
-    repaired += i >= c.queries / 2 ? report.rows_recomputed : 0;
-  }
-  assert_all(MPI_COMM_WORLD, s.by_summaries > c.queries / 2);
-  assert_all(MPI_COMM_WORLD, repaired <= c.queries / 2 * c.problem.heads / 30);
-  precis_destroy(&s.attention);
-  attention_data_free(&d);
+  decoding seen = decode(&c);
+  assert_all(MPI_COMM_WORLD, seen.by_summaries > c.queries / 2);
+  assert_all(MPI_COMM_WORLD, seen.repaired <= c.queries / 2 * c.problem.heads / 30);
 }
 
-/* The same with more dimensions than queries so far, which lie in few axes as it were: a summary in
- * those would not outlive the next one. */
+/* With more dimensions than queries so far, these lie in few axes as it were: a summary in those
+ * would not outlive the next one. */
 static void more_dimensions_than_queries(void **state)
 {
   (void)state;
@@ -250,20 +264,11 @@ static void more_dimensions_than_queries(void **state)
                             .keys = 6000,
                             .strength = .25,
                             .tol = .01};
-  attention_data d = attention_data_make(&c);
-  sequence s = start(&c, PRECIS_MOVE_AUTO);
-  append(&s, &d, 0, c.keys);
-  int64_t anew = 0;
-  for (int64_t i = 0; i < c.queries; i++) {
-    precis_report report = attend_rows(&s, &d, i, rank == i % ranks);
-    anew += report.move == PRECIS_MOVE_SUMMARIES && strstr(report.why, "kept") == NULL;
-  }
-  assert_all(MPI_COMM_WORLD, s.by_summaries > c.queries / 2);
+  decoding seen = decode(&c);
   if (rank == 0)
-    print_message("%d summaries of %d calls\n", (int)anew, (int)c.queries);
-  assert_all(MPI_COMM_WORLD, anew <= 4);
-  precis_destroy(&s.attention);
-  attention_data_free(&d);
+    print_message("%d summaries of %d calls\n", (int)seen.anew, (int)c.queries);
+  assert_all(MPI_COMM_WORLD, seen.by_summaries > c.queries / 2);
+  assert_all(MPI_COMM_WORLD, seen.anew <= 4);
 }
 
 /* Queries whose positions do not ascend over the ranks cannot use prefixes. */

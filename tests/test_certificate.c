@@ -64,10 +64,10 @@ static void by_deviations(void **state)
   assert_true(fabs(c.error - .25 * .75) < 1e-15);
   c = precis_certificate_make(&(precis_error_mass){.2, 0}, &(precis_value_range){0}, NULL);
   assert_true(c.error == 0);
-  assert_true(precis_certificate_likely(&(precis_error_mass){.02, INFINITY}, .0123));
-  assert_false(precis_certificate_likely(&(precis_error_mass){.02, INFINITY}, .0122));
-  assert_true(precis_certificate_likely(&(precis_error_mass){.02, .004}, .0062));
-  assert_false(precis_certificate_likely(&(precis_error_mass){1, 0}, 1));
+  assert_true(precis_certificate_likely(&(precis_error_mass){.02, INFINITY}, 1, .0123));
+  assert_false(precis_certificate_likely(&(precis_error_mass){.02, INFINITY}, 1, .0122));
+  assert_true(precis_certificate_likely(&(precis_error_mass){.02, .004}, 1, .0062));
+  assert_false(precis_certificate_likely(&(precis_error_mass){1, 0}, 1, 1));
 }
 
 /* What gathers all of E with deviations alone proves a little less, and never too much. */
@@ -75,11 +75,11 @@ static void masses(void **state)
 {
   (void)state;
   const precis_error_mass sums = {.1, .03}, rounding = {.002, .001}, lost = {-1e-9, -1e-9};
-  precis_error_mass m = precis_certificate_mass(&sums, &rounding, 0);
+  precis_error_mass m = precis_certificate_mass(&sums, &rounding, 1, 0);
   assert_true(fabs(m.all - .102) < 1e-15 && fabs(m.deviating - .031) < 1e-15);
-  m = precis_certificate_mass(&sums, &rounding, .25);
+  m = precis_certificate_mass(&sums, &rounding, 1, .25);
   assert_true(fabs(m.all - .126) < 1e-15 && fabs(m.deviating - .031) < 1e-15);
-  m = precis_certificate_mass(&lost, &rounding, 0);
+  m = precis_certificate_mass(&lost, &rounding, 1, 0);
   assert_true(m.all == .002 && m.deviating == .001);
 }
 
