@@ -79,6 +79,28 @@ typedef enum precis_guarantee {
                               the fit */
 } precis_guarantee;
 
+/* What options.tol is measured in. Everything here is defined by the problem alone, so that anybody
+ * can compute it without knowing how Precis came to its results.
+ *
+ *   sigma_c  deviation of value column c over the keys that are not masked, weights e^{bias};
+ *            columns of deviation 0 are constant and left out
+ *   |x|^2 =  sum_c (x_c / sigma_c)^2
+ *   m_i      what the head's mean query would get from the keys that row i sees. The mean is over
+ *            the queries of the handle's first attend that see a key.
+ *   R      = mean of |out_i - m_i| over the rows that the handle has answered, of a query head
+ */
+typedef enum precis_unit {
+  /* |computed_i - true_i| <= tol max(R, |true_i - m_i|): relative to what a row's own query
+   * changes. Zeros, the mean of the values or any constant have errors of about 1. */
+  PRECIS_UNIT_OUTPUTS = 0,
+  /* |computed - true| <= tol (largest - smallest value of the column), for every column, over the
+   * keys that are not masked. Where scores are small this says little: outputs hardly leave the
+   * mean of the values. */
+  PRECIS_UNIT_RANGE,
+  /* |computed lse - true lse| <= tol (natural log), rounding of the result to float32 apart. */
+  PRECIS_UNIT_LSE
+} precis_unit;
+
 /* The shape of the problem; equal on every rank.
  *
  *   x_ij = scale <q_i, k_j> + bias_j,   out_i = sum_j e^{x_ij} v_j / sum_j e^{x_ij},
@@ -99,11 +121,12 @@ typedef struct precis_problem {
  * the callbacks and their context. */
 typedef struct precis_options {
   precis_move move;
-  /* A bound on |computed - true| for every query and column, in units of the column's range: its
-   * largest minus its smallest value over the keys that are not masked by a bias of -infinity. It
-   * is proved for every row, or the row is computed exactly. 0: exact moves only, unless move is
-   * PRECIS_MOVE_SUMMARIES, which then promises what the report says. */
+  /* A bound on the error of every row, in the unit tol_of. It is proved for the row, or the row is
+   * computed exactly, in double where float32 does not do; where results in float32 cannot keep it
+   * at all, the call ends with TOLERANCE. 0: exact moves only, unless move is
+   * PRECIS_MOVE_SUMMARIES; the report then says what is promised. */
   double tol;
+  precis_unit tol_of;
   precis_guarantee guarantee;
   int degree;  /* of the polynomial in place of e^y, 1..8; 0: the cheapest that keeps tol */
   int threads; /* OpenMP threads a rank computes with; 0: OpenMP's own default */
@@ -142,6 +165,8 @@ typedef struct precis_forecast {
 /* What a precis_attend() did. Bytes, messages and pairs are summed over the ranks, seconds are
  * the largest of any rank. Equal on every rank. */
 typedef struct precis_report {
+  size_t size; /* sizeof(precis_report), set by the caller before the call, so that the report can
+                  grow: see PRECIS_REPORT_INIT */
   int ranks, nodes;
   int threads;               /* fewest of any rank */
   int64_t fast_memory_bytes; /* smallest of any rank */
@@ -171,14 +196,23 @@ typedef struct precis_report {
   int64_t pairs;      /* (query, visible key) pairs computed one by one, over heads */
   int64_t pairs_most; /* of any rank: pairs_most * ranks / pairs is the imbalance of exact moves */
 
-  /* A proved bound on |computed - true| in units of the column's range (see options.tol), for every
-   * row: the largest certificate, with rounding; for exact moves rounding alone. A worst case:
-   * errors seen are far below. */
-  double promise;
-  int estimate;       /* nonzero: the promise is no bound but the largest error of sampled rows; see
-                         PRECIS_GUARANTEE_SAMPLED */
-  double lse_promise; /* the same for |lse - true|, natural log, rounding of the result to float32
-                         apart */
+  /* Proved bounds, for every row of this call, rounding included: worst cases, errors seen are far
+   * below. Over heads the largest. INFINITY: nothing is proved. */
+  double promise;             /* in the unit of options.tol_of */
+  double promise_outputs;     /* in PRECIS_UNIT_OUTPUTS ... */
+  double promise_outputs_rms; /* ... and the root mean square of the rows' own bounds in it */
+  double promise_range;       /* in PRECIS_UNIT_RANGE */
+  double lse_promise;         /* in PRECIS_UNIT_LSE */
+  int estimate; /* nonzero: `promise` is no bound but the largest error of sampled rows; see
+                   PRECIS_GUARANTEE_SAMPLED */
+
+  /* What the promise is worth. */
+  double mean_signal;   /* R, a lower bound, as known at the end of this call; smallest of the heads
+                           that are not constant */
+  double trivial_error; /* largest error, in PRECIS_UNIT_OUTPUTS, that an answer of m_i in every row
+                           has at least; smallest of the heads */
+  int constant_heads;   /* R is below 2^-18 of the largest |v - mean of v|: computed exactly, and
+                           left out of the figures in PRECIS_UNIT_OUTPUTS */
 
   /* exact: pairs computed one by one, in repair too. wait: for messages. processor: of all threads
    * of the process, which is more than it computes where waiting polls, and less than `total` where
@@ -186,6 +220,26 @@ typedef struct precis_report {
   double seconds_survey, seconds_plan, seconds_summarise, seconds_apply, seconds_exact,
       seconds_wait, seconds_total, seconds_processor;
 } precis_report;
+
+/* precis_report report = PRECIS_REPORT_INIT; */
+#define PRECIS_REPORT_INIT {sizeof(precis_report)}
+
+/* Where a call puts what it finds; this rank's rows. */
+typedef struct precis_results {
+  float *out;    /* rows x heads x value_dim */
+  float *lse;    /* rows x heads, or NULL */
+  float *bounds; /* rows x heads, or NULL: each row's own proved bound on |computed - true|, in the
+                    norm of precis_unit. INFINITY: nothing is proved of it */
+} precis_results;
+
+/* What is known of a query head after an attend; see precis_report for units. */
+typedef struct precis_head_report {
+  size_t size; /* sizeof(precis_head_report), set by the caller in the first element */
+  double promise_outputs, promise_outputs_rms, promise_range, lse_promise;
+  double mean_signal, trivial_error;
+  int constant;
+  int64_t rows_recomputed;
+} precis_head_report;
 
 typedef struct precis_attention precis_attention;
 
@@ -211,7 +265,7 @@ PRECIS_API int precis_append(precis_attention *attention, int64_t rows, const fl
  *   q       rows x heads x dim
  *   out     rows x heads x value_dim, written on success only, unless results_in_place
  *   lse     rows x heads, or NULL (on any rank)
- *   report  or NULL
+ *   report  or NULL; report->size must be set
  * Causal: the last query is at the position of the last key, so a decoding caller appends the
  * query's own key first. Queries before position 0 (more queries than keys) see nothing. Errors:
  * ARGUMENT, MEMORY, NONFINITE, RANGE, TOLERANCE (move is PRECIS_MOVE_SUMMARIES and they cannot keep
@@ -225,6 +279,16 @@ PRECIS_API int precis_attend(precis_attention *attention, int64_t rows, const fl
 PRECIS_API int precis_attend_at(precis_attention *attention, int64_t first_position, int64_t rows,
                                 const float *q, float *out, float *lse, precis_report *report);
 
+/* The same for all that can be asked for. first_position: NULL, or of this rank as above. */
+PRECIS_API int precis_attend_results(precis_attention *attention, const int64_t *first_position,
+                                     int64_t rows, const float *q, const precis_results *results,
+                                     precis_report *report);
+
+/* Not collective. What the last successful attend is worth, by query head: `heads` elements, filled
+ * up to heads[0].size bytes each. Errors: ARGUMENT (size, or there was none). */
+PRECIS_API int precis_attention_heads(const precis_attention *attention,
+                                      precis_head_report *heads);
+
 /* Collective. Frees *attention and sets it to NULL. NULL in, nothing done. */
 PRECIS_API int precis_destroy(precis_attention **attention);
 #endif
@@ -233,7 +297,7 @@ PRECIS_API int precis_destroy(precis_attention **attention);
 PRECIS_API const char *precis_strerror(int code);
 /* The name of a move ("tiles"), never NULL. Not collective; static storage. */
 PRECIS_API const char *precis_move_name(precis_move move);
-/* "0.1.0". Not collective; static storage. */
+/* "0.2.0". Not collective; static storage. */
 PRECIS_API const char *precis_version(void);
 
 #ifdef __cplusplus
