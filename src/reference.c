@@ -4,15 +4,30 @@
 
 #include "src/problem.h"
 
-static double score(const precis_problem *problem, int head, const float *q,
-                    const precis_reference_keys *keys, int64_t j)
+int precis_reference_masked(const float *bias, int64_t j)
 {
+  return bias != NULL && bias[j] < PRECIS_MASKED_BELOW;
+}
+
+/* Products of two float32 are exact, and their sum in 64 bits of mantissa is good enough to judge
+ * what was computed in double. */
+static long double score(const precis_problem *problem, int head, const double *q,
+                         const precis_reference_keys *keys, int64_t j)
+{
+  if (precis_reference_masked(keys->bias, j))
+    return -INFINITY;
   int kv_head = precis_problem_kv_head(problem, head);
   const float *k = keys->k + (j * problem->kv_heads + kv_head) * problem->dim;
-  double product = 0;
+  long double product = 0;
   for (int i = 0; i < problem->dim; i++)
-    product += (double)q[i] * (double)k[i];
-  return problem->scale * product + (keys->bias ? (double)keys->bias[j] : 0);
+    product += (long double)q[i] * (long double)k[i];
+  return (long double)problem->scale * product + (keys->bias ? (long double)keys->bias[j] : 0);
+}
+
+static void widen(const precis_problem *problem, const float *q, double *wide)
+{
+  for (int i = 0; i < problem->dim; i++)
+    wide[i] = (double)q[i];
 }
 
 static const float *value(const precis_problem *problem, int head,
@@ -25,24 +40,26 @@ static const float *value(const precis_problem *problem, int head,
 void precis_reference_attend(const precis_problem *problem, int head, const float *q,
                              const precis_reference_keys *keys, double *out, double *lse)
 {
-  double m = -INFINITY, l = 0;
+  double wide[PRECIS_DIM_MAX];
+  long double m = -INFINITY, l = 0;
+  widen(problem, q, wide);
   for (int64_t j = 0; j < keys->count; j++)
-    m = fmax(m, score(problem, head, q, keys, j));
+    m = fmaxl(m, score(problem, head, wide, keys, j));
   for (int c = 0; c < problem->value_dim; c++)
     out[c] = 0;
   *lse = -INFINITY;
   if (m == -INFINITY)
     return;
   for (int64_t j = 0; j < keys->count; j++) {
-    double weight = exp(score(problem, head, q, keys, j) - m);
+    double weight = exp((double)(score(problem, head, wide, keys, j) - m));
     const float *v = value(problem, head, keys, j);
     l += weight;
     for (int c = 0; c < problem->value_dim; c++)
       out[c] += weight * (double)v[c];
   }
   for (int c = 0; c < problem->value_dim; c++)
-    out[c] /= l;
-  *lse = m + log(l);
+    out[c] = (double)(out[c] / l);
+  *lse = (double)(m + logl(l));
 }
 
 void precis_reference_clear(int value_dim, precis_reference_partial *partial)
@@ -64,21 +81,30 @@ void precis_reference_rescale(int value_dim, double m, precis_reference_partial 
     partial->o[c] *= factor;
 }
 
-void precis_reference_add(const precis_problem *problem, int head, const float *q,
-                          const precis_reference_keys *keys, precis_reference_partial *partial)
+void precis_reference_add_double(const precis_problem *problem, int head, const double *q,
+                                 const precis_reference_keys *keys,
+                                 precis_reference_partial *partial)
 {
   for (int64_t j = 0; j < keys->count; j++) {
-    double x = score(problem, head, q, keys, j);
+    long double x = score(problem, head, q, keys, j);
     if (x == -INFINITY)
       continue;
     if (x > partial->m)
-      precis_reference_rescale(problem->value_dim, x, partial);
-    double weight = exp(x - partial->m);
+      precis_reference_rescale(problem->value_dim, (double)x, partial);
+    double weight = exp((double)(x - partial->m));
     const float *v = value(problem, head, keys, j);
     partial->l += weight;
     for (int c = 0; c < problem->value_dim; c++)
       partial->o[c] += weight * (double)v[c];
   }
+}
+
+void precis_reference_add(const precis_problem *problem, int head, const float *q,
+                          const precis_reference_keys *keys, precis_reference_partial *partial)
+{
+  double wide[PRECIS_DIM_MAX];
+  widen(problem, q, wide);
+  precis_reference_add_double(problem, head, wide, keys, partial);
 }
 
 void precis_reference_merge(int value_dim, const precis_reference_partial *from,

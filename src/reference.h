@@ -1,5 +1,8 @@
 /* reference.h - attention as it is defined, in double precision: the oracle of everything else
  *
+ * Scores are long doubles, so that large ones can be judged too: their rounding is 2^-11 of that in
+ * double.
+ *
  * Plain loops over float32 rows, one query and one head at a time. Shapes as in precis.h;
  * `problem` is settled; `q` points at the dim numbers of that query head. Nothing here allocates
  * or fails.
@@ -12,6 +15,10 @@
 #include <stdint.h>
 
 #include "src/precis.h"
+
+/* A bias below this masks a key, as -infinity does. */
+#define PRECIS_MASKED_BELOW (-1e37f)
+int precis_reference_masked(const float *bias, int64_t j); /* bias may be NULL */
 
 /* The keys that the query sees, all heads of them: k is count x kv_heads x dim, v is count x
  * kv_heads x value_dim, bias is count (-infinity masks a key) or NULL. A causal query is given a
@@ -38,7 +45,12 @@ void precis_reference_clear(int value_dim, precis_reference_partial *partial);
 void precis_reference_add(const precis_problem *problem, int head, const float *q,
                           const precis_reference_keys *keys, precis_reference_partial *partial);
 
-/* Expresses a partial by the exponent m, not below its own. */
+/* With a query that is no row of an array. */
+void precis_reference_add_double(const precis_problem *problem, int head, const double *q,
+                                 const precis_reference_keys *keys,
+                                 precis_reference_partial *partial);
+
+/* Expresses a partial by the exponent m, not below its own but for rounding. */
 void precis_reference_rescale(int value_dim, double m, precis_reference_partial *partial);
 
 /* into += from, over disjoint keys. */
