@@ -2,10 +2,11 @@
 
 #include <math.h>
 
+#include "src/following.h"
 #include "src/problem.h"
 #include "src/random.h"
 
-/* Numbers of the random streams; the first three are precis_role. */
+/* Numbers of the random streams; the first three are precis_role, and following.c has one. */
 enum { STREAM_DIRECTION = 3, STREAM_SIGN = 4, STREAM_MIRROR = 5 };
 
 /* So many reflections turn the axes well enough. */
@@ -139,16 +140,73 @@ static void make_row(const precis_recipe *recipe, precis_role role, int64_t row,
     precis_stream stream = {
         .seed = recipe->seed, .tensor = (uint8_t)role, .row = row, .head = (uint32_t)head};
     precis_random_gauss(stream, dim, x);
-    if (role != PRECIS_ROLE_V)
-      decay_axes(recipe, role, head, dim, x);
+    decay_axes(recipe, role, head, dim, x);
     if (role == PRECIS_ROLE_Q)
       shape_query(recipe, head, dim, x);
-    else if (role == PRECIS_ROLE_K)
-      shape_key(recipe, row, head, dim, x);
     else
-      shape_value(recipe, dim, x);
+      shape_key(recipe, row, head, dim, x);
     for (int i = 0; i < dim; i++)
       out[(int64_t)head * dim + i] = (float)x[i];
+  }
+}
+
+/* What values follow: the key in axes that are not turned, without what is added to all keys or
+ * makes some of them longer. */
+static void key_to_follow(const precis_recipe *recipe, int64_t row, int kv_head,
+                          const double *deviation, double *key)
+{
+  int dim = recipe->problem.dim;
+  double variance = 0;
+  precis_stream stream = {
+      .seed = recipe->seed, .tensor = PRECIS_ROLE_K, .row = row, .head = (uint32_t)kv_head};
+  precis_random_gauss(stream, dim, key);
+  for (int i = 0; i < dim; i++) {
+    key[i] *= deviation[i];
+    variance += deviation[i] * deviation[i];
+  }
+  if (recipe->kind == PRECIS_KIND_UNIT) {
+    make_unit(dim, key);
+    multiply(dim, sqrt(variance), key);
+  }
+}
+
+/* A value of one kv head; direction is NULL where values are independent of the keys. */
+static void make_value(const precis_recipe *recipe, int64_t row, int kv_head,
+                       const double *deviation, const double *direction, float *out)
+{
+  int dim = recipe->problem.dim, value_dim = recipe->problem.value_dim;
+  double x[PRECIS_DIM_MAX], key[PRECIS_DIM_MAX], f[PRECIS_DIM_MAX];
+  double signal = recipe->signal, all = 1 / sqrt(1 + signal * signal);
+  precis_stream stream = {
+      .seed = recipe->seed, .tensor = PRECIS_ROLE_V, .row = row, .head = (uint32_t)kv_head};
+  precis_random_gauss(stream, value_dim, x);
+  if (direction != NULL) {
+    key_to_follow(recipe, row, kv_head, deviation, key);
+    precis_following_value(dim, value_dim, direction, key, f);
+    for (int i = 0; i < value_dim; i++)
+      x[i] = all * (x[i] + signal * f[i]);
+  }
+  shape_value(recipe, value_dim, x);
+  for (int i = 0; i < value_dim; i++)
+    out[i] = (float)x[i];
+}
+
+static void make_values(const precis_recipe *recipe, int64_t first, int64_t rows, float *out)
+{
+  const precis_problem *p = &recipe->problem;
+  int64_t width = precis_generate_width(recipe, PRECIS_ROLE_V);
+  double deviation[PRECIS_DIM_MAX], direction[PRECIS_DIM_MAX * PRECIS_DIM_MAX]; /* 512 KiB */
+  int follow = recipe->signal > 0;
+  for (int i = 0; i < p->dim; i++)
+    deviation[i] = decayed(recipe->decay + recipe->key_decay, i);
+  for (int head = 0; head < p->kv_heads; head++) {
+    if (follow)
+      precis_following_directions(recipe->seed, (uint32_t)head, p->dim, p->value_dim, deviation,
+                                  direction);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < rows; i++)
+      make_value(recipe, first + i, head, deviation, follow ? direction : NULL,
+                 out + i * width + (int64_t)head * p->value_dim);
   }
 }
 
@@ -156,6 +214,10 @@ void precis_generate_rows(const precis_recipe *recipe, precis_role role, int64_t
                           int64_t rows, float *out)
 {
   int64_t width = precis_generate_width(recipe, role);
+  if (role == PRECIS_ROLE_V) {
+    make_values(recipe, first, rows, out);
+    return;
+  }
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < rows; i++)
     make_row(recipe, role, first + i, out + i * width);

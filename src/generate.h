@@ -13,6 +13,9 @@
  *            8 (g + sqrt(dim) u) / sqrt(2): 8 times as long as others, with scores of about 11 +- 8
  *            times spread.
  *
+ * Values may follow the keys (src/following.h): v is then (signal f + g) / sqrt(1 + signal^2), with
+ * f of the key's own g (of the kind unit: of its direction), of deviation 1.
+ *
  * On top of a kind, some keys may be heavy, and variances may decay: that of axis i = 1, 2, ...
  * like i^-decay (of keys i^-(decay + key_decay)) in axes that are turned at random, the same way
  * for the keys and queries of a kv head; queries are then scaled to keep the deviation of scores.
@@ -35,12 +38,17 @@ typedef enum precis_role { PRECIS_ROLE_Q, PRECIS_ROLE_K, PRECIS_ROLE_V } precis_
 
 enum { PRECIS_SINKS = 4, PRECIS_HEAVY = 100 };
 
+/* What precis gen takes for `signal` unless told otherwise. */
+#define PRECIS_SIGNAL 2.
+
 typedef struct precis_recipe {
   precis_kind kind;
   precis_problem problem; /* settled; causal and scale play no part */
   double spread;
   uint64_t seed;
   double decay, key_decay; /* 0: none */
+  double signal;           /* deviation of what follows the keys over that of the noise; 0: none
+                              does */
   int64_t heavy;           /* every heavy-th key is PRECIS_HEAVY times as long; 0: none */
 } precis_recipe;
 

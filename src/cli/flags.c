@@ -66,6 +66,9 @@ const precis_flag precis_flags[] = {
     {"--traces", "DIR", PLAN, TEXT, AT(traces), 0, 0, 0, 0,
      "also write what each rank does to this folder, as time-independent traces for SimGrid's "
      "smpirun -replay; computing takes the predicted seconds on hosts of 1 Gf. See jobs/replay"},
+    {"--signal", "S", GEN, NUMBER, AT(signal), 0, 1e6, 0, 0,
+     "how much values follow the keys: deviation of a smooth function of the key over that of the "
+     "noise (default: 2; 0: values are independent of keys)"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
     {"--decay", "E", GEN, NUMBER, AT(decay), 0, 10, 0, 0,
      "variances of queries and keys decay like i^-E over axes turned at random (default: 0)"},

@@ -42,6 +42,7 @@ static int make_recipe(precis_cli *cli, precis_recipe *recipe)
                             .seed = (uint64_t)s->seed,
                             .decay = s->decay,
                             .key_decay = s->key_decay,
+                            .signal = s->signal,
                             .heavy = s->heavy,
                             .problem = {.heads = (int)s->heads,
                                         .kv_heads = (int)s->kv_heads,

@@ -237,6 +237,7 @@ int precis_settings_parse(int argc, char **argv, precis_settings *settings, prec
                             .first_position = -1,
                             .kind = -1,
                             .spread = 1,
+                            .signal = PRECIS_SIGNAL,
                             .schedule = -1,
                             .rounds = {0, -1},
                             .checkpoint_every = CHECKPOINT_EVERY};

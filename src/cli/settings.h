@@ -63,7 +63,7 @@ typedef struct precis_settings {
   int kind; /* precis_kind, -1: not given */
   double spread;
   int64_t seed, heavy;
-  double decay, key_decay;
+  double decay, key_decay, signal;
 
   int64_t repeats;
 
