@@ -25,7 +25,7 @@ static void parse_manifest(const char *text, int64_t bytes)
   if (precis_contexts_create(&options, 1, &contexts) != PRECIS_SUCCESS)
     return;
   if (precis_contexts_make(&contexts, &none, &c, &why) == PRECIS_SUCCESS) {
-    precis_manifest_parse(text, bytes, c, &used);
+    precis_manifest_parse("manifest", text, bytes, c, &used, &why);
     precis_contexts_release(&contexts, c);
   }
   precis_contexts_free(&contexts);

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "mpi/service/hold_commit.h"
+#include "mpi/service/landing.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/metrics.h"
 #include "mpi/service/queue.h"
@@ -188,7 +190,7 @@ static void manifests(void **state)
   precis_context *c, *again;
   precis_message why;
   precis_spec spec = {.name = "n", .problem = {4, 2, 8, 3, 1, 0.25}, .tol = 0.5, .move = 2};
-  const precis_segment segments[] = {{"c-1-0", 5}, {"c-1-3", 2}};
+  const precis_segment segments[] = {{"c-1-0", 5, {"ab"}}, {"c-1-3", 2, {""}}};
   int64_t used;
   (void)state;
   assert_int_equal(precis_contexts_create(&options, 2, &contexts), PRECIS_SUCCESS);
@@ -200,7 +202,7 @@ static void manifests(void **state)
   c->tokens = 7;
   c->sequence = 1;
   char *text = precis_manifest_text(c);
-  assert_int_equal(precis_manifest_parse(text, (int64_t)strlen(text), again, &used), 0);
+  assert_int_equal(precis_manifest_parse("m", text, (int64_t)strlen(text), again, &used, &why), 0);
   assert_int_equal(used, strlen(text));
   assert_string_equal(again->id, c->id);
   assert_memory_equal(&again->spec, &c->spec, sizeof spec);
@@ -213,12 +215,61 @@ static void manifests(void **state)
   precis_contexts_free(&contexts);
 }
 
+/* Whoever comes later replaces nothing, and leaves nothing of its own. */
+static void landings(void **state)
+{
+  char folder[] = "/tmp/precis-test-XXXXXX", path[64], text[8] = "";
+  precis_landing landings[2];
+  precis_message why;
+  (void)state;
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/x", folder);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(precis_landing_open(path, &landings[i], &why), PRECIS_SUCCESS);
+    assert_int_equal(precis_landing_write(&landings[i], i ? "two" : "one", 3, 0, &why), 0);
+  }
+  assert_int_not_equal(access(path, F_OK), 0);
+  assert_int_equal(precis_landing_commit(&landings[0], NULL, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_landing_commit(&landings[1], NULL, &why), PRECIS_ERR_IO);
+  assert_non_null(strstr(why.text, "exists"));
+  int file = open(path, O_RDONLY);
+  assert_int_equal(read(file, text, sizeof text), 3);
+  close(file);
+  assert_string_equal(text, "one");
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(rmdir(folder), 0);
+}
+
+static void segment_names(void **state)
+{
+  char stem[PRECIS_SEGMENT_NAME], file[PRECIS_SEGMENT_NAME + 32];
+  precis_segment_origin origin;
+  (void)state;
+  precis_segment_stem("c0123456789abcdef", INT64_MAX, "fedcba9876543210", stem);
+  snprintf(file, sizeof file, "%s.safetensors", precis_hold_segment(stem, 1234567, 1).name);
+  assert_non_null(strstr(file, "-1234567."));
+  assert_true(precis_segment_origin_of(file, &origin));
+  assert_string_equal(origin.context, "c0123456789abcdef");
+  assert_true(origin.sequence == INT64_MAX);
+  const char *const ours[] = {"c0123456789abcdef-7-0.safetensors",
+                              "c0123456789abcdef-7-0.safetensors.12-0.part",
+                              "c0123456789abcdef-7-fedcba9876543210-0.safetensors.part"};
+  for (int i = 0; i < 3; i++)
+    assert_true(precis_segment_origin_of(ours[i], &origin) && origin.sequence == 7);
+  const char *const others[] = {"c0123456789abcdef-7-0.safetensors.bak",  "x.safetensors",
+                                "c0123456789abcde-7-0.safetensors",       "c0123456789abcdef-7-0",
+                                "c0123456789abcdef-7--0.safetensors",     "-1-0.safetensors",
+                                "c0123456789abcdef-7-fedc-0.safetensors", ""};
+  for (int i = 0; i < 8; i++)
+    assert_false(precis_segment_origin_of(others[i], &origin));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(specs),      cmocka_unit_test(tokens),  cmocka_unit_test(batches),
-      cmocka_unit_test(histograms), cmocka_unit_test(metrics), cmocka_unit_test(records),
-      cmocka_unit_test(manifests),
+      cmocka_unit_test(specs),      cmocka_unit_test(tokens),   cmocka_unit_test(batches),
+      cmocka_unit_test(histograms), cmocka_unit_test(metrics),  cmocka_unit_test(records),
+      cmocka_unit_test(manifests),  cmocka_unit_test(landings), cmocka_unit_test(segment_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,11 +137,10 @@ static void let_go(precis_context *context)
     discard(context);
 }
 
-int precis_contexts_delist(precis_contexts *contexts, precis_context *context)
+void precis_contexts_delist(precis_contexts *contexts, precis_context *context)
 {
   pthread_mutex_lock(&contexts->lock);
-  int listed = context->listed;
-  if (listed) {
+  if (context->listed) {
     precis_context **at = &contexts->first;
     while (*at != context)
       at = &(*at)->next;
@@ -151,7 +150,6 @@ int precis_contexts_delist(precis_contexts *contexts, precis_context *context)
     let_go(context);
   }
   pthread_mutex_unlock(&contexts->lock);
-  return listed;
 }
 
 void precis_contexts_release(precis_contexts *contexts, precis_context *context)

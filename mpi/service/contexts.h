@@ -43,8 +43,9 @@ typedef struct precis_context {
   /* Of its manifest, see journal.h; that thread's alone. */
   int manifest; /* descriptor, or -1 */
   int64_t manifest_bytes, sequence;
-  json_t *segments; /* [[name, rows], ...] */
-  int damaged;      /* nothing can be written any more */
+  int64_t torn_bytes; /* that follow them, of a line that was not written to its end */
+  json_t *segments;   /* [[name, rows, sum], ...] */
+  int damaged;        /* nothing can be written any more */
   struct precis_context *next;
 } precis_context;
 
@@ -83,8 +84,8 @@ int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
 void precis_contexts_enlist(precis_contexts *contexts, precis_context *context);
 /* Holds it; NULL if there is none. */
 precis_context *precis_contexts_find(precis_contexts *contexts, const char *id);
-/* No longer found. Returns 0 if it was not before. */
-int precis_contexts_delist(precis_contexts *contexts, precis_context *context);
+/* No longer found. */
+void precis_contexts_delist(precis_contexts *contexts, precis_context *context);
 void precis_contexts_release(precis_contexts *contexts, precis_context *context);
 /* The slot is free again. */
 void precis_contexts_vacate(precis_contexts *contexts, precis_context *context);

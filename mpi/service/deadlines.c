@@ -1,13 +1,9 @@
 #include "mpi/service/deadlines.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <mpi.h>
 
 static const double LOOK_EVERY = 0.5;
 
@@ -16,14 +12,6 @@ double precis_deadlines_now(void)
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* What a rank computes cannot be interrupted. */
-static void give_up(void)
-{
-  fputs("precis: the work in hand did not end in time after the signal: aborted\n", stderr);
-  MPI_Abort(MPI_COMM_WORLD, 1);
-  _exit(1);
 }
 
 /* With the lock. */
@@ -35,8 +23,6 @@ static void look(precis_deadlines *d)
       shutdown(x->socket, SHUT_RDWR);
       x->until = INFINITY;
     }
-  if (now > d->job_until)
-    give_up();
 }
 
 static void *watch(void *deadlines)
@@ -45,7 +31,7 @@ static void *watch(void *deadlines)
   pthread_mutex_lock(&d->lock);
   while (!d->stopped) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(LOOK_EVERY * 1e9);
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -58,9 +44,13 @@ static void *watch(void *deadlines)
 
 int precis_deadlines_start(precis_deadlines *d)
 {
-  *d = (precis_deadlines){.job_until = INFINITY};
+  pthread_condattr_t monotonic;
+  *d = (precis_deadlines){.first = NULL};
   pthread_mutex_init(&d->lock, NULL);
-  pthread_cond_init(&d->stop, NULL);
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&d->stop, &monotonic);
+  pthread_condattr_destroy(&monotonic);
   int error = pthread_create(&d->thread, NULL, watch, d);
   if (error != 0) {
     pthread_cond_destroy(&d->stop);
@@ -108,12 +98,5 @@ void precis_deadlines_set(precis_deadlines *d, precis_deadline *deadline, double
 {
   pthread_mutex_lock(&d->lock);
   deadline->until = precis_deadlines_now() + seconds;
-  pthread_mutex_unlock(&d->lock);
-}
-
-void precis_deadlines_set_job(precis_deadlines *d, double seconds)
-{
-  pthread_mutex_lock(&d->lock);
-  d->job_until = precis_deadlines_now() + seconds;
   pthread_mutex_unlock(&d->lock);
 }

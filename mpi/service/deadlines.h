@@ -19,7 +19,6 @@ typedef struct precis_deadlines {
   pthread_t thread;
   int stopped;
   precis_deadline *first;
-  double job_until; /* when the whole job has to end; infinity: need not */
 } precis_deadlines;
 
 /* Returns 0, or an errno. */
@@ -31,8 +30,6 @@ precis_deadline *precis_deadlines_add(precis_deadlines *deadlines, int socket, d
 void precis_deadlines_remove(precis_deadlines *deadlines, precis_deadline *deadline);
 /* From now on it has so many seconds; infinity: as long as it takes. */
 void precis_deadlines_set(precis_deadlines *deadlines, precis_deadline *deadline, double seconds);
-/* So has the job, which is aborted when they are over. */
-void precis_deadlines_set_job(precis_deadlines *deadlines, double seconds);
 
 /* CLOCK_MONOTONIC in seconds. */
 double precis_deadlines_now(void);

@@ -1,6 +1,5 @@
 #include "mpi/service/errands.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,14 +31,28 @@ int precis_errands_create(precis_errands *e, precis_context *c)
   return status;
 }
 
+/* On disk first: what cannot be deleted there is still there. */
 static int destroy(precis_errands *e, precis_context *c)
 {
   const precis_order order = {.kind = PRECIS_ORDER_DESTROY, .slot = c->slot};
+  if (e->journal != NULL && c->manifest >= 0) {
+    int status = precis_journal_delete(e->journal, c, &e->hold->why);
+    if (status != PRECIS_SUCCESS)
+      return status;
+  }
+  precis_contexts_delist(e->contexts, c);
   int status = obey_all(e, &order);
   precis_contexts_vacate(e->contexts, c);
-  if (e->journal != NULL && c->manifest >= 0)
-    precis_journal_delete(e->journal, c);
   return status;
+}
+
+/* Requests to delete it may have come in together. */
+static int delete_context(precis_errands *e, precis_errand *errand)
+{
+  if (errand->context->slot >= 0)
+    return destroy(e, errand->context);
+  errand->gone = 1;
+  return PRECIS_ERR_ARGUMENT;
 }
 
 int precis_errands_fork(precis_errands *e, const precis_context *parent, int64_t tokens,
@@ -165,8 +178,11 @@ static int record(void *context, precis_message *why)
   if (segments == NULL)
     return PRECIS_ERR_MEMORY;
   for (int rank = 0; rank < ranks; rank++)
-    if (r->stage->counts[rank] > 0)
-      segments[count++] = precis_hold_segment(r->name, rank, r->stage->counts[rank]);
+    if (r->stage->counts[rank] > 0) {
+      precis_segment segment = precis_hold_segment(r->name, rank, r->stage->counts[rank]);
+      segment.sum = r->e->hold->sums[rank];
+      segments[count++] = segment;
+    }
   int status = precis_journal_append(r->e->journal, r->stage, segments, count, why);
   free(segments);
   return status;
@@ -185,7 +201,8 @@ static int commit(precis_errands *e, precis_errand *errand)
       .kind = PRECIS_ORDER_COMMIT, .shard = s->number, .slot = c->slot, .with_bias = s->with_bias};
   recording r = {e, s, order.name};
   const precis_hold_data data = {.record = record, .context = &r};
-  snprintf(order.name, sizeof order.name, "%s-%" PRId64, c->id, c->sequence + 1);
+  if (e->journal != NULL)
+    precis_segment_stem(c->id, c->sequence + 1, e->journal->job, order.name);
   int status = precis_link_tell_all(e->hold->world, &order);
   if (status == PRECIS_SUCCESS)
     status = precis_hold_obey(e->hold, &order, &data);
@@ -202,7 +219,7 @@ static int run(precis_errands *e, precis_errand *errand)
   case PRECIS_ERRAND_FORK:
     return fork_context(e, errand);
   case PRECIS_ERRAND_DESTROY:
-    return destroy(e, errand->context);
+    return delete_context(e, errand);
   case PRECIS_ERRAND_OPEN:
     return open_stage(e, errand);
   case PRECIS_ERRAND_FILL:

@@ -48,12 +48,16 @@ void precis_request_take_body(precis_request *request, precis_body *body, const 
 static int may_come_in(precis_request *request)
 {
   static const char scheme[] = "Bearer ";
-  const precis_token *token = &request->http->token;
+  precis_http *h = request->http;
   const char *given = precis_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-  if (token->text[0] == '\0')
+  if (h->options->no_token)
     return 1;
-  return given != NULL && strncmp(given, scheme, strlen(scheme)) == 0 &&
-         precis_token_equal(token, given + strlen(scheme));
+  if (given == NULL || strncmp(given, scheme, strlen(scheme)) != 0)
+    return 0;
+  pthread_mutex_lock(&h->token_lock);
+  int equal = precis_token_equal(&h->token, given + strlen(scheme));
+  pthread_mutex_unlock(&h->token_lock);
+  return equal;
 }
 
 static void read_length(precis_request *request)
@@ -83,6 +87,15 @@ static void check_length(precis_request *request, int64_t bytes)
                        (long long)most);
 }
 
+static void check_phase(precis_request *request)
+{
+  if (request->http->stopping)
+    precis_reply_error(&request->reply, 503, "service", "the service is stopping");
+  else if (!request->http->ready)
+    precis_reply_error(&request->reply, 503, "service",
+                       "contexts of the last job are being loaded, try again");
+}
+
 /* The head is there. */
 static void begin(precis_request *request, const char *method, const char *path)
 {
@@ -100,8 +113,8 @@ static void begin(precis_request *request, const char *method, const char *path)
   request->trusted = may_come_in(request);
   if (!request->route->open && !request->trusted)
     precis_reply_error(&request->reply, 401, "Authorization", "must be \"Bearer TOKEN\"");
-  if (!request->route->open && request->http->stopping)
-    precis_reply_error(&request->reply, 503, "service", "the service is stopping");
+  if (!request->route->open)
+    check_phase(request);
   if (request->announced > 0)
     check_length(request, request->announced);
   if (request->reply.code == 0 && request->id_known) {

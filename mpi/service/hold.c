@@ -20,7 +20,9 @@ int precis_hold_create(precis_world *world, const precis_service_options *option
   hold->counts = calloc((size_t)world->ranks, sizeof *hold->counts);
   hold->starts = calloc((size_t)world->ranks, sizeof *hold->starts);
   hold->bytes = calloc((size_t)world->ranks, sizeof *hold->bytes);
-  int made = hold->handles && hold->shards && hold->counts && hold->starts && hold->bytes;
+  hold->sums = calloc((size_t)world->ranks, sizeof *hold->sums);
+  int made =
+      hold->handles && hold->shards && hold->counts && hold->starts && hold->bytes && hold->sums;
   int status = precis_world_agree(world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, &hold->why);
   if (status != PRECIS_SUCCESS)
     precis_hold_free(hold);
@@ -45,6 +47,7 @@ void precis_hold_free(precis_hold *hold)
   free(hold->counts);
   free(hold->starts);
   free(hold->bytes);
+  free(hold->sums);
 }
 
 /* The library's words for why a call fails. */

@@ -5,6 +5,7 @@
 #ifndef PRECIS_SERVICE_HOLD_H
 #define PRECIS_SERVICE_HOLD_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "mpi/service/order.h"
@@ -27,8 +28,10 @@ typedef struct precis_hold {
   precis_shard *shards;       /* options->connections_most */
   int *counts, *starts;       /* ranks: scratch for scattering */
   int64_t weighings;
-  int64_t *bytes;     /* ranks: what each held when last asked; on rank 0 */
-  precis_message why; /* of the order that failed last */
+  int64_t *bytes;         /* ranks: what each held when last asked; on rank 0 */
+  _Atomic int64_t loaded; /* rows that LOAD has brought back, of all ranks */
+  precis_sum *sums;       /* ranks: of the segments that were written last; on rank 0 */
+  precis_message why;     /* of the order that failed last */
 } precis_hold;
 
 /* Collective. Errors: MEMORY. */

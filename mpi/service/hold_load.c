@@ -46,6 +46,16 @@ static int read_rows(loading *l, int64_t first, int64_t rows)
   return status;
 }
 
+/* Each rank reads some of them whole. */
+static int verify(loading *l)
+{
+  precis_world *world = l->hold->world;
+  int status = PRECIS_SUCCESS;
+  for (int64_t i = world->rank; i < l->count && status == PRECIS_SUCCESS; i += world->ranks)
+    status = precis_segment_verify(l->hold->options->data, &l->segments[i], &l->hold->why);
+  return precis_world_agree(world, status, &l->hold->why);
+}
+
 static int load_blocks(loading *l)
 {
   precis_world *world = l->hold->world;
@@ -60,6 +70,7 @@ static int load_blocks(loading *l)
     status = precis_world_agree(world, status, &l->hold->why);
     if (status == PRECIS_SUCCESS)
       status = precis_append(l->a, rows, l->k, l->v, l->with_bias ? l->bias : NULL);
+    atomic_fetch_add(&l->hold->loaded, all);
   }
   return status;
 }
@@ -89,6 +100,8 @@ int precis_hold_load(precis_hold *hold, const precis_order *order, const precis_
                   hold->world->comm))
       status = PRECIS_ERR_MPI;
   }
+  if (status == PRECIS_SUCCESS)
+    status = verify(&l);
   if (status == PRECIS_SUCCESS)
     status = load_blocks(&l);
   if (status == PRECIS_SUCCESS &&

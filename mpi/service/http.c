@@ -7,7 +7,7 @@
 #include "mpi/service/handle.h"
 
 /* A request's head must fit into the memory of its connection. */
-enum { CONNECTION_MEMORY = 1 << 16, HEAD_SECONDS = 20, OPTIONS = 12 };
+enum { CONNECTION_MEMORY = 1 << 16, HEAD_SECONDS = 20 };
 
 static void notice_connection(void *http, struct MHD_Connection *connection, void **context,
                               enum MHD_ConnectionNotificationCode code)
@@ -24,27 +24,37 @@ static void notice_connection(void *http, struct MHD_Connection *connection, voi
   *context = info ? precis_deadlines_add(&h->deadlines, info->connect_fd, HEAD_SECONDS) : NULL;
 }
 
-static int start_daemon(precis_http *h, precis_message *why)
+/* TLS 1.2 and newer. */
+static const char PROTOCOLS[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
+static struct MHD_Daemon *make_daemon(precis_http *h, const precis_tls *tls)
 {
   const unsigned flags =
-      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
-  const int tls = h->tls.key != NULL;
+      MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC;
   const struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
-  const struct MHD_OptionItem secrets[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, h->tls.certificate},
-                                           {MHD_OPTION_HTTPS_MEM_KEY, 0, h->tls.key},
-                                           none};
-  h->daemon = MHD_start_daemon(
-      flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, precis_http_handle, h,
+  const struct MHD_OptionItem secrets[] = {
+      {MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
+      {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PROTOCOLS},
+      none};
+  return MHD_start_daemon(
+      flags | (tls->key ? MHD_USE_TLS : 0), 0, NULL, NULL, precis_http_handle, h,
       MHD_OPTION_LISTEN_SOCKET, h->listener.socket, MHD_OPTION_URI_LOG_CALLBACK,
       precis_http_make_request, h, MHD_OPTION_NOTIFY_COMPLETED, precis_http_end_request, h,
       MHD_OPTION_NOTIFY_CONNECTION, notice_connection, h, MHD_OPTION_CONNECTION_LIMIT,
       (unsigned)h->options->connections_most, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
       (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PRECIS_HTTP_IDLE_SECONDS,
-      MHD_OPTION_ARRAY, tls ? secrets : &none, MHD_OPTION_END);
+      MHD_OPTION_ARRAY, tls->key ? secrets : &none, MHD_OPTION_END);
+}
+
+static int start_daemon(precis_http *h, precis_message *why)
+{
+  h->daemon = make_daemon(h, &h->tls);
   if (h->daemon != NULL)
     return PRECIS_SUCCESS;
   return precis_message_set(why, PRECIS_ERR_IO, "the HTTP server cannot be started at %s%s",
-                            h->listener.text, tls ? ": look at --tls-cert and --tls-key" : "");
+                            h->listener.text,
+                            h->tls.key ? ": look at --tls-cert and --tls-key" : "");
 }
 
 /* What it takes to listen. */
@@ -71,6 +81,7 @@ static int prepare(precis_http *h, precis_message *why)
 int precis_http_start(precis_http *h, precis_message *why)
 {
   h->started = precis_deadlines_now();
+  pthread_mutex_init(&h->token_lock, NULL);
   int status = prepare(h, why);
   if (status != PRECIS_SUCCESS)
     return status;
@@ -87,14 +98,92 @@ int precis_http_start(precis_http *h, precis_message *why)
   return status;
 }
 
-void precis_http_refuse(precis_http *h, double seconds)
+static void reload_token(precis_http *h)
 {
-  atomic_store(&h->stopping, 1);
-  precis_deadlines_set_job(&h->deadlines, seconds);
+  precis_message why = {""};
+  precis_token token;
+  if (h->options->no_token)
+    return;
+  int status = precis_token_load(h->options->token_file, &token, &why);
+  if (status == PRECIS_SUCCESS) {
+    pthread_mutex_lock(&h->token_lock);
+    h->token = token;
+    pthread_mutex_unlock(&h->token_lock);
+  }
+  explicit_bzero(&token, sizeof token);
+  precis_log_write(h->log, status ? PRECIS_LOG_ERROR : PRECIS_LOG_INFO, "reload", NULL, "%s",
+                   status ? why.text : "the token was read again");
+}
+
+/* A place for the daemon that is now at work; -1 if all have connections still. */
+static int place_for_earlier(precis_http *h)
+{
+  int place = -1;
+  for (int i = 0; i < PRECIS_HTTP_EARLIER; i++) {
+    const union MHD_DaemonInfo *info =
+        h->earlier[i] ? MHD_get_daemon_info(h->earlier[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+                      : NULL;
+    if (info != NULL && info->num_connections == 0) {
+      MHD_stop_daemon(h->earlier[i]);
+      h->earlier[i] = NULL;
+    }
+    if (h->earlier[i] == NULL)
+      place = i;
+  }
+  return place;
+}
+
+/* A daemon keeps the certificate that it began with: another one takes its place. */
+static int replace_daemon(precis_http *h, const precis_tls *tls, precis_message *why)
+{
+  int place = place_for_earlier(h);
+  if (place < 0)
+    return precis_message_set(why, PRECIS_ERR_IO,
+                              "too many connections are left that began before earlier reloads");
+  h->listener.socket = MHD_quiesce_daemon(h->daemon);
+  if (h->listener.socket == MHD_INVALID_SOCKET)
+    return precis_message_set(why, PRECIS_ERR_IO, "the HTTP server cannot be replaced");
+  h->earlier[place] = h->daemon;
+  h->daemon = make_daemon(h, tls);
+  if (h->daemon != NULL)
+    return PRECIS_SUCCESS;
+  h->daemon = make_daemon(h, &h->tls);
+  return precis_message_set(why, PRECIS_ERR_IO, "certificate and key cannot be used");
+}
+
+static void reload_certificate(precis_http *h)
+{
+  const precis_service_options *o = h->options;
+  precis_message why = {""};
+  precis_tls tls = {NULL, NULL};
+  if (o->tls_certificate == NULL || h->daemon == NULL)
+    return;
+  int status = precis_tls_load(o->tls_certificate, o->tls_key, &tls, &why);
+  if (status == PRECIS_SUCCESS)
+    status = replace_daemon(h, &tls, &why);
+  if (status == PRECIS_SUCCESS) {
+    precis_tls old = h->tls;
+    h->tls = tls;
+    tls = old;
+  }
+  precis_tls_free(&tls);
+  precis_log_write(h->log, status ? PRECIS_LOG_ERROR : PRECIS_LOG_INFO, "reload", NULL, "%s",
+                   status ? why.text : "the certificate was read again");
+}
+
+void precis_http_reload(precis_http *h)
+{
+  if (atomic_load(&h->stopping))
+    return;
+  reload_token(h);
+  reload_certificate(h);
 }
 
 void precis_http_stop(precis_http *h)
 {
+  for (int i = 0; i < PRECIS_HTTP_EARLIER; i++)
+    if (h->earlier[i] != NULL)
+      MHD_stop_daemon(h->earlier[i]);
   if (h->daemon != NULL) {
     h->listener.socket = -1; /* the server closes it */
     MHD_stop_daemon(h->daemon);

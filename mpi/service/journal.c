@@ -5,115 +5,104 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "mpi/service/landing.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/record.h"
-#include "src/draft.h"
 
-static int failed(const char *path, precis_message *why)
+static int failed(const char *path, int error, precis_message *why)
 {
-  return precis_message_set(why, PRECIS_ERR_IO, "%s: %s", path, strerror(errno));
+  return precis_message_set(why, PRECIS_ERR_IO, "%s: %s", path, strerror(error));
 }
 
-static int make_folder(const char *path, precis_message *why)
+/* How many there are of a name, changed by `change`. A count that is lost must not cost anybody a
+ * segment. */
+static int64_t count(precis_journal *j, json_t *counts, const char *name, int change)
 {
-  if (mkdir(path, S_IRWXU) != 0 && errno != EEXIST)
-    return failed(path, why);
-  return PRECIS_SUCCESS;
+  int64_t now = json_integer_value(json_object_get(counts, name)) + change;
+  if (now <= 0)
+    json_object_del(counts, name);
+  else if (json_object_set_new(counts, name, json_integer(now)) != 0)
+    j->blind = 1;
+  return now;
 }
 
-static int take_lock(precis_journal *j, precis_message *why)
+/* The context that a segment was written for, "" if the name is none of ours. */
+static precis_segment_origin owner_of(const char *name)
 {
-  char path[4200];
-  snprintf(path, sizeof path, "%s/lock", j->data);
-  j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (j->lock < 0)
-    return failed(path, why);
-  if (flock(j->lock, LOCK_EX | LOCK_NB) != 0)
-    return precis_message_set(why, PRECIS_ERR_IO, "%s: another job serves it", j->data);
-  return PRECIS_SUCCESS;
+  char file[PRECIS_SEGMENT_NAME + 16];
+  precis_segment_origin origin;
+  snprintf(file, sizeof file, "%s.safetensors", name);
+  if (!precis_segment_origin_of(file, &origin))
+    origin.context[0] = '\0';
+  return origin;
 }
 
-int precis_journal_open(const char *data, precis_journal *j, precis_message *why)
+static void use(precis_journal *j, const char *name)
 {
-  char path[4200];
-  *j = (precis_journal){.data = data, .lock = -1, .uses = json_object()};
-  if (strlen(data) > 4096)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "--data: the path is too long");
-  int status = make_folder(data, why);
-  const char *const folders[] = {"contexts", "segments"};
-  for (int i = 0; i < 2 && status == PRECIS_SUCCESS; i++) {
-    snprintf(path, sizeof path, "%s/%s", data, folders[i]);
-    status = make_folder(path, why);
-  }
-  if (status == PRECIS_SUCCESS)
-    status = take_lock(j, why);
-  if (status == PRECIS_SUCCESS && j->uses == NULL)
-    status = PRECIS_ERR_MEMORY;
-  if (status != PRECIS_SUCCESS)
-    precis_journal_close(j);
-  return status;
+  if (count(j, j->uses, name, 1) == 1)
+    count(j, j->owners, owner_of(name).context, 1);
 }
 
-void precis_journal_close(precis_journal *j)
-{
-  json_decref(j->uses);
-  if (j->lock >= 0)
-    close(j->lock);
-  *j = (precis_journal){.lock = -1};
-}
-
-/* How many contexts have a segment, changed by `change`. */
-static int64_t count_use(precis_journal *j, const char *name, int change)
-{
-  int64_t uses = json_integer_value(json_object_get(j->uses, name)) + change;
-  if (uses > 0)
-    json_object_set_new(j->uses, name, json_integer(uses));
-  else
-    json_object_del(j->uses, name);
-  return uses;
-}
-
-void precis_journal_count(precis_journal *j, const precis_context *c, int change)
+void precis_journal_count(precis_journal *j, const precis_context *c)
 {
   size_t i;
   json_t *segment;
   json_array_foreach(c->segments, i, segment)
   {
-    const char *name = json_string_value(json_array_get(segment, 0));
-    if (count_use(j, name, change) == 0)
-      precis_segment_remove(j->data, name);
+    use(j, json_string_value(json_array_get(segment, 0)));
   }
+}
+
+void precis_journal_fill_grave(precis_journal *j, const char *id)
+{
+  precis_manifest_path grave = precis_manifest_grave_at(j->data, id);
+  if (j->blind || json_object_get(j->graves, id) == NULL || json_object_get(j->owners, id) != NULL)
+    return;
+  if (unlink(grave.text) != 0 && errno != ENOENT)
+    precis_log_write(j->log, PRECIS_LOG_WARNING, "data", NULL, "%s: cannot be removed: %s",
+                     grave.text, strerror(errno));
+  else
+    json_object_del(j->graves, id);
+}
+
+/* A segment that nobody uses any more goes if its context is deleted. Where that cannot be done
+ * the name of the manifest stays, and the next start tries again. */
+static void stop_using(precis_journal *j, const char *name)
+{
+  if (count(j, j->uses, name, -1) > 0 || j->blind)
+    return;
+  precis_segment_origin owner = owner_of(name);
+  int known = json_object_get(j->graves, owner.context) != NULL;
+  int error = known ? precis_segment_remove(j->data, name) : 0;
+  if (error != 0)
+    precis_log_write(j->log, PRECIS_LOG_WARNING, "data", NULL,
+                     "%s: segment %s of a deleted context cannot be removed: %s", j->data, name,
+                     strerror(error));
+  if (error == 0 && count(j, j->owners, owner.context, -1) == 0)
+    precis_journal_fill_grave(j, owner.context);
 }
 
 int precis_journal_create(precis_journal *j, precis_context *c, precis_message *why)
 {
   precis_manifest_path path = precis_manifest_at(j->data, c->id);
-  precis_draft draft = {.path = NULL};
+  precis_landing landing = {.file = -1};
   char *text = precis_manifest_text(c);
   if (text == NULL)
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a manifest");
-  int status = precis_draft_create(path.text, &draft, why);
+  int64_t bytes = (int64_t)strlen(text);
+  int status = precis_landing_open(path.text, &landing, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_draft_write(&draft, text, (int64_t)strlen(text), 0, why);
+    status = precis_landing_write(&landing, text, bytes, 0, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_draft_commit(&draft, why);
-  else
-    precis_draft_discard(&draft);
-  if (status == PRECIS_SUCCESS) {
-    c->manifest_bytes = (int64_t)strlen(text);
-    c->manifest = open(path.text, O_WRONLY | O_CLOEXEC);
-    if (c->manifest < 0) {
-      status = failed(path.text, why);
-      unlink(path.text);
-    }
-  }
-  if (status == PRECIS_SUCCESS)
-    precis_journal_count(j, c, 1);
+    status = precis_landing_commit(&landing, &c->manifest, why);
+  precis_landing_discard(&landing);
   free(text);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  c->manifest_bytes = bytes;
+  precis_journal_count(j, c);
   return status;
 }
 
@@ -136,17 +125,19 @@ static void take_back(precis_context *c)
 }
 
 int precis_journal_append(precis_journal *j, const precis_stage *stage,
-                          const precis_segment *segments, int count, precis_message *why)
+                          const precis_segment *segments, int count_segments, precis_message *why)
 {
   precis_context *c = stage->context;
   if (c->damaged)
     return precis_message_set(why, PRECIS_ERR_IO,
                               "an earlier write failed: nothing can be appended any more");
-  json_t *list = precis_manifest_segments(segments, count);
+  json_t *list = precis_manifest_segments(segments, count_segments);
   json_t *record = precis_manifest_append(stage, list);
+  json_t *all = json_copy(c->segments); /* made before the line is written: then nothing may fail */
   char *line = precis_record_format(record);
-  int status =
-      line && list ? PRECIS_SUCCESS : precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");
+  int status = line && list && all && json_array_extend(all, list) == 0
+                   ? PRECIS_SUCCESS
+                   : precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");
   if (status == PRECIS_SUCCESS &&
       write_all(c->manifest, line, (int64_t)strlen(line), c->manifest_bytes) != 0) {
     status = precis_message_set(why, PRECIS_ERR_IO, "the manifest cannot be written: %s",
@@ -156,21 +147,53 @@ int precis_journal_append(precis_journal *j, const precis_stage *stage,
   if (status == PRECIS_SUCCESS) {
     c->manifest_bytes += (int64_t)strlen(line);
     c->sequence++;
-    for (int i = 0; i < count; i++)
-      count_use(j, segments[i].name, 1);
-    json_array_extend(c->segments, list);
+    for (int i = 0; i < count_segments; i++)
+      use(j, segments[i].name);
+    json_decref(c->segments);
+    c->segments = json_incref(all);
   }
   free(line);
+  json_decref(all);
   json_decref(list);
   json_decref(record);
   return status;
 }
 
-void precis_journal_delete(precis_journal *j, precis_context *c)
+/* From here on the context is gone, or all of it is still there. */
+static int bury(const precis_journal *j, const precis_context *c, precis_message *why)
 {
-  precis_manifest_path path = precis_manifest_at(j->data, c->id);
-  precis_manifest_unlink(&path);
-  precis_journal_count(j, c, -1);
+  precis_manifest_path path = precis_manifest_at(j->data, c->id),
+                       grave = precis_manifest_grave_at(j->data, c->id);
+  char segments[4200];
+  snprintf(segments, sizeof segments, "%s/segments", j->data);
+  if (access(segments, W_OK | X_OK) != 0)
+    return failed(segments, errno, why);
+  if (rename(path.text, grave.text) != 0)
+    return failed(path.text, errno, why);
+  int error = precis_landing_sync_folder(path.text);
+  if (error == 0)
+    return PRECIS_SUCCESS;
+  if (rename(grave.text, path.text) != 0)
+    precis_log_write(j->log, PRECIS_LOG_ERROR, "data", NULL, "%s: cannot be called %s again: %s",
+                     grave.text, path.text, strerror(errno));
+  return failed(path.text, error, why);
+}
+
+int precis_journal_delete(precis_journal *j, precis_context *c, precis_message *why)
+{
+  size_t i;
+  json_t *segment;
+  int status = bury(j, c, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (json_object_set_new(j->graves, c->id, json_true()) != 0)
+    j->blind = 1;
+  json_array_foreach(c->segments, i, segment)
+  {
+    stop_using(j, json_string_value(json_array_get(segment, 0)));
+  }
+  precis_journal_fill_grave(j, c->id); /* if it had none of its own */
   close(c->manifest);
   c->manifest = -1;
+  return status;
 }

@@ -1,36 +1,51 @@
 /* journal.h - what outlives the job: a manifest for each context, and the segments that they name
  *
+ *   DATA/version                   what this is; without it nothing of a folder is touched
  *   DATA/contexts/ID.manifest      lines as in record.h: what was asked for, then each append
- *   DATA/segments/NAME.safetensors
- *   DATA/lock                      held by the job that serves it
+ *   DATA/contexts/ID.deleted       the same, of a deleted context whose segments are not all gone
+ *   DATA/segments/ID-SEQUENCE-JOB-RANK.safetensors
+ *   DATA/lock                      held by the job that serves it; holds its number
  *
  * A line of a manifest is written after its segments are safe on disk, and answered after it is:
- * from then on the append is there. Whatever no manifest names is a leftover and is removed when a
- * job begins. All calls are those of the one thread of rank 0 that talks MPI. */
+ * from then on the append is there. A context is deleted when its manifest has its other name. A
+ * start reads, and changes nothing before all is loaded; what it removes then has a name of ours
+ * and belongs to a context that it knows, and was never acknowledged. All calls are those of the
+ * one thread of rank 0 that talks MPI. */
 #ifndef PRECIS_SERVICE_JOURNAL_H
 #define PRECIS_SERVICE_JOURNAL_H
 
 #include <jansson.h>
 
 #include "mpi/service/contexts.h"
+#include "mpi/service/log.h"
 #include "mpi/service/segments.h"
 #include "src/message.h"
 
 typedef struct precis_journal {
   const char *data; /* folder */
-  int lock;         /* descriptor, or -1 */
-  json_t *uses;     /* name of a segment -> how many contexts have it */
+  const precis_log *log;
+  int lock;                         /* descriptor, or -1 */
+  int version;                      /* in the file; 1: of 0.1.0, which wrote none */
+  char job[PRECIS_SEGMENT_JOB + 1]; /* a number that no other job has */
+  json_t *uses;                     /* name of a segment -> how many contexts have it */
+  json_t *owners;                   /* id of a context -> how many of its segments are in use */
+  json_t *graves;                   /* ids of contexts that are called deleted */
+  int blind;                        /* not all uses are known: no segment is removed any more */
 } precis_journal;
 
-/* Makes the folders that are missing. Errors: IO (also where another job serves it), MEMORY. */
-int precis_journal_open(const char *data, precis_journal *journal, precis_message *why);
+/* Takes the folder, or makes it. Errors: IO (also where another job serves it, or it is something
+ * else), MEMORY. */
+int precis_journal_open(const char *data, const precis_log *log, precis_journal *journal,
+                        precis_message *why);
 void precis_journal_close(precis_journal *journal);
 
 /* Reads all manifests: contexts that are held, not listed and in slots of their own, linked by
- * `next`. Cuts off lines that were not written to their end, removes leftovers. Errors: IO, FORMAT,
- * MEMORY. */
+ * `next`. Changes nothing on disk. Errors: IO, FORMAT, MEMORY. */
 int precis_journal_read(precis_journal *journal, precis_contexts *contexts, precis_context **found,
                         precis_message *why);
+/* Once all that was found is loaded, and listed: cuts off what was being written when the last job
+ * ended, removes what that left, and says what it does not know. Errors: IO, MEMORY. */
+int precis_journal_settle(precis_journal *journal, precis_contexts *contexts, precis_message *why);
 
 /* A new context, with the segments that it has already. Errors: IO, MEMORY. */
 int precis_journal_create(precis_journal *journal, precis_context *context, precis_message *why);
@@ -38,9 +53,13 @@ int precis_journal_create(precis_journal *journal, precis_context *context, prec
  * MEMORY. */
 int precis_journal_append(precis_journal *journal, const precis_stage *stage,
                           const precis_segment *segments, int count, precis_message *why);
-/* Counts the context among those that have its segments (1), or no longer (-1). */
-void precis_journal_count(precis_journal *journal, const precis_context *context, int change);
-/* The context, and segments that no other has. */
-void precis_journal_delete(precis_journal *journal, precis_context *context);
+/* Counts the context among those that have its segments. */
+void precis_journal_count(precis_journal *journal, const precis_context *context);
+/* Deletes the context, and segments that no other has. After an error all of it is still there.
+ * Errors: IO. */
+int precis_journal_delete(precis_journal *journal, precis_context *context, precis_message *why);
+
+/* For settling: removes the manifest of a deleted context if none of its segments is left. */
+void precis_journal_fill_grave(precis_journal *journal, const char *id);
 
 #endif

@@ -127,10 +127,6 @@ void precis_route_delete(precis_request *request)
   precis_http *h = request->http;
   precis_errand errand = {.kind = PRECIS_ERRAND_DESTROY, .context = request->context};
   int refused;
-  if (!precis_contexts_delist(h->contexts, request->context)) {
-    precis_reply_error(&request->reply, 404, "context", "it was deleted meanwhile");
-    return;
-  }
   precis_queue_run(h->queue, &errand, &refused);
   if (refused || errand.status != PRECIS_SUCCESS)
     precis_request_failed(request, &errand, refused, "context");

@@ -1,32 +1,34 @@
 #include "mpi/service/manifest.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mpi/service/record.h"
 #include "src/problem.h"
 
-precis_manifest_path precis_manifest_at(const char *data, const char *id)
+static precis_manifest_path path_of(const char *data, const char *id, const char *ending)
 {
   precis_manifest_path path;
-  snprintf(path.text, sizeof path.text, "%s/contexts/%s.manifest", data, id);
+  snprintf(path.text, sizeof path.text, "%s/contexts/%s%s", data, id, ending);
   return path;
 }
 
-void precis_manifest_unlink(const precis_manifest_path *path)
+precis_manifest_path precis_manifest_at(const char *data, const char *id)
 {
-  char folder[sizeof path->text];
-  unlink(path->text);
-  strcpy(folder, path->text);
-  *strrchr(folder, '/') = '\0';
-  int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0)
-    return;
-  fsync(file);
-  close(file);
+  return path_of(data, id, PRECIS_MANIFEST_ENDING);
+}
+
+precis_manifest_path precis_manifest_grave_at(const char *data, const char *id)
+{
+  return path_of(data, id, PRECIS_MANIFEST_GRAVE);
+}
+
+int precis_manifest_is_named(const char *file, const char *ending, char *id)
+{
+  size_t digits = file[0] == 'c' ? strspn(file + 1, "0123456789abcdef") : 0;
+  snprintf(id, PRECIS_CONTEXT_ID, "%.*s", PRECIS_SEGMENT_JOB + 1, file);
+  return digits == PRECIS_SEGMENT_JOB && strcmp(file + 1 + digits, ending) == 0;
 }
 
 static json_t *context_record(const precis_context *c)
@@ -76,7 +78,8 @@ json_t *precis_manifest_segments(const precis_segment *segments, int count)
 {
   json_t *list = json_array();
   for (int i = 0; i < count && list != NULL; i++) {
-    json_t *pair = json_pack("[s, I]", segments[i].name, (json_int_t)segments[i].rows);
+    json_t *pair = json_pack("[s, I, s]", segments[i].name, (json_int_t)segments[i].rows,
+                             segments[i].sum.text);
     if (json_array_append_new(list, pair) != 0) {
       json_decref(list);
       return NULL;
@@ -111,20 +114,31 @@ static int read_context(json_t *record, precis_context *c)
   return precis_problem_settle(p, &why) == PRECIS_SUCCESS ? PRECIS_SUCCESS : PRECIS_ERR_FORMAT;
 }
 
+int precis_manifest_segment(const json_t *entry, precis_segment *segment)
+{
+  const char *name = json_string_value(json_array_get(entry, 0)),
+             *sum = json_string_value(json_array_get(entry, 2));
+  const json_t *rows = json_array_get(entry, 1);
+  segment->rows = (int64_t)json_integer_value(rows);
+  if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
+      !copy_text(name, segment->name, sizeof segment->name) || !json_is_integer(rows) ||
+      segment->rows < 0 || !copy_text(sum ? sum : "", segment->sum.text, sizeof segment->sum.text))
+    return PRECIS_ERR_FORMAT;
+  return PRECIS_SUCCESS;
+}
+
 /* The rows of the segments, or -1. */
 static int64_t rows_of(json_t *segments)
 {
   int64_t sum = 0;
   size_t i;
-  json_t *segment;
-  json_array_foreach(segments, i, segment)
+  json_t *entry;
+  json_array_foreach(segments, i, entry)
   {
-    const char *name;
-    json_int_t rows;
-    if (json_unpack(segment, "[s, I]", &name, &rows) != 0 || rows < 0 || name[0] == '\0' ||
-        strlen(name) >= PRECIS_SEGMENT_NAME || strchr(name, '/') != NULL)
+    precis_segment segment;
+    if (precis_manifest_segment(entry, &segment) != PRECIS_SUCCESS ||
+        __builtin_add_overflow(sum, segment.rows, &sum))
       return -1;
-    sum += rows;
   }
   return sum;
 }
@@ -148,21 +162,36 @@ static int read_append(json_t *record, precis_context *c)
   return PRECIS_SUCCESS;
 }
 
-int precis_manifest_parse(const char *text, int64_t bytes, precis_context *c, int64_t *used)
+/* The line at text, the first or a later one. */
+static int read_line(const char *text, int64_t bytes, int first, precis_context *c)
 {
   int64_t length;
   json_t *record = precis_record_parse(text, bytes, &length);
-  int status = record ? read_context(record, c) : PRECIS_ERR_FORMAT;
-  *used = 0;
-  while (record != NULL && status == PRECIS_SUCCESS) {
-    *used += length;
-    json_decref(record);
-    record = precis_record_parse(text + *used, bytes - *used, &length);
-    if (record != NULL)
-      status = read_append(record, c);
-  }
+  int status = PRECIS_ERR_FORMAT;
+  if (record != NULL)
+    status = first ? read_context(record, c) : read_append(record, c);
   json_decref(record);
-  /* Only the last line can have been cut while it was written. */
-  const char *next = memchr(text + *used, '\n', (size_t)(bytes - *used));
-  return next != NULL && next + 1 < text + bytes ? PRECIS_ERR_FORMAT : status;
+  return status;
+}
+
+int precis_manifest_parse(const char *label, const char *text, int64_t bytes, precis_context *c,
+                          int64_t *used, precis_message *why)
+{
+  int line = 0, status = PRECIS_SUCCESS;
+  const char *end;
+  *used = 0;
+  while (status == PRECIS_SUCCESS &&
+         (end = memchr(text + *used, '\n', (size_t)(bytes - *used))) != NULL) {
+    int64_t length = end + 1 - (text + *used);
+    line++;
+    status = read_line(text + *used, length, line == 1, c);
+    *used += status == PRECIS_SUCCESS ? length : 0;
+  }
+  if (status == PRECIS_ERR_MEMORY)
+    return precis_message_set(why, status, "%s: out of memory", label);
+  if (line == 0 || status != PRECIS_SUCCESS)
+    return precis_message_set(why, PRECIS_ERR_FORMAT,
+                              "%s: is no manifest that this version can read: line %d is damaged",
+                              label, line == 0 ? 1 : line);
+  return PRECIS_SUCCESS;
 }

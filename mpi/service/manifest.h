@@ -8,24 +8,36 @@
 #include "mpi/service/journal.h"
 #include "mpi/service/segments.h"
 
+#define PRECIS_MANIFEST_ENDING ".manifest"
+#define PRECIS_MANIFEST_GRAVE ".deleted"
+
 typedef struct precis_manifest_path {
   char text[4096 + 128];
 } precis_manifest_path;
 
 precis_manifest_path precis_manifest_at(const char *data, const char *id);
-/* Removes it, and makes that safe on disk as far as can be. */
-void precis_manifest_unlink(const precis_manifest_path *path);
+/* What the manifest is called while the segments of a deleted context are removed: until all are,
+ * it tells whose they were. */
+precis_manifest_path precis_manifest_grave_at(const char *data, const char *id);
+/* Whether a file in DATA/contexts is called so. id: of PRECIS_CONTEXT_ID characters. */
+int precis_manifest_is_named(const char *file, const char *ending, char *id);
 
 /* What was asked for and one line for all segments that the context has, malloc'ed; NULL without
  * memory. */
 char *precis_manifest_text(const precis_context *context);
-/* [[name, rows], ...]; NULL without memory. */
+/* [[name, rows, sum], ...]; NULL without memory. */
 json_t *precis_manifest_segments(const precis_segment *segments, int count);
 /* The line for an append; NULL without memory. */
 json_t *precis_manifest_append(const precis_stage *stage, json_t *segments);
 
+/* One of these. Errors: FORMAT. */
+int precis_manifest_segment(const json_t *entry, precis_segment *segment);
+
 /* Fills in a context from the text of its manifest: everything but the slot; *used is the length of
- * what could be read. Errors: FORMAT, MEMORY. */
-int precis_manifest_parse(const char *text, int64_t bytes, precis_context *context, int64_t *used);
+ * the complete lines. What follows them was being written when a job ended, and was acknowledged to
+ * nobody; a complete line that cannot be read is damage. label: names the file. Errors: FORMAT,
+ * MEMORY. */
+int precis_manifest_parse(const char *label, const char *text, int64_t bytes,
+                          precis_context *context, int64_t *used, precis_message *why);
 
 #endif

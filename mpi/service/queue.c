@@ -8,7 +8,12 @@ void precis_queue_create(precis_queue *queue)
   *queue = (precis_queue){.first = NULL};
   queue->end = &queue->first;
   pthread_mutex_init(&queue->lock, NULL);
-  pthread_cond_init(&queue->filled, NULL);
+  /* The clock on the wall may be set while somebody waits. */
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&queue->filled, &monotonic);
+  pthread_condattr_destroy(&monotonic);
   pthread_cond_init(&queue->emptied, NULL);
 }
 
@@ -85,6 +90,14 @@ void precis_queue_close(precis_queue *queue)
   pthread_mutex_unlock(&queue->lock);
 }
 
+int precis_queue_is_closed(precis_queue *queue)
+{
+  pthread_mutex_lock(&queue->lock);
+  int closed = queue->closed;
+  pthread_mutex_unlock(&queue->lock);
+  return closed;
+}
+
 int64_t precis_queue_length(precis_queue *queue)
 {
   pthread_mutex_lock(&queue->lock);
@@ -96,7 +109,7 @@ int64_t precis_queue_length(precis_queue *queue)
 precis_errand *precis_queue_take(precis_queue *queue, double seconds)
 {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += (long)(seconds * 1e9);
   until.tv_sec += until.tv_nsec / 1000000000;
   until.tv_nsec %= 1000000000;

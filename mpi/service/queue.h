@@ -70,6 +70,7 @@ int precis_queue_run(precis_queue *queue, precis_errand *errand, int *refused);
  * taken in. */
 int precis_queue_put(precis_queue *queue, precis_errand *errand);
 void precis_queue_close(precis_queue *queue);
+int precis_queue_is_closed(precis_queue *queue);
 int64_t precis_queue_length(precis_queue *queue);
 
 /* For the one who carries errands out. The first one, or NULL after about so many seconds. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "mpi/service/link.h"
+#include "mpi/service/manifest.h"
+#include "mpi/service/signals.h"
 #include "src/memory.h"
 #include "src/share.h"
 
@@ -38,11 +40,8 @@ static precis_segment *segments_of(const precis_context *c, size_t first, int64_
 {
   *count = (int64_t)(json_array_size(c->segments) - first);
   precis_segment *list = precis_memory_array(*count, sizeof *list);
-  for (int64_t i = 0; list != NULL && i < *count; i++) {
-    const json_t *pair = json_array_get(c->segments, first + (size_t)i);
-    snprintf(list[i].name, sizeof list[i].name, "%s", json_string_value(json_array_get(pair, 0)));
-    list[i].rows = (int64_t)json_integer_value(json_array_get(pair, 1));
-  }
+  for (int64_t i = 0; list != NULL && i < *count; i++)
+    precis_manifest_segment(json_array_get(c->segments, first + (size_t)i), &list[i]);
   return list;
 }
 
@@ -78,6 +77,7 @@ static int bring_back(precis_errands *e, precis_context *c)
   precis_context *relative = relative_of(e, c, &common);
   int status = relative ? precis_errands_fork(e, relative, rows_before(c, common), c)
                         : precis_errands_create(e, c);
+  atomic_fetch_add(&e->hold->loaded, rows_before(c, common));
   return status == PRECIS_SUCCESS ? load(e, c, common) : status;
 }
 
@@ -101,14 +101,14 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
     precis_context *c = list;
     list = c->next;
     c->next = NULL;
-    if (status == PRECIS_SUCCESS)
+    if (status == PRECIS_SUCCESS && !precis_signals_stop())
       status = bring_back(e, c);
     if (status != PRECIS_SUCCESS)
       precis_message_set(why, status, "%s",
                          e->hold->why.text[0] ? e->hold->why.text : precis_strerror(status));
     else
       status = check_limit(e->contexts, why);
-    if (status == PRECIS_SUCCESS)
+    if (status == PRECIS_SUCCESS && !precis_signals_stop())
       precis_contexts_enlist(e->contexts, c);
     precis_contexts_release(e->contexts, c);
   }

@@ -10,6 +10,7 @@
 
 static const precis_route routes[] = {
     {"health", "GET", "/healthz", 1, 0, 0, 0, precis_route_health, 0},
+    {"ready", "GET", "/readyz", 1, 0, 0, 0, precis_route_ready, 0},
     {"openapi", "GET", "/openapi.json", 1, 0, 0, 0, precis_route_openapi, 0},
     {"page", "GET", "/", 1, 0, 0, 0, precis_route_page, 0},
     {"status", "GET", "/v1/status", 0, 0, 0, 0, precis_route_status, 0},

@@ -28,6 +28,7 @@ void precis_route_attend_end(precis_request *request);
 
 /* watch.c */
 void precis_route_health(precis_request *request);
+void precis_route_ready(precis_request *request);
 void precis_route_counters(precis_request *request);
 void precis_route_openapi(precis_request *request);
 void precis_route_page(precis_request *request);

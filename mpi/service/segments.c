@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/draft.h"
+#include "mpi/service/landing.h"
 #include "src/header.h"
 #include "src/safetensors.h"
 
@@ -29,12 +29,38 @@ static precis_tensor tensor_of(const precis_problem *p, int array, int64_t rows)
   return (precis_tensor){.axes = 3, .shape = {rows, p->kv_heads, array ? p->value_dim : p->dim}};
 }
 
-int precis_segment_write(const char *data, const precis_segment *segment,
-                         const precis_problem *problem, float *const *arrays, precis_message *why)
+/* Each piece is summed as it is written, in order. */
+static int write_piece(precis_landing *l, precis_summing *sum, const void *bytes, int64_t count,
+                       int64_t *at, precis_message *why)
+{
+  int status = precis_landing_write(l, bytes, count, *at, why);
+  precis_sum_add(sum, bytes, count);
+  *at += count;
+  return status;
+}
+
+static int write_pieces(precis_landing *l, precis_segment *segment, const char *header,
+                        int64_t header_bytes, const precis_tensor *tensors, int count,
+                        float *const *arrays, precis_message *why)
+{
+  precis_summing sum;
+  int64_t at = 0;
+  int status = precis_sum_begin(&sum, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = write_piece(l, &sum, header, header_bytes, &at, why);
+  for (int i = 0; i < count && status == PRECIS_SUCCESS; i++)
+    status = write_piece(l, &sum, arrays[i], precis_tensor_bytes(&tensors[i]), &at, why);
+  segment->sum = precis_sum_end(&sum);
+  return status;
+}
+
+int precis_segment_write(const char *data, precis_segment *segment, const precis_problem *problem,
+                         float *const *arrays, precis_message *why)
 {
   precis_segment_path path = precis_segment_at(data, segment->name);
   precis_tensor tensors[ARRAYS];
-  precis_draft draft = {.path = NULL};
+  precis_landing landing = {.file = -1};
   char *header;
   int64_t header_bytes;
   int count = arrays[2] ? ARRAYS : ARRAYS - 1;
@@ -43,17 +69,27 @@ int precis_segment_write(const char *data, const precis_segment *segment,
   int status = precis_safetensors_format(names, tensors, count, &header, &header_bytes, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  status = precis_draft_create(path.text, &draft, why);
+  status = precis_landing_open(path.text, &landing, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_draft_write(&draft, header, header_bytes, 0, why);
-  for (int i = 0; i < count && status == PRECIS_SUCCESS; i++)
-    status = precis_draft_write(&draft, arrays[i], precis_tensor_bytes(&tensors[i]),
-                                tensors[i].offset, why);
+    status = write_pieces(&landing, segment, header, header_bytes, tensors, count, arrays, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_draft_commit(&draft, why);
-  else
-    precis_draft_discard(&draft);
+    status = precis_landing_commit(&landing, NULL, why);
+  precis_landing_discard(&landing);
   free(header);
+  return status;
+}
+
+int precis_segment_verify(const char *data, const precis_segment *segment, precis_message *why)
+{
+  precis_segment_path path = precis_segment_at(data, segment->name);
+  precis_sum sum;
+  if (segment->sum.text[0] == '\0')
+    return PRECIS_SUCCESS;
+  int status = precis_sum_file(path.text, &sum, why);
+  if (status == PRECIS_SUCCESS && strcmp(sum.text, segment->sum.text) != 0)
+    status =
+        precis_message_set(why, PRECIS_ERR_FORMAT,
+                           "%s: is damaged: its sum is not that of what was written", path.text);
   return status;
 }
 
@@ -118,8 +154,42 @@ int precis_segment_read(const char *data, const precis_segment *segment,
   return status;
 }
 
-void precis_segment_remove(const char *data, const char *name)
+int precis_segment_remove(const char *data, const char *name)
 {
   precis_segment_path path = precis_segment_at(data, name);
-  unlink(path.text);
+  return unlink(path.text) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+void precis_segment_stem(const char *context, int64_t sequence, const char *job,
+                         char stem[PRECIS_SEGMENT_NAME])
+{
+  snprintf(stem, PRECIS_SEGMENT_NAME, "%.17s-%" PRId64 "-%.16s", context, sequence, job);
+}
+
+/* So many of these characters, or at least one if `count` is 0, then the character that ends them.
+ * Returns what follows, NULL if it is not so. */
+static const char *pass(const char *text, const char *characters, size_t count, char end)
+{
+  size_t length = text ? strspn(text, characters) : 0;
+  if (text == NULL || length == 0 || (count > 0 && length != count) || text[length] != end)
+    return NULL;
+  return end != '\0' ? text + length + 1 : text + length;
+}
+
+int precis_segment_origin_of(const char *file, precis_segment_origin *origin)
+{
+  static const char digits[] = "0123456789", hex[] = "0123456789abcdef";
+  const char *after_id = file[0] == 'c' ? pass(file + 1, hex, PRECIS_SEGMENT_JOB, '-') : NULL;
+  const char *after_sequence = pass(after_id, digits, 0, '-');
+  const char *rank = pass(after_sequence, hex, PRECIS_SEGMENT_JOB, '-');
+  const char *rest = pass(rank ? rank : after_sequence, digits, 0, '.');
+  if (rest == NULL || strncmp(rest, "safetensors", 11) != 0 ||
+      (rest[11] != '\0' && rest[11] != '.'))
+    return 0;
+  const char *tail = rest + strlen(rest) - 5;
+  if (rest[11] == '.' && strcmp(tail, ".part") != 0)
+    return 0;
+  snprintf(origin->context, sizeof origin->context, "%.*s", PRECIS_SEGMENT_JOB + 1, file);
+  origin->sequence = strtoll(after_id, NULL, 10);
+  return 1;
 }

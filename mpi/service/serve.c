@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,34 +13,11 @@
 #include "mpi/service/http.h"
 #include "mpi/service/link.h"
 #include "mpi/service/restore.h"
+#include "mpi/service/folder.h"
+#include "mpi/service/signals.h"
+#include "mpi/service/warden.h"
 
-/* After the signal: what is in flight gets so long, then it is cut off; the job ends or is ended.
- */
-static const double FINISH_SECONDS = 7, END_SECONDS = 9.5, LOOK_EVERY = 0.1;
-
-/* What a handler of signals can reach. */
-static volatile sig_atomic_t asked_to_stop;
-
-static void ask_to_stop(int number)
-{
-  (void)number;
-  asked_to_stop = 1;
-}
-
-/* Launchers send signals to all ranks: rank 0 ends the job for all. */
-static void catch_signals(int rank)
-{
-  struct sigaction action = {.sa_handler = rank == 0 ? ask_to_stop : SIG_IGN};
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGINT, &action, NULL);
-}
-
-static void release_signals(void)
-{
-  struct sigaction action = {.sa_handler = SIG_DFL};
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGINT, &action, NULL);
-}
+static const double LOOK_EVERY = 0.1;
 
 /* Threads of HTTP come and go, and hand blocks to each other: by glibc's own settings memory that
  * nobody uses any more would pile up in the arenas of all of them. */
@@ -72,12 +48,18 @@ typedef struct desk {
   precis_http http;
   precis_journal journal;
   precis_errands errands;
+  precis_warden warden;
 } desk;
 
 static void close_desk(desk *d)
 {
   if (d->errands.journal != NULL)
     precis_journal_close(&d->journal);
+  while (d->earlier != NULL) {
+    precis_context *next = d->earlier->next;
+    precis_contexts_release(&d->contexts, d->earlier);
+    d->earlier = next;
+  }
   precis_queue_free(&d->queue);
   precis_contexts_free(&d->contexts);
 }
@@ -91,15 +73,19 @@ static int open_desk(precis_world *world, const precis_service_options *options,
   precis_queue_create(&d->queue);
   d->errands = (precis_errands){hold, &d->contexts, &d->queue, NULL};
   d->http = (precis_http){.options = options,
+                          .log = &options->log,
+                          .loaded = &hold->loaded,
                           .ranks = world->ranks,
                           .nodes = world->nodes,
                           .contexts = &d->contexts,
                           .queue = &d->queue};
   if (options->data != NULL) {
-    status = precis_journal_open(options->data, &d->journal, why);
+    status = precis_journal_open(options->data, &options->log, &d->journal, why);
     if (status == PRECIS_SUCCESS) {
       d->errands.journal = &d->journal;
       status = precis_journal_read(&d->journal, &d->contexts, &d->earlier, why);
+      for (const precis_context *c = d->earlier; c != NULL; c = c->next)
+        d->http.to_load += c->tokens;
     }
   }
   if (status != PRECIS_SUCCESS)
@@ -124,25 +110,26 @@ static void sweep(desk *d)
   }
 }
 
-/* Once the queue is closed and empty, no thread waits for an errand any more. */
+/* The warden closes the queue; once it is empty then, no thread waits for an errand any more. */
 static int work(desk *d)
 {
-  double refused = 0;
-  for (int closed = 0;;) {
+  for (;;) {
+    int closed = precis_queue_is_closed(&d->queue);
     precis_errand *errand = precis_queue_take(&d->queue, LOOK_EVERY);
     int status = errand ? precis_errands_run(&d->errands, errand) : PRECIS_SUCCESS;
     if (status != PRECIS_SUCCESS || (errand == NULL && closed))
       return status;
-    if (asked_to_stop && refused == 0) {
-      precis_http_refuse(&d->http, END_SECONDS);
-      refused = precis_deadlines_now();
-    }
-    if (refused > 0 && !closed &&
-        (d->http.active == 0 || precis_deadlines_now() - refused > FINISH_SECONDS)) {
-      precis_queue_close(&d->queue);
-      closed = 1;
-    }
   }
+}
+
+/* Contexts of the last job. */
+static int load(desk *d, precis_message *why)
+{
+  int status = precis_restore(&d->errands, d->earlier, why);
+  d->earlier = NULL;
+  if (status == PRECIS_SUCCESS && d->errands.journal != NULL && !precis_signals_stop())
+    status = precis_journal_settle(&d->journal, &d->contexts, why);
+  return status;
 }
 
 static int serve(const precis_service_options *options, desk *d, precis_message *why)
@@ -150,10 +137,18 @@ static int serve(const precis_service_options *options, desk *d, precis_message 
   int status = precis_http_start(&d->http, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  announce(d, options);
-  status = work(d);
+  precis_log_write(&options->log, PRECIS_LOG_INFO, "start", NULL,
+                   "listening at %s, %d ranks on %d nodes", d->http.listener.text, d->http.ranks,
+                   d->http.nodes);
+  status = load(d, why);
+  if (status == PRECIS_SUCCESS && !precis_signals_stop()) {
+    atomic_store(&d->http.ready, 1);
+    announce(d, options);
+  }
+  if (status == PRECIS_SUCCESS)
+    status = work(d);
   /* Where MPI has failed, threads wait for errands that nobody carries out. */
-  if (status == PRECIS_SUCCESS) {
+  if (status != PRECIS_ERR_MPI) {
     precis_http_stop(&d->http);
     sweep(d);
   }
@@ -165,13 +160,13 @@ static int lead(precis_world *world, const precis_service_options *options, desk
                 precis_message *why)
 {
   const precis_order stop = {.kind = PRECIS_ORDER_STOP};
-  int status = precis_restore(&d->errands, d->earlier, why);
-  if (status == PRECIS_SUCCESS)
-    status = serve(options, d, why);
+  int status = serve(options, d, why);
   if (status != PRECIS_ERR_MPI && precis_link_tell_all(world, &stop) != PRECIS_SUCCESS)
     status = PRECIS_ERR_MPI;
-  if (status != PRECIS_ERR_MPI)
+  if (status != PRECIS_ERR_MPI) {
     close_desk(d);
+    precis_log_write(&options->log, PRECIS_LOG_INFO, "stop", NULL, "all is done");
+  }
   return status;
 }
 
@@ -188,6 +183,25 @@ static int follow(precis_world *world, precis_hold *hold)
   }
 }
 
+/* All is open. From the first signal on the warden sees to it that the job ends. */
+static int run(precis_world *world, const precis_service_options *options, precis_hold *hold,
+               desk *d, precis_message *why)
+{
+  int error = d ? precis_warden_start(&d->warden, &d->http) : 0;
+  int status = precis_world_agree(world, error ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  precis_signals_catch(world->rank);
+  status = d ? lead(world, options, d, why) : follow(world, hold);
+  if (status == PRECIS_ERR_MPI)
+    MPI_Abort(world->comm, 1);
+  status = precis_world_agree(world, status, why);
+  if (d != NULL)
+    precis_warden_stop(&d->warden);
+  precis_signals_release();
+  return status;
+}
+
 int precis_service_run(precis_world *world, const precis_service_options *options,
                        precis_message *why)
 {
@@ -198,7 +212,6 @@ int precis_service_run(precis_world *world, const precis_service_options *option
     *why = hold.why;
     return status;
   }
-  catch_signals(world->rank);
   keep_memory_small();
   allow_files();
   if (world->rank == 0) {
@@ -206,14 +219,11 @@ int precis_service_run(precis_world *world, const precis_service_options *option
     status = d ? open_desk(world, options, &hold, d, why) : PRECIS_ERR_MEMORY;
   }
   status = precis_world_agree(world, status, why);
-  if (status == PRECIS_SUCCESS) {
-    status = d ? lead(world, options, d, why) : follow(world, &hold);
-    if (status == PRECIS_ERR_MPI)
-      MPI_Abort(world->comm, 1);
-    status = precis_world_agree(world, status, why);
-  }
+  if (status == PRECIS_SUCCESS && options->data != NULL)
+    status = precis_folder_compare(world, options->data, d ? &d->journal : NULL, why);
+  if (status == PRECIS_SUCCESS)
+    status = run(world, options, &hold, d, why);
   free(d);
   precis_hold_free(&hold);
-  release_signals();
   return status;
 }

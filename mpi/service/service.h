@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "mpi/service/log.h"
 #include "mpi/world.h"
 #include "src/message.h"
 
@@ -25,10 +26,11 @@ typedef struct precis_service_options {
   int64_t query_bytes_most;              /* of an attend's queries, and of its results */
   int connections_most;
   double request_seconds; /* that the sending of a request may take */
+  precis_log log;
 } precis_service_options;
 
 /* Collective. Serves until SIGTERM or SIGINT, then finishes what is in flight. Prints one line on
- * standard output when it listens. Errors: ARGUMENT, IO, MEMORY, MPI. */
+ * standard output when all is loaded. Errors: ARGUMENT, IO, MEMORY, MPI. */
 int precis_service_run(precis_world *world, const precis_service_options *options,
                        precis_message *why);
 

@@ -6,12 +6,32 @@
 #include "mpi/service/page_text.h"
 #include "mpi/service/routes.h"
 
+static const char *phase_of(const precis_http *h)
+{
+  return h->stopping ? "stopping" : h->ready ? "ready" : "starting";
+}
+
+/* That it is alive, for whoever restarts it. */
 void precis_route_health(precis_request *request)
 {
-  int stopping = request->http->stopping;
-  precis_reply_json(
-      &request->reply, stopping ? 503 : 200,
-      json_pack("{s:s, s:s}", "status", stopping ? "stopping" : "ok", "precis", precis_version()));
+  const precis_http *h = request->http;
+  precis_reply_json(&request->reply, h->stopping ? 503 : 200,
+                    json_pack("{s:s, s:s}", "status",
+                              h->stopping ? "stopping"
+                              : h->ready  ? "ok"
+                                          : "starting",
+                              "precis", precis_version()));
+}
+
+/* That it takes requests, for whoever sends them. */
+void precis_route_ready(precis_request *request)
+{
+  precis_http *h = request->http;
+  int ready = h->ready && !h->stopping;
+  precis_reply_json(&request->reply, ready ? 200 : 503,
+                    json_pack("{s:s, s:I, s:I}", "status", phase_of(h), "tokens_loaded",
+                              (json_int_t)atomic_load(h->loaded), "tokens_to_load",
+                              (json_int_t)h->to_load));
 }
 
 static precis_gauges gauges_of(precis_http *h, int64_t *bytes)

@@ -159,6 +159,10 @@ const precis_flag precis_flags[] = {
      "create: the error allowed, in units of each column's value range (default: exact)"},
     {"--key", "KEY", REMOTE, TEXT, AT(key), 0, 0, 0, 0,
      "names this request: sent again with the same key it is not done twice (create, append)"},
+    {"--log", "FORM", SERVE, WORD, AT(log_form), 0, 0, "text|json|none", 0,
+     "of what is said on standard error (default: text)"},
+    {"--log-level", "LEVEL", SERVE, WORD, AT(log_level), 0, 0, "error|warning|info|debug", 0,
+     "the least urgent that is said (default: info)"},
     {"--no-token", NULL, SERVE, FLAG, AT(no_token), 0, 0, 0, 0,
      "let in whoever can connect; not where other machines can"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN | SERVE, SIZE, AT(threads), 1, 4096, 0, 0,
@@ -256,8 +260,10 @@ const precis_command precis_commands[] = {
      "keep contexts on the ranks and answer queries over HTTP",
      "Keys and values that are appended stay on the ranks until the job ends, queries are answered "
      "as precis run answers them. JSON for control, .safetensors for tensors; GET /openapi.json "
-     "explains requests. SIGTERM to the process that is named at the start ends the job within 10 "
-     "seconds: requests in flight are finished, new ones refused."},
+     "explains requests. SIGTERM to the process that is named at the start, or SIGUSR1 to mpirun, "
+     "ends "
+     "the job within 10 seconds: requests in flight are finished, new ones refused. SIGHUP: token "
+     "and certificate are read again."},
     {"remote", PRECIS_VERB_REMOTE, 1,
      "precis remote create --heads H --dim D [--tol T] [options]\n"
      "       precis remote append --context ID --input FILE [options]\n"

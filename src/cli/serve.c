@@ -41,6 +41,8 @@ int precis_command_serve(precis_cli *cli)
       .tokens_most = given(s->context_tokens, TOKENS),
       .query_bytes_most = given(s->query_bytes, QUERY_BYTES),
       .connections_most = (int)given(s->connections, CONNECTIONS),
+      .log = {.form = s->log_form >= 0 ? (precis_log_form)s->log_form : PRECIS_LOG_TEXT,
+              .level = s->log_level >= 0 ? (precis_log_level)s->log_level : PRECIS_LOG_INFO},
       .request_seconds = s->request_seconds > 0 ? s->request_seconds : REQUEST_SECONDS};
   return precis_service_run(&cli->world, &options, &cli->why);
 }

@@ -236,6 +236,8 @@ int precis_settings_parse(int argc, char **argv, precis_settings *settings, prec
   precis_settings parsed = {.tol = -1,
                             .first_position = -1,
                             .kind = -1,
+                            .log_form = -1,
+                            .log_level = -1,
                             .spread = 1,
                             .signal = PRECIS_SIGNAL,
                             .schedule = -1,

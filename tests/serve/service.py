@@ -57,12 +57,14 @@ class UnixConnection(http.client.HTTPConnection):
 class Service:
     """A job that serves; as a context manager it is stopped at the end."""
 
-    def __init__(self, ranks, *options, listen="127.0.0.1:0", token=True):
+    def __init__(self, ranks, *options, listen="127.0.0.1:0", token=True, env=None, wrap=()):
         self.folder = tempfile.mkdtemp(prefix="precis-serve-")
         self.ranks = ranks
         self.options = [o.replace("FOLDER", self.folder) for o in options]
         self.listen = listen.replace("FOLDER", self.folder)
         self.wants_token = token
+        self.env = env or {}
+        self.wrap = wrap  # what each rank is started by
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
         try:
             self.start()
@@ -77,10 +79,10 @@ class Service:
             launcher = [os.environ.get("MPIEXEC") or "mpiexec", *shlex.split(os.environ.get("MPIEXEC_FLAGS", "")),
                         "-n", str(self.ranks)]
         token = ["--token-file", os.path.join(self.folder, "token")] if self.wants_token else ["--no-token"]
-        return [*launcher, os.environ["PRECIS"], "serve", "--listen", self.listen, *token, *self.options]
+        return [*launcher, *self.wrap, os.environ["PRECIS"], "serve", "--listen", self.listen, *token, *self.options]
 
     def start(self):
-        env = dict(os.environ)
+        env = {**os.environ, **self.env}
         if self.ranks == 1:
             env["OMPI_MCA_ess_singleton_isolated"] = "1"
         self.job = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -145,6 +147,11 @@ class Service:
     def attend(self, context, q, query="", **headers):
         return self.ask("POST", f"/v1/contexts/{context}/attend{query}", tensors.safetensors(q=q), **headers)
 
+    def said(self):
+        """What it has written on standard error."""
+        with open(os.path.join(self.folder, "log"), encoding="utf-8") as file:
+            return file.read()
+
     def metric(self, line):
         """The value of a line of /metrics that begins so."""
         for text in self.ask("GET", "/metrics").body.decode().splitlines():
@@ -185,6 +192,16 @@ class Case(unittest.TestCase):
         self.assertEqual(answer.status, status, answer.body[:300])
         self.assertEqual(answer.error["field"], field, answer.body)
         self.assertIn(words, answer.error["message"])
+
+
+def ranks_of(s):
+    """Process ids of the ranks, rank 0 first."""
+    if s.ranks == 1:
+        return [s.pid]
+    with open(f"/proc/{s.pid}/stat", encoding="ascii") as file:
+        parent = file.read().rsplit(")", 1)[1].split()[1]
+    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+        return sorted((int(p) for p in file.read().split()), key=lambda p: (p != s.pid, p))
 
 
 def wait_until(what, seconds=10):

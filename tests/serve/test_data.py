@@ -12,7 +12,7 @@ import signal
 import time
 
 import tensors
-from service import RANKS, SANITIZED, Case, Service
+from service import RANKS, SANITIZED, Case, Service, ranks_of
 
 
 class Data(Case):
@@ -129,7 +129,7 @@ class Data(Case):
         with open(manifest, "wb") as file:
             file.write(good)
         os.truncate(segments[1], os.path.getsize(segments[1]) - 4)
-        with self.assertRaisesRegex(RuntimeError, "truncated"):
+        with self.assertRaisesRegex(RuntimeError, "its sum is not"):
             s.start()
         os.remove(segments[1])
         with self.assertRaisesRegex(RuntimeError, "cannot be read"):
@@ -150,16 +150,6 @@ class Data(Case):
         self.assertEqual(s.append(c, k=k, v=k).json["tokens"], 8)
         both = tensors.join(k, k)
         self.close_to(s.attend(c, k), k, both, both)
-
-
-def ranks_of(s):
-    """Process ids of the ranks."""
-    if s.ranks == 1:
-        return [s.pid]
-    with open(f"/proc/{s.pid}/stat", encoding="ascii") as file:
-        parent = file.read().rsplit(")", 1)[1].split()[1]
-    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
-        return [int(p) for p in file.read().split()]
 
 
 class Killed(Case):
