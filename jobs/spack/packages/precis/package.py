@@ -27,6 +27,7 @@ class Precis(AutotoolsPackage):
     depends_on("jansson@2.13:")
     depends_on("clp@1.17:")
     depends_on("libmicrohttpd@0.9.75:")
+    depends_on("gnutls@3.7:")
     depends_on("cmocka@1.1.5:", type="test")
 
     def configure_args(self):
