@@ -1,9 +1,12 @@
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "mpi/call.h"
+#include "mpi/room.h"
+#include "src/footprint.h"
 #include "src/rounding.h"
 #include "src/tree.h"
 
@@ -101,6 +104,32 @@ static precis_forecast forecast_of(const precis_prediction *p)
                            .peak_bytes = p->peak_bytes};
 }
 
+/* What ranks of a node would have shared, had there been room. A summary that is kept, or one of
+ * prefixes, shares nothing. */
+static void report_sharing(const precis_call *c, precis_report *r)
+{
+  const precis_scene *s = &c->plan.scene;
+  precis_summary_size size;
+  int mates = precis_scene_largest_node(s), apart = 0;
+  int64_t each = 0;
+  if (c->plan.move == PRECIS_MOVE_TILES) {
+    each = precis_footprint_shared_tiles(s);
+    apart = c->task.tiles_apart;
+  } else if (c->plan.move == PRECIS_MOVE_SUMMARIES && !c->use_kept && !c->prefixes) {
+    size = precis_summaries_size(&c->summary);
+    each = precis_footprint_shared_summary(s, &size);
+    apart = c->task.summary_apart;
+  }
+  r->shared_bytes = each * mates;
+  r->shared_by_messages = each > 0 && apart;
+  size_t length = strlen(r->why);
+  if (r->shared_by_messages)
+    snprintf(r->why + length, sizeof r->why - length,
+             "; by messages inside nodes, as %s has %.3g MB free and %.3g MB are needed",
+             precis_room_place(), (double)s->shared_room * mates * 1e-6,
+             (double)r->shared_bytes * 1e-6);
+}
+
 /* Sums and maxima over the ranks. */
 int precis_call_report(precis_call *c, precis_report *report)
 {
@@ -152,6 +181,7 @@ int precis_call_report(precis_call *c, precis_report *report)
   set_promise(c, most[1], most[2], &r);
   report_summaries(c, &r);
   memcpy(r.why, c->plan.why, sizeof r.why);
+  report_sharing(c, &r);
   for (int move = 0; move < PRECIS_MOVES; move++)
     r.forecast[move] = forecast_of(&c->plan.predicted[move]);
   memcpy(r.predicted_bytes, c->plan.bytes, sizeof r.predicted_bytes);

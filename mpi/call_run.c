@@ -27,6 +27,8 @@ void precis_call_set_up(precis_call *c, float *out, float *lse)
       .deal_queries = c->plan.deal_queries,
       .deal_keys =
           c->plan.move == PRECIS_MOVE_QUERIES ? c->plan.deal_keys_for_queries : c->plan.deal_keys,
+      .tiles_apart = c->plan.tiles_apart,
+      .summary_apart = c->plan.summary_apart,
       .rows = c->rows,
       .q = c->q,
       .out = out,

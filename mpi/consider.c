@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/call.h"
+#include "src/footprint.h"
 #include "src/limit.h"
 #include "src/memory.h"
 #include "src/outliers.h"
@@ -42,7 +43,9 @@ static void predict_summaries(precis_call *c)
   precis_attention *a = c->a;
   const precis_problem *p = &a->problem;
   precis_summary_size size = precis_summaries_size(&c->prospect.plan);
-  precis_wire wire = precis_summaries_wire(p, &c->prospect.plan, &a->world, c->prefixes);
+  c->plan.summary_apart = precis_footprint_summary_apart(&c->plan.scene, &size);
+  precis_wire wire =
+      precis_summaries_wire(p, &c->prospect.plan, &a->world, c->prefixes, c->plan.summary_apart);
   wire = precis_wire_plus(wire,
                           precis_wire_times(c->align.queries_leaving,
                                             precis_cost_query_row(p) + precis_cost_output_row(p)));

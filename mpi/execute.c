@@ -13,12 +13,8 @@ int precis_execution_create(precis_task *task, const precis_schedule *schedule,
                             int (*work)(precis_execution *execution, const precis_step *step),
                             void *move, precis_execution *execution)
 {
-  *execution = (precis_execution){.task = task,
-                                  .schedule = schedule,
-                                  .work = work,
-                                  .move = move,
-                                  .tells = 1,
-                                  .window = {.win = MPI_WIN_NULL}};
+  *execution = (precis_execution){
+      .task = task, .schedule = schedule, .work = work, .move = move, .tells = 1};
   execution->slot = calloc((size_t)schedule->slots + 1, sizeof *execution->slot);
   execution->transfer = calloc((size_t)schedule->requests + 1, sizeof *execution->transfer);
   int made =
@@ -139,21 +135,23 @@ static int do_step(void *context, const precis_step *step)
   }
 }
 
-/* Collective. */
-static int open_window(precis_execution *x)
+int precis_execution_open(precis_execution *x)
 {
-  if (!x->schedule->shares || x->round > 0)
+  if (!x->schedule->shares || x->round > 0 || x->opened)
     return PRECIS_SUCCESS;
   precis_world *world = x->task->world;
-  return precis_world_agree(world, precis_window_open(x->schedule, world, &x->window, x->slot),
-                            NULL);
+  int status =
+      precis_world_agree(world, precis_window_open(x->schedule, world, &x->window, x->slot), NULL);
+  x->opened = status == PRECIS_SUCCESS;
+  x->without_room = status == PRECIS_ERR_MEMORY;
+  return status;
 }
 
 /* The one loop over the rounds of any move: at its foot, all ranks stand at the same boundary. */
 int precis_execution_run(precis_execution *x, int64_t end)
 {
   precis_task *task = x->task;
-  int status = open_window(x);
+  int status = precis_execution_open(x);
   task->poll = poll;
   task->poll_context = x;
   while (x->round < end && status == PRECIS_SUCCESS) {

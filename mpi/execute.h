@@ -20,6 +20,8 @@ struct precis_execution {
   char **slot; /* memory of each; NULL where the move keeps it, or in the window, which
                   opens as the run begins */
   precis_window window;
+  int opened;                /* it was */
+  int without_room;          /* the window could not be had, on any rank of all */
   precis_transfer *transfer; /* of each request */
   int64_t round;             /* rounds before this one are done */
   int out_of_range;          /* a step returned RANGE */
@@ -36,8 +38,11 @@ struct precis_execution {
 int precis_execution_create(precis_task *task, const precis_schedule *schedule,
                             int (*work)(precis_execution *execution, const precis_step *step),
                             void *move, precis_execution *execution);
-/* Collective, if it ran. */
 void precis_execution_free(precis_execution *execution);
+
+/* Collective, before the run, which else begins with it. Opens the window, where ranks share slots.
+ * Errors: MEMORY (on all ranks; without_room is set: a schedule of ranks apart needs none), MPI. */
+int precis_execution_open(precis_execution *execution);
 
 /* Collective. Carries out rounds up to `end` (exclusive; schedule->rounds: all). Between two calls
  * all ranks stand at the same boundary; what the schedule says of quiet ones holds. Errors: those

@@ -1,9 +1,13 @@
 #include "mpi/files.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/header.h"
 #include "src/precis.h"
@@ -37,28 +41,19 @@ static int find(precis_world *world, const char *path, const char *name, int opt
 
 /* Opens the file on this rank. It must be the one that rank 0 has seen: paths may lead elsewhere on
  * other machines. */
-static int open_here(precis_world *world, const char *path, int64_t expected, MPI_File *file,
+static int open_here(precis_world *world, const char *path, int64_t expected, int *file,
                      precis_message *why)
 {
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length;
-  MPI_Offset bytes = -1;
-  /* MPI promises not to change the path, but not everywhere in its prototype. */
-  int error =
-      MPI_File_open(MPI_COMM_SELF, (char *)(uintptr_t)path, MPI_MODE_RDONLY, MPI_INFO_NULL, file);
-  if (error != MPI_SUCCESS) {
-    *file = MPI_FILE_NULL;
-    MPI_Error_string(error, text, &length);
+  struct stat info;
+  *file = open(path, O_RDONLY | O_CLOEXEC);
+  if (*file < 0 || fstat(*file, &info) != 0)
     return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read on rank %d: %s", path,
-                              world->rank, text);
-  }
-  MPI_File_set_errhandler(*file, MPI_ERRORS_RETURN);
-  if (MPI_File_get_size(*file, &bytes) == MPI_SUCCESS && (int64_t)bytes == expected)
+                              world->rank, strerror(errno));
+  if ((int64_t)info.st_size == expected)
     return PRECIS_SUCCESS;
-  MPI_File_close(file);
   return precis_message_set(why, PRECIS_ERR_IO,
                             "%s: has %" PRId64 " bytes on rank %d, %" PRId64 " on rank 0", path,
-                            (int64_t)bytes, world->rank, expected);
+                            (int64_t)info.st_size, world->rank, expected);
 }
 
 int precis_file_open(precis_world *world, const char *path, const char *name, int *found,
@@ -73,15 +68,15 @@ int precis_file_open(precis_world *world, const char *path, const char *name, in
     return PRECIS_SUCCESS;
   }
   precis_file_array made = {
-      .tensor = f.tensor, .path = strdup(path), .name = strdup(name), .file = MPI_FILE_NULL};
+      .tensor = f.tensor, .path = strdup(path), .name = strdup(name), .file = -1};
   if (made.path == NULL || made.name == NULL)
     status = precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory", path);
   else
     status = open_here(world, path, f.file_bytes, &made.file, why);
   status = precis_world_agree(world, status, why);
   if (status != PRECIS_SUCCESS) {
-    if (made.file != MPI_FILE_NULL)
-      MPI_File_close(&made.file);
+    if (made.file >= 0)
+      close(made.file);
     free(made.path);
     free(made.name);
     return status;
@@ -92,24 +87,22 @@ int precis_file_open(precis_world *world, const char *path, const char *name, in
   return PRECIS_SUCCESS;
 }
 
-/* Some MPI libraries report a failed read as a short one, so the count decides. */
 static int read_bytes(const precis_file_array *array, int64_t offset, int64_t bytes, void *to,
                       precis_message *why)
 {
-  MPI_Status read;
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int count = 0, length,
-      error = MPI_File_read_at(array->file, (MPI_Offset)offset, to, (int)bytes, MPI_BYTE, &read);
-  if (error == MPI_SUCCESS)
-    MPI_Get_count(&read, MPI_BYTE, &count);
-  if (count == bytes)
-    return PRECIS_SUCCESS;
-  if (error != MPI_SUCCESS)
-    MPI_Error_string(error, text, &length);
-  return precis_message_set(
-      why, PRECIS_ERR_IO,
-      "%s: cannot read %" PRId64 " bytes of \"%.80s\" at offset %" PRId64 ": %s", array->path,
-      bytes, array->name, offset, text[0] ? text : "the file became shorter, or its disk failed");
+  for (int64_t done = 0; done < bytes;) {
+    ssize_t count =
+        pread(array->file, (char *)to + done, (size_t)(bytes - done), (off_t)(offset + done));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return precis_message_set(
+          why, PRECIS_ERR_IO,
+          "%s: cannot read %" PRId64 " bytes of \"%.80s\" at offset %" PRId64 ": %s", array->path,
+          bytes, array->name, offset, count < 0 ? strerror(errno) : "the file became shorter");
+    done += count;
+  }
+  return PRECIS_SUCCESS;
 }
 
 /* The first value that has no place here, or count. A finite F64 that became -infinity masks
@@ -196,8 +189,8 @@ void precis_file_close(precis_file_array *array)
 {
   if (array->path == NULL)
     return;
-  MPI_File_close(&array->file);
+  close(array->file);
   free(array->path);
   free(array->name);
-  *array = (precis_file_array){.file = MPI_FILE_NULL};
+  *array = (precis_file_array){.file = -1};
 }

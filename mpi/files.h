@@ -5,9 +5,10 @@
  * data. Outputs are set on success only, but for the rows of a failed read, which are undefined.
  *
  * Reading is in files.c, writing in writer.c and writer_open.c. Each rank opens the file for itself
- * (MPI_COMM_SELF) and moves its rows with independent MPI-IO: the rows of a rank are one stretch of
- * the file, so collective MPI-IO would have nothing to gather; ranks may need different numbers of
- * pieces, none included; and one rank that cannot open or read keeps no other waiting. */
+ * and moves its rows by the system's own calls: the rows of a rank are one stretch of the file, so
+ * collective MPI-IO would have nothing to gather; ranks may need different numbers of pieces, none
+ * included; and one rank that cannot open or read keeps no other waiting. MPI-IO of one rank would
+ * do the same, but needs memory that ranks share (/dev/shm), and hides what the system says. */
 #ifndef PRECIS_MPI_FILES_H
 #define PRECIS_MPI_FILES_H
 
@@ -20,9 +21,9 @@
 /* An array in a file that is open for reading. */
 typedef struct precis_file_array {
   precis_tensor tensor;
-  char *path;    /* owned; NULL: not open */
-  char *name;    /* tensor name for messages: "q", "k", ...; owned */
-  MPI_File file; /* of this rank alone */
+  char *path; /* owned; NULL: not open */
+  char *name; /* tensor name for messages: "q", "k", ...; owned */
+  int file;   /* descriptor, of this rank alone; -1: not open */
 } precis_file_array;
 
 /* Opens one array. `name` selects the tensor in a .safetensors file; in a .npy file it only serves

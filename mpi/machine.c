@@ -1,9 +1,11 @@
 #include "mpi/machine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "mpi/room.h"
 #include "src/memory.h"
 #include "src/precis.h"
 
@@ -47,17 +49,14 @@ int precis_machine_find(precis_world *world, precis_machine *machine)
   precis_pus *sets = NULL;
   if (gethostname(found.host, sizeof found.host - 1) != 0)
     strcpy(found.host, "?");
+  snprintf(found.room_place, sizeof found.room_place, "%s", precis_room_place());
+  found.room_bytes = precis_room_free();
   int rank, status = precis_cache_find(1, &found.cache) ? PRECIS_ERR_INTERNAL : PRECIS_SUCCESS;
   status = precis_world_agree(world, status, NULL);
   if (status != PRECIS_SUCCESS)
     return status;
-  MPI_Comm node;
-  if (MPI_Comm_split(world->comm, world->node[world->rank], world->rank, &node))
-    return PRECIS_ERR_MPI;
-  MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-  MPI_Comm_rank(node, &rank);
-  status = gather_sets(node, &found, &sets);
-  MPI_Comm_free(&node);
+  MPI_Comm_rank(world->node_comm, &rank);
+  status = gather_sets(world->node_comm, &found, &sets);
   if (status == PRECIS_SUCCESS)
     status = share(sets, rank, &found);
   free(sets);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "mpi/leaving.h"
+#include "mpi/room.h"
 #include "src/balance.h"
+#include "src/footprint.h"
 #include "src/limit.h"
 #include "src/memory.h"
 
@@ -52,18 +54,22 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   double mine = precis_balance_key_pairs(&plan->map, a->keys.rows, a->keys.position, 0);
   precis_wire none = {0, 0},
               keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
-  double sum[3] = {mine, (double)keys.network, (double)keys.node}, most = mine;
+  int mates = precis_nodes_mates(&a->world.layout, a->world.rank);
+  double sum[3] = {mine, (double)keys.network, (double)keys.node},
+         most[] = {mine, -(double)(mates > 1 ? precis_room_share(mates) : INT64_MAX)};
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
+      MPI_Allreduce(MPI_IN_PLACE, most, 2, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
   keys = (precis_wire){(int64_t)sum[1], (int64_t)sum[2]};
+  plan->shared_room = -most[1] < 0x1p62 ? (int64_t)-most[1] : INT64_MAX;
   plan->deal_queries = precis_balance_queries_uneven(&plan->map, plan->start, ranks);
   plan->deal_keys = plan->deal_queries && causal;
-  plan->deal_keys_for_queries = precis_balance_uneven(most, sum[0], ranks);
+  plan->deal_keys_for_queries = precis_balance_uneven(most[0], sum[0], ranks);
   cost->queries_dealt = plan->deal_queries
                             ? precis_balance_leaving(plan->start, &dealt_queries, a->world.node)
                             : none;
   cost->keys_dealt = plan->deal_keys ? keys : none;
+  cost->dealt = plan->deal_keys ? dealt_keys : (precis_layout){.ranks = 0};
   cost->keys_dealt_for_queries = plan->deal_keys_for_queries ? keys : none;
   return PRECIS_SUCCESS;
 }
@@ -90,6 +96,7 @@ static precis_scene scene_of(const precis_attention *a, const precis_attend_plan
                     .thread_memory = a->thread_memory_least,
                     .memory_limit = a->options.memory_limit_bytes,
                     .results_in_place = a->options.results_in_place,
+                    .shared_room = plan->shared_room,
                     .deal_queries = plan->deal_queries,
                     .deal_keys = plan->deal_keys,
                     .deal_keys_for_queries = plan->deal_keys_for_queries};
@@ -109,10 +116,12 @@ static precis_move wish_of(const precis_attention *a)
 
 /* Predicts and chooses. Returns nonzero if tiles have to be smaller: what is dealt depends on them.
  */
-static int choose(precis_attention *a, precis_attend_plan *plan, const precis_cost_input *cost)
+static int choose(precis_attention *a, precis_attend_plan *plan, precis_cost_input *cost)
 {
   precis_wire wire[PRECIS_MOVES];
   plan->scene = scene_of(a, plan, cost);
+  plan->tiles_apart = precis_footprint_tiles_apart(&plan->scene);
+  cost->apart = plan->tiles_apart ? &a->world.apart : NULL;
   for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++) {
     wire[move] = precis_cost_wire(cost, move);
     plan->bytes[move] = precis_wire_sum(&wire[move]);

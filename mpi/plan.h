@@ -15,6 +15,8 @@ typedef struct precis_attend_plan {
   precis_parcel_kind kind;
   int64_t tile_rows;
   int deal_queries, deal_keys, deal_keys_for_queries;
+  int tiles_apart, summary_apart; /* no room for memory that ranks of a node would share */
+  int64_t shared_room;            /* bytes of it that a rank may count on */
   precis_scene scene;
   int64_t bytes[PRECIS_MOVES];               /* predicted, by move; -1: not considered */
   precis_prediction predicted[PRECIS_MOVES]; /* by move; zeros: not considered */

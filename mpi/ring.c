@@ -98,7 +98,9 @@ static int create(ring *r, precis_execution *x)
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
   if (r->jobs == NULL || !position_created(r) || precis_shape_tiles(&at, &r->rows, &r->shape))
     return PRECIS_ERR_MEMORY;
-  r->schedule = precis_schedule_tiles(&r->shape, &task->world->layout);
+  const precis_world *world = task->world;
+  r->schedule =
+      precis_schedule_tiles(&r->shape, task->tiles_apart ? &world->apart : &world->layout);
   int64_t rows = r->rows.queries[task->world->rank];
   if (task->deal_queries) {
     r->out = precis_memory_array(rows * p->heads, (size_t)p->value_dim * sizeof *r->out);
@@ -124,14 +126,27 @@ static void release(ring *r)
   precis_shape_rows_free(&r->rows);
 }
 
-int precis_ring_run(precis_task *task)
+static int run(precis_task *task, int *without_room)
 {
   ring r = {.task = task, .keys = task->keys};
   precis_execution x = {0};
   int status = precis_world_agree(task->world, create(&r, &x), NULL);
   if (status == PRECIS_SUCCESS)
+    status = precis_execution_open(&x);
+  *without_room = x.without_room;
+  if (status == PRECIS_SUCCESS)
     status = precis_execution_run(&x, r.schedule.rounds);
   precis_execution_free(&x);
   release(&r);
   return status;
+}
+
+/* Somebody else may have taken, since the plan was made, what it counted on. */
+int precis_ring_run(precis_task *task)
+{
+  int without_room, status = run(task, &without_room);
+  if (!without_room)
+    return status;
+  task->tiles_apart = 1;
+  return run(task, &without_room);
 }

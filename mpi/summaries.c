@@ -134,7 +134,9 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
     return status;
   p->work.poll = poll;
   p->work.poll_context = p;
-  p->schedule = precis_schedule_summaries(&p->work.shape, &task->world->layout);
+  const precis_world *world = task->world;
+  p->schedule = precis_schedule_summaries(&p->work.shape,
+                                          task->summary_apart ? &world->apart : &world->layout);
   status = precis_execution_create(task, &p->schedule, work, p, &p->execution);
   const precis_nodes *nodes = p->schedule.nodes;
   p->from = precis_memory_array(nodes->largest > nodes->count ? nodes->largest : nodes->count,
@@ -146,11 +148,14 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
   return status;
 }
 
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
-                         precis_kept *kept, precis_summary_result *result)
+static int run(precis_task *task, const precis_summaries *plan, double tol, precis_kept *kept,
+               precis_summary_result *result, int *without_room)
 {
   pipeline p = {.kept = kept};
   int status = precis_world_agree(task->world, create(&p, task, plan, tol, result), NULL);
+  if (status == PRECIS_SUCCESS)
+    status = precis_execution_open(&p.execution);
+  *without_room = p.execution.without_room;
   if (status == PRECIS_SUCCESS)
     status = precis_summary_attend_outliers(&p.work, &p.exact, kept ? &kept->tokens : NULL);
   if (status == PRECIS_SUCCESS)
@@ -162,6 +167,17 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
   if (status != PRECIS_SUCCESS)
     precis_summary_result_free(result);
   return status;
+}
+
+/* Somebody else may have taken, since the plan was made, what it counted on. */
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
+                         precis_kept *kept, precis_summary_result *result)
+{
+  int without_room, status = run(task, plan, tol, kept, result, &without_room);
+  if (!without_room)
+    return status;
+  task->summary_apart = 1;
+  return run(task, plan, tol, kept, result, &without_room);
 }
 
 precis_bulk precis_summaries_bulk(const precis_problem *p, const precis_summaries *plan,
@@ -203,13 +219,15 @@ void precis_summary_result_free(precis_summary_result *result)
 }
 
 precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
-                                  const precis_world *world, int prefixes)
+                                  const precis_world *world, int prefixes, int apart)
 {
   int64_t numbers =
       precis_summary_numbers(plan->features, plan->count_features, problem->value_dim);
   int64_t outliers = plan->outlier_keys * precis_cost_outlier_key(problem) +
                      plan->outlier_queries * precis_cost_outlier_query(problem);
-  return precis_wire_plus(precis_cost_summaries(world->ranks, world->nodes, world->node,
-                                                problem->kv_heads * numbers, prefixes),
-                          precis_cost_tree(world->ranks, world->nodes, outliers));
+  numbers *= problem->kv_heads;
+  precis_wire wire =
+      apart ? precis_cost_summaries_apart(&world->apart, numbers)
+            : precis_cost_summaries(world->ranks, world->nodes, world->node, numbers, prefixes);
+  return precis_wire_plus(wire, precis_cost_tree(world->ranks, world->nodes, outliers));
 }

@@ -80,8 +80,9 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan, double
 int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol,
                       precis_summary_result *result);
 
-/* Bytes that all ranks send for it, with or without causal prefixes. */
+/* Bytes that all ranks send for it, with or without causal prefixes; apart: by ranks that share no
+ * memory though they may be on one node. */
 precis_wire precis_summaries_wire(const precis_problem *problem, const precis_summaries *plan,
-                                  const precis_world *world, int prefixes);
+                                  const precis_world *world, int prefixes, int apart);
 
 #endif

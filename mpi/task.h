@@ -26,6 +26,7 @@ typedef struct precis_task {
   const int64_t *key_rows; /* of each rank */
   const precis_cut *cuts;  /* shares of the heads move */
   int deal_queries, deal_keys;
+  int tiles_apart, summary_apart; /* their ranks share no memory; set by a run that finds no room */
 
   int64_t rows; /* this rank's queries */
   const float *q;

@@ -2,7 +2,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "mpi/room.h"
 #include "src/precis.h"
 
 enum { LINE = 64 };
@@ -36,8 +38,7 @@ static int64_t part_bytes(const precis_window *w, const precis_schedule *s, int 
 int precis_window_prepare(const precis_schedule *s, int rank, precis_window *w)
 {
   const precis_nodes *n = s->nodes;
-  *w = (precis_window){.win = MPI_WIN_NULL,
-                       .mates = precis_nodes_mates(n, rank),
+  *w = (precis_window){.mates = precis_nodes_mates(n, rank),
                        .local = n->local[rank],
                        .member = n->member + n->first[n->node[rank]],
                        .slots = s->slots};
@@ -52,16 +53,19 @@ int precis_window_prepare(const precis_schedule *s, int rank, precis_window *w)
   return PRECIS_SUCCESS;
 }
 
-/* Where everything is. Parts are mapped page by page, so that all ranks round up alike. */
-static int find(const precis_schedule *s, precis_window *w, char **slot)
+/* Parts begin with pages, so that each can lie near its rank. */
+static int64_t pages(int64_t bytes)
 {
-  for (int l = 0; l < w->mates; l++) {
-    MPI_Aint bytes;
-    int unit;
-    char *base;
-    if (MPI_Win_shared_query(w->win, l, &bytes, &unit, &base))
-      return PRECIS_ERR_MEMORY;
-    w->part[l] = base + (LINE - (uintptr_t)base % LINE) % LINE;
+  int64_t page = sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+/* Where everything is. */
+static void find(const precis_schedule *s, precis_window *w, char **slot)
+{
+  char *base = w->base;
+  for (int l = 0; l < w->mates; base += pages(part_bytes(w, s, l, w->slots)), l++) {
+    w->part[l] = base;
     for (int i = 0; i < w->slots; i++) {
       precis_slot made = precis_schedule_slot(s, w->member[l], i);
       char *at = w->part[l] + part_bytes(w, s, l, i);
@@ -72,51 +76,46 @@ static int find(const precis_schedule *s, precis_window *w, char **slot)
         slot[i] = at;
     }
   }
-  return PRECIS_SUCCESS;
 }
 
 int precis_window_open(const precis_schedule *s, const precis_world *world, precis_window *w,
                        char **slot)
 {
+  int64_t first = 0, own = 0, total = 0;
   void *base;
-  if (w->part == NULL)
+  if (w->part == NULL || w->base != NULL)
     return PRECIS_SUCCESS;
-  MPI_Aint bytes = (MPI_Aint)(part_bytes(w, s, w->local, w->slots) + LINE);
-  MPI_Info info;
-  MPI_Info_create(&info);
-  MPI_Info_set(info, "alloc_shared_noncontig", "true"); /* each part near its rank */
-  int failed = MPI_Win_allocate_shared(bytes, 1, info, world->node_comm, &base, &w->win);
-  MPI_Info_free(&info);
-  if (failed || MPI_Win_lock_all(MPI_MODE_NOCHECK, w->win))
-    return PRECIS_ERR_MEMORY;
-  int status = find(s, w, slot);
-  if (status == PRECIS_SUCCESS)
-    atomic_init((mark_place *)(void *)w->part[w->local], 0);
-  return status;
+  for (int l = 0; l < w->mates; l++) {
+    int64_t part = pages(part_bytes(w, s, l, w->slots));
+    first = l == w->local ? total : first;
+    own = l == w->local ? part : own;
+    total += part;
+  }
+  int status = precis_room_map(world, first, own, total, &base);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  w->base = base;
+  w->bytes = total;
+  find(s, w, slot);
+  return PRECIS_SUCCESS;
 }
 
 void precis_window_free(precis_window *w)
 {
-  if (w->win != MPI_WIN_NULL) {
-    MPI_Win_unlock_all(w->win);
-    MPI_Win_free(&w->win);
-  }
+  if (w->base != NULL)
+    precis_room_unmap(w->base, w->bytes);
   free(w->part);
   free(w->seen);
-  *w = (precis_window){.win = MPI_WIN_NULL};
+  *w = (precis_window){0};
 }
 
 void precis_window_mark(precis_window *w, int64_t mark)
 {
-  MPI_Win_sync(w->win);
   atomic_store_explicit((mark_place *)(void *)w->part[w->local], mark, memory_order_release);
 }
 
 int precis_window_met(precis_window *w, int local, int64_t mark)
 {
   mark_place *at = (mark_place *)(void *)w->part[local];
-  if (atomic_load_explicit(at, memory_order_acquire) < mark)
-    return 0;
-  MPI_Win_sync(w->win);
-  return 1;
+  return atomic_load_explicit(at, memory_order_acquire) >= mark;
 }

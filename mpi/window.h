@@ -9,13 +9,12 @@
 
 #include <stdint.h>
 
-#include <mpi.h>
-
 #include "mpi/world.h"
 #include "src/schedule.h"
 
 typedef struct precis_window {
-  MPI_Win win;       /* MPI_WIN_NULL: there is none */
+  char *base;        /* of all parts; NULL: there are none */
+  int64_t bytes;     /* of all parts */
   int mates, local;  /* ranks of this node, and this one's number among them */
   const int *member; /* mates: their ranks; borrowed */
   char **part;       /* mates: where the part of each begins */
@@ -29,11 +28,11 @@ int precis_window_prepare(const precis_schedule *schedule, int rank, precis_wind
 
 /* Collective over the ranks of a node that share slots. Sets those of slot[] that lie in the
  * window. They may be used, and marks be looked at, when all ranks of the node have come back from
- * it. Errors: MEMORY. */
+ * it. Errors: MEMORY (see mpi/room.h), on all ranks of the node alike. */
 int precis_window_open(const precis_schedule *schedule, const precis_world *world,
                        precis_window *window, char **slot);
 
-/* Collective where the window is open. */
+/* Not collective. */
 void precis_window_free(precis_window *window);
 
 /* This rank has come to `mark`, with all that it has written and read so far. */

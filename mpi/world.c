@@ -22,18 +22,27 @@ static int wished_node(int rank)
   return count > 0 ? abs(numbers[rank % count]) : 0;
 }
 
-/* The ranks that share this one's memory. */
+/* The ranks that share this one's memory. A rank on which MPI fails alone, as it runs out of memory
+ * or communicators, must not leave the others to wait for it. */
 static int split(precis_world *world)
 {
-  MPI_Comm local;
-  if (MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &local))
-    return PRECIS_ERR_MPI;
-  int failed = MPI_Comm_split(local, wished_node(world->rank), world->rank, &world->node_comm);
-  failed |= MPI_Comm_free(&local);
-  if (failed)
-    return PRECIS_ERR_MPI;
-  MPI_Comm_set_errhandler(world->node_comm, MPI_ERRORS_RETURN);
-  return PRECIS_SUCCESS;
+  MPI_Comm local = MPI_COMM_NULL;
+  int failed = MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL,
+                                   &local) != MPI_SUCCESS;
+  local = failed ? MPI_COMM_NULL : local;
+  int status = precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, NULL);
+  if (status == PRECIS_SUCCESS) {
+    MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
+    failed = MPI_Comm_split(local, wished_node(world->rank), world->rank, &world->node_comm) !=
+             MPI_SUCCESS;
+    world->node_comm = failed ? MPI_COMM_NULL : world->node_comm;
+    status = precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, NULL);
+  }
+  if (local != MPI_COMM_NULL)
+    MPI_Comm_free(&local);
+  if (status == PRECIS_SUCCESS)
+    MPI_Comm_set_errhandler(world->node_comm, MPI_ERRORS_RETURN);
+  return status;
 }
 
 /* leaders: ranks. */
@@ -44,18 +53,35 @@ static int find_nodes(precis_world *world, int *leaders)
       MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, world->comm))
     return PRECIS_ERR_MPI;
   int status = precis_nodes_create(world->ranks, leaders, &world->layout);
+  if (status == PRECIS_SUCCESS)
+    status = precis_nodes_part(&world->layout, &world->apart);
   world->nodes = world->layout.count;
   world->node = world->layout.node;
   return precis_world_agree(world, status, NULL);
+}
+
+/* A duplicate of comm, on all ranks or on none: those that have one hear on comm itself from those
+ * that have not. */
+static int duplicate(MPI_Comm comm, MPI_Comm *made)
+{
+  int failed = MPI_Comm_dup(comm, made) != MPI_SUCCESS, any = 1;
+  *made = failed ? MPI_COMM_NULL : *made;
+  if (MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, comm) != MPI_SUCCESS)
+    any = 1;
+  if (any && *made != MPI_COMM_NULL)
+    MPI_Comm_free(made);
+  if (any)
+    return PRECIS_ERR_MPI;
+  MPI_Comm_set_errhandler(*made, MPI_ERRORS_RETURN);
+  return PRECIS_SUCCESS;
 }
 
 int precis_world_create(MPI_Comm comm, precis_world *world)
 {
   precis_world made = {
       .comm = MPI_COMM_NULL, .node_comm = MPI_COMM_NULL, .piece_bytes = PRECIS_PIECE_BYTES};
-  if (MPI_Comm_dup(comm, &made.comm))
+  if (duplicate(comm, &made.comm) != PRECIS_SUCCESS)
     return PRECIS_ERR_MPI;
-  MPI_Comm_set_errhandler(made.comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(made.comm, &made.rank);
   MPI_Comm_size(made.comm, &made.ranks);
   int *leaders = malloc((size_t)made.ranks * sizeof *leaders);
@@ -78,6 +104,7 @@ void precis_world_free(precis_world *world)
 {
   precis_waiting_free(&world->waiting);
   precis_nodes_free(&world->layout);
+  precis_nodes_free(&world->apart);
   world->node = NULL;
   if (world->node_comm != MPI_COMM_NULL)
     MPI_Comm_free(&world->node_comm);

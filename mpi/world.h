@@ -30,6 +30,7 @@ typedef struct precis_world {
   MPI_Comm comm; /* a duplicate with MPI_ERRORS_RETURN */
   int rank, ranks;
   precis_nodes layout;    /* of the ranks over the nodes, see precis_world_create() ... */
+  precis_nodes apart;     /* the same, where those of a node share no memory after all */
   int nodes;              /* ... how many, ... */
   const int *node;        /* ... and the node of each rank */
   MPI_Comm node_comm;     /* the ranks of this node, by their local numbers */

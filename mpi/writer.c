@@ -15,18 +15,19 @@ static int given_up(const precis_writer *writer, precis_message *why)
                             writer->path);
 }
 
-static int disk_failed(const precis_writer *writer, precis_message *why)
+static int failed(const precis_writer *writer, precis_message *why)
 {
-  return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be written: its disk failed",
-                            writer->path);
+  return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be written: %s", writer->path,
+                            strerror(errno));
 }
 
 /* Every rank closes the file before rank 0 removes it, or network file systems would keep it under
  * another name. */
 static void close_everywhere(precis_writer *writer)
 {
-  if (writer->file != MPI_FILE_NULL)
-    MPI_File_close(&writer->file);
+  if (writer->file >= 0)
+    close(writer->file);
+  writer->file = -1;
   MPI_Barrier(writer->world->comm);
 }
 
@@ -48,43 +49,10 @@ void precis_writer_release(precis_writer *writer)
   free(writer);
 }
 
-/* Open MPI tells by a short count that a write failed, but not why. The system is asked the same
- * again: either it says why, or the bytes are written after all. */
-static int write_again(const precis_writer *writer, const char *data, int64_t bytes, int64_t offset,
-                       precis_message *why)
-{
-  precis_draft again = {.path = writer->path, .file = open(writer->aside, O_WRONLY | O_CLOEXEC)};
-  int status = PRECIS_SUCCESS;
-  if (again.file >= 0)
-    status = precis_draft_write(&again, data, bytes, offset, why);
-  if (again.file < 0 || (close(again.file) != 0 && status == PRECIS_SUCCESS))
-    status = precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be written: %s", writer->path,
-                                strerror(errno));
-  return status;
-}
-
-static int write_bytes(const precis_writer *writer, const char *data, int64_t bytes, int64_t offset,
-                       precis_message *why)
-{
-  int status = PRECIS_SUCCESS;
-  int64_t most = writer->world->piece_bytes;
-  for (int64_t done = 0; done < bytes && status == PRECIS_SUCCESS;) {
-    int part = (int)(bytes - done < most ? bytes - done : most), count = 0;
-    MPI_Status wrote;
-    if (MPI_File_write_at(writer->file, (MPI_Offset)(offset + done), data + done, part, MPI_BYTE,
-                          &wrote) == MPI_SUCCESS)
-      MPI_Get_count(&wrote, MPI_BYTE, &count);
-    if (count != part)
-      status = write_again(writer, data + done, part, offset + done, why);
-    done += part;
-  }
-  return status;
-}
-
 static int write_here(precis_writer *writer, int array, int64_t first, int64_t rows,
                       const float *data, precis_message *why)
 {
-  if (writer->file == MPI_FILE_NULL)
+  if (writer->file < 0)
     return given_up(writer, why);
   const precis_tensor *t = array >= 0 && array < writer->count ? &writer->tensors[array] : NULL;
   if (t == NULL || first < 0 || rows < 0 || rows > t->shape[0] || first > t->shape[0] - rows)
@@ -93,8 +61,8 @@ static int write_here(precis_writer *writer, int array, int64_t first, int64_t r
                               writer->path, array, rows, first);
   int64_t row_bytes = precis_tensor_row_elements(t) * (int64_t)sizeof *data;
   writer->written += rows * row_bytes;
-  return write_bytes(writer, (const char *)data, rows * row_bytes, t->offset + first * row_bytes,
-                     why);
+  precis_draft own = {.path = writer->path, .file = writer->file};
+  return precis_draft_write(&own, data, rows * row_bytes, t->offset + first * row_bytes, why);
 }
 
 int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
@@ -110,13 +78,13 @@ int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t 
 /* Each rank makes its own rows safe: their blocks may wait on different machines. */
 static int finish_here(precis_writer *writer, precis_message *why)
 {
-  if (writer->file == MPI_FILE_NULL)
+  if (writer->file < 0)
     return given_up(writer, why);
-  int failed = MPI_File_sync(writer->file) != MPI_SUCCESS;
-  failed |= MPI_File_close(&writer->file) != MPI_SUCCESS;
-  if (failed)
-    return disk_failed(writer, why);
-  return PRECIS_SUCCESS;
+  int status = fsync(writer->file) != 0 ? failed(writer, why) : PRECIS_SUCCESS;
+  if (close(writer->file) != 0 && status == PRECIS_SUCCESS)
+    status = failed(writer, why);
+  writer->file = -1;
+  return status;
 }
 
 static int check_complete(const precis_writer *writer, precis_message *why)
@@ -155,10 +123,10 @@ int precis_writer_commit(precis_writer **writer, precis_message *why)
 int precis_writer_save(precis_writer *writer, precis_message *why)
 {
   int status = PRECIS_SUCCESS;
-  if (writer->file == MPI_FILE_NULL)
+  if (writer->file < 0)
     status = given_up(writer, why);
-  else if (MPI_File_sync(writer->file) != MPI_SUCCESS)
-    status = disk_failed(writer, why);
+  else if (fsync(writer->file) != 0)
+    status = failed(writer, why);
   status = precis_world_agree(writer->world, status, why);
   if (status != PRECIS_SUCCESS)
     precis_writer_give_up(writer);

@@ -12,7 +12,7 @@ struct precis_writer {
   precis_tensor *tensors; /* owned */
   precis_draft draft;     /* rank 0: the file itself */
   char *aside;            /* where it is meanwhile; owned */
-  MPI_File file;          /* MPI_FILE_NULL: given up, or not open yet */
+  int file;               /* this rank's descriptor; -1: given up, or not open yet */
   int64_t written;        /* bytes of rows, by this rank */
 };
 

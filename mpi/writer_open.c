@@ -1,4 +1,6 @@
 /* writer_open.c - the file aside: made anew, or found where an earlier job left it */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,17 +119,11 @@ static int share_aside(precis_writer *writer, precis_message *why)
 
 static int open_aside(precis_writer *writer, precis_message *why)
 {
-  char text[MPI_MAX_ERROR_STRING] = "";
-  int length, error = MPI_File_open(MPI_COMM_SELF, writer->aside, MPI_MODE_WRONLY, MPI_INFO_NULL,
-                                    &writer->file);
-  if (error == MPI_SUCCESS) {
-    MPI_File_set_errhandler(writer->file, MPI_ERRORS_RETURN);
+  writer->file = open(writer->aside, O_WRONLY | O_CLOEXEC);
+  if (writer->file >= 0)
     return PRECIS_SUCCESS;
-  }
-  writer->file = MPI_FILE_NULL;
-  MPI_Error_string(error, text, &length);
   return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be written on rank %d: %s",
-                            writer->path, writer->world->rank, text);
+                            writer->path, writer->world->rank, strerror(errno));
 }
 
 static precis_writer *allocate(precis_world *world, const char *path, int count)
@@ -135,8 +131,7 @@ static precis_writer *allocate(precis_world *world, const char *path, int count)
   precis_writer *made = calloc(1, sizeof *made);
   if (made == NULL)
     return NULL;
-  *made =
-      (precis_writer){.world = world, .count = count, .file = MPI_FILE_NULL, .draft = {.file = -1}};
+  *made = (precis_writer){.world = world, .count = count, .file = -1, .draft = {.file = -1}};
   made->path = strdup(path);
   made->tensors = calloc((size_t)count, sizeof *made->tensors);
   if (made->path == NULL || made->tensors == NULL) {

@@ -60,6 +60,20 @@ static int same_node(const precis_cost_input *in, int a, int b)
   return in->node == NULL || in->node[a] == in->node[b];
 }
 
+/* Round the ring of ranks apart: each passes on to the next all parcels but those of the next. */
+static precis_wire ring_bytes(const precis_cost_input *in, int64_t all)
+{
+  const precis_nodes *n = in->apart;
+  precis_wire wire = {0, 0};
+  for (int i = 0; i < n->ranks; i++) {
+    int here = n->member[i], next = n->member[(i + 1) % n->ranks];
+    int64_t rows = in->dealt.ranks > 0 ? precis_layout_share(&in->dealt, next) : in->key_rows[next];
+    int64_t bytes = all - precis_parcel_bytes(&in->kind, rows);
+    *(n->place[here] == n->place[next] ? &wire.node : &wire.network) += bytes;
+  }
+  return wire;
+}
+
 /* Every parcel crosses to each other node once, and is seen there; rows that are dealt out travel
  * once more. */
 static precis_wire tiles_bytes(const precis_cost_input *in)
@@ -68,6 +82,8 @@ static precis_wire tiles_bytes(const precis_cost_input *in)
   for (int r = 0; r < in->map->ranks; r++)
     all += precis_parcel_bytes(&in->kind, in->key_rows[r]);
   precis_wire wire = {(in->nodes - 1) * all, 0};
+  if (in->apart != NULL && in->map->ranks > 1)
+    wire = ring_bytes(in, all);
   int64_t query = precis_cost_query_row(in->problem) + precis_cost_output_row(in->problem);
   wire = precis_wire_plus(wire, precis_wire_times(in->queries_dealt, query));
   return precis_wire_plus(
@@ -188,6 +204,22 @@ precis_wire precis_cost_summaries(int ranks, int nodes, const int *node, int64_t
   for (int r = 0; r + 1 < ranks; r++)
     pairs[node == NULL || node[r] == node[r + 1]] += 1;
   return (precis_wire){pairs[0] * bytes, pairs[1] * bytes};
+}
+
+precis_wire precis_cost_summaries_apart(const precis_nodes *apart, int64_t numbers)
+{
+  /* Every rank sums its slice, to which all others send theirs, and sends it to all others. Slices
+   * are equal but for a number. */
+  double all = (double)numbers * (double)WORD, network = 0;
+  int ranks = apart->ranks;
+  for (int i = 0, end; i < ranks; i = end) {
+    for (end = i + 1; end < ranks; end++)
+      if (apart->place[apart->member[end]] != apart->place[apart->member[i]])
+        break;
+    network += (end - i) * (2. * (ranks - (end - i)) * all / ranks);
+  }
+  int64_t whole = 2 * (ranks - 1) * numbers * WORD, between = (int64_t)(network + .5);
+  return (precis_wire){between, whole - between};
 }
 
 int precis_cost_summary_roundings(int ranks, int nodes, int largest_node, int prefixes)

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "src/layout.h"
+#include "src/nodes.h"
 #include "src/parcel.h"
 #include "src/precis.h"
 #include "src/split.h"
@@ -15,13 +17,16 @@
 typedef struct precis_cost_input {
   const precis_problem *problem;
   const precis_query_map *map;
-  const int64_t *key_rows;            /* ranks */
-  const precis_cut *cuts;             /* ranks + 1 */
-  precis_parcel_kind kind;            /* of all key/value heads */
-  int nodes;                          /* at least 1 */
-  const int *node;                    /* of each rank; NULL: one node */
-  precis_wire queries_dealt;          /* rows that change rank to balance queries first ... */
-  precis_wire keys_dealt;             /* ... and keys, for the tiles move */
+  const int64_t *key_rows;   /* ranks */
+  const precis_cut *cuts;    /* ranks + 1 */
+  precis_parcel_kind kind;   /* of all key/value heads */
+  int nodes;                 /* at least 1 */
+  const int *node;           /* of each rank; NULL: one node */
+  const precis_nodes *apart; /* tiles go from rank to rank in this order, as those of a node
+                                share no memory; NULL: they do */
+  precis_layout dealt;       /* of keys for the tiles move; ranks 0: as they lie */
+  precis_wire queries_dealt; /* rows that change rank to balance queries first ... */
+  precis_wire keys_dealt;    /* ... and keys, for the tiles move */
   precis_wire keys_dealt_for_queries; /* and for the queries move */
 } precis_cost_input;
 
@@ -46,6 +51,9 @@ precis_wire precis_cost_tree(int ranks, int nodes, int64_t bytes);
  * where they are summed to prefixes. */
 precis_wire precis_cost_summaries(int ranks, int nodes, const int *node, int64_t numbers,
                                   int prefixes);
+
+/* The same, reduced over ranks that share no memory though they may be on one node. */
+precis_wire precis_cost_summaries_apart(const precis_nodes *apart, int64_t numbers);
 
 /* How often sums are rounded to float32 on their way: as they leave a rank, then with those of each
  * lower rank, or of the ranks of a node, where there are several, and of all nodes. */

@@ -91,10 +91,28 @@ static double exchanged(const precis_scene *s, double row_bytes, double rows)
 }
 
 /* Parcels on their way and those attended to. */
-static double parcels(const precis_scene *s)
+static double shared_parcels(const precis_scene *s)
 {
   int carried = (precis_scene_largest_node(s) - 1) / precis_scene_smallest_node(s) + 1;
   return (s->ranks > 1 ? 2 : 1) * carried * parcel(s, s->problem->kv_heads);
+}
+
+static double parcels(const precis_scene *s)
+{
+  return precis_footprint_tiles_apart(s) ? 2 * parcel(s, s->problem->kv_heads) : shared_parcels(s);
+}
+
+/* With room for marks, and for what begins with a cache line and ends with a page. */
+enum { SHARED_EDGES = 3 * 4096 };
+
+int64_t precis_footprint_shared_tiles(const precis_scene *s)
+{
+  return precis_scene_largest_node(s) > 1 ? whole(shared_parcels(s) + SHARED_EDGES) : 0;
+}
+
+int precis_footprint_tiles_apart(const precis_scene *s)
+{
+  return s->shared_room > 0 && precis_footprint_shared_tiles(s) > s->shared_room;
 }
 
 int64_t precis_footprint_held(const precis_scene *s)
@@ -104,7 +122,8 @@ int64_t precis_footprint_held(const precis_scene *s)
 
 int64_t precis_footprint_window(const precis_scene *s)
 {
-  return precis_scene_largest_node(s) > 1 ? whole(parcels(s)) : 0;
+  return precis_scene_largest_node(s) > 1 && !precis_footprint_tiles_apart(s) ? whole(parcels(s))
+                                                                              : 0;
 }
 
 static double tiles(const precis_scene *s)
@@ -193,6 +212,21 @@ double precis_footprint_summary_words(const precis_scene *s, const precis_summar
   return head * p->kv_heads * s->ranks;
 }
 
+/* Ranks of a node see each other's two tiles, and have four of sums in common. */
+int64_t precis_footprint_shared_summary(const precis_scene *s, const precis_summary_size *size)
+{
+  int mates = precis_scene_smallest_node(s);
+  double tile = precis_footprint_tile_numbers(s, size) * WORD;
+  return precis_scene_largest_node(s) > 1 && !s->prefixes
+             ? whole((2 + (4 + mates - 1) / mates) * tile + SHARED_EDGES)
+             : 0;
+}
+
+int precis_footprint_summary_apart(const precis_scene *s, const precis_summary_size *size)
+{
+  return s->shared_room > 0 && precis_footprint_shared_summary(s, size) > s->shared_room;
+}
+
 /* Where it takes no more than the keys, or 64 MiB, a summary is kept for later calls. */
 static double kept(const precis_scene *s, const precis_summary_size *size)
 {
@@ -207,19 +241,19 @@ static double kept(const precis_scene *s, const precis_summary_size *size)
 /* Tiles of a rank that is alone on its node: three, and the slices of other nodes to each. Others
  * share the four whose sums are complete, which lie with one after the other, and have a slice at a
  * time, of no fewer numbers than are worth a message. */
-static double tiles_under_way(const precis_scene *s, double numbers, double least)
+static double tiles_under_way(const precis_scene *s, int apart, double numbers, double least)
 {
-  int mates = precis_scene_smallest_node(s);
-  double slices = (1 - 1. / s->nodes) * fmax(1. / mates, fmin(1, 2 * least * s->nodes / numbers));
+  int mates = apart ? 1 : precis_scene_smallest_node(s), nodes = apart ? s->ranks : s->nodes;
+  double slices = (1 - 1. / nodes) * fmax(1. / mates, fmin(1, 2 * least * nodes / numbers));
   return mates == 1 ? 3 * (1 + slices) : 2 + (4 + mates - 1) / mates + slices;
 }
 
 /* Three reductions under way, or the buffers of the chain and the exact parts of blocks. */
-static double under_way(const precis_scene *s, double numbers, double least, double rows)
+static double under_way(const precis_scene *s, int apart, double numbers, double least, double rows)
 {
   const precis_problem *p = s->problem;
   if (!s->prefixes)
-    return tiles_under_way(s, numbers, least) * WORD * numbers + 6 * TRANSFER * s->ranks;
+    return tiles_under_way(s, apart, numbers, least) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
   blocks.tile_rows = PRECIS_PREFIX_PARCEL_ROWS;
   return WORD * rows * (p->value_dim + 3) + 3 * WORD * numbers + LONG * rows_of(s) +
@@ -244,7 +278,9 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
   double work = 2 * LONG * numbers + scratch(s, &k) +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 3) + LONG) +
                 rows * (WORD * (p->dim + p->value_dim + 3) + 4 * LONG) + 16 * rows_of(s) * p->heads;
-  return held(s) + call(s) + work + under_way(s, numbers, (double)k.summary.least_slice, rows);
+  return held(s) + call(s) + work +
+         under_way(s, precis_footprint_summary_apart(s, size), numbers,
+                   (double)k.summary.least_slice, rows);
 }
 
 int64_t precis_footprint_summaries_taken(const precis_scene *s, const precis_summary_size *size)

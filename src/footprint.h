@@ -16,8 +16,16 @@ int64_t precis_footprint_held(const precis_scene *scene);
 int64_t precis_footprint_summaries_taken(const precis_scene *scene,
                                          const precis_summary_size *size);
 
-/* Of the tiles move, what ranks of a node share: theirs to pay for, a part each. */
+/* Of the tiles move, what ranks of a node share: theirs to pay for, a part each. 0: nothing. */
 int64_t precis_footprint_window(const precis_scene *scene);
+
+/* What a rank takes of memory shared by its node at most, for tiles or for a summary, where there
+ * is enough of it; and whether there is not: tiles, or the tiles of the summary, then go from rank
+ * to rank by messages. */
+int64_t precis_footprint_shared_tiles(const precis_scene *scene);
+int64_t precis_footprint_shared_summary(const precis_scene *scene, const precis_summary_size *size);
+int precis_footprint_tiles_apart(const precis_scene *scene);
+int precis_footprint_summary_apart(const precis_scene *scene, const precis_summary_size *size);
 
 int64_t precis_footprint_exact(const precis_scene *scene, precis_move move);
 int64_t precis_footprint_summaries(const precis_scene *scene, const precis_summary_size *size);

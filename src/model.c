@@ -141,11 +141,12 @@ static void tiles(const sketch *k, const precis_wire *bytes, precis_prediction *
   made->passes = k->keys * k->key_numbers / k->r->pack_numbers +
                  row_seconds(k, rows, steps * seen(s)) + steps * k->r->step_time;
   /* Parcels of others come from memory. */
-  if (precis_scene_largest_node(s) > 1)
+  int apart = precis_footprint_tiles_apart(s), stops = apart ? s->ranks : s->nodes;
+  if (precis_scene_largest_node(s) > 1 && !apart)
     made->passes += 4 * (double)s->keys * k->key_numbers * seen(s) / k->r->memory_bandwidth;
-  double network = network_seconds(s, (double)bytes->network, 0), hops = k->parcels * s->nodes;
+  double network = network_seconds(s, (double)bytes->network, 0), hops = k->parcels * stops;
   made->wire = node_seconds(s, (double)bytes->node) + hops * latency(s) +
-               fmax(0, network - made->compute * (s->nodes - 1) / s->nodes);
+               fmax(0, network - made->compute * (stops - 1) / stops);
   made->fast_memory_words =
       s->ranks * k->p->heads * seen(s) * precis_tile_words(&k->shape, (int64_t)k->rows, s->keys);
 }
@@ -286,8 +287,9 @@ static double summary_wire(const sketch *k, const precis_summary_size *size,
   double tile = precis_footprint_tile_numbers(s, size);
   double tiles = fmax(1, ceil(numbers_of(k->p, size) / fmax(1, tile))) * k->p->kv_heads;
   double network = network_seconds(s, (double)bytes->network, s->prefixes);
-  double messages = s->prefixes ? tiles + s->ranks : 2 * tiles * (s->nodes - 1);
-  double meetings = s->prefixes || s->ranks == s->nodes ? 0 : tiles;
+  int apart = precis_footprint_summary_apart(s, size), stops = apart ? s->ranks : s->nodes;
+  double messages = s->prefixes ? tiles + s->ranks : 2 * tiles * (stops - 1);
+  double meetings = s->prefixes || s->ranks == stops ? 0 : tiles;
   double adding = meetings > 0 ? 4 * numbers_of(k->p, size) * k->p->kv_heads : 0;
   double filling = s->prefixes ? 0 : network / fmax(1, tiles); /* the last tile */
   return node_seconds(s, (double)bytes->node) + fmax(network - compute, filling) +
@@ -300,6 +302,11 @@ static precis_wire reduced_bytes(const precis_scene *s, const precis_summary_siz
   double bytes = 4 * numbers_of(s->problem, size) * s->problem->kv_heads,
          network = (s->prefixes ? 1. : 2.) * (s->nodes - 1) * bytes,
          node = s->prefixes ? (s->ranks - s->nodes) * bytes : 0;
+  if (precis_footprint_summary_apart(s, size)) {
+    double mates = (double)s->ranks / s->nodes;
+    network = 2 * (s->ranks - mates) * bytes;
+    node = 2 * (mates - 1) * bytes;
+  }
   return (precis_wire){(int64_t)fmin(network, 0x1p61), (int64_t)fmin(node, 0x1p61)};
 }
 

@@ -36,6 +36,7 @@ typedef struct precis_scene {
   int64_t thread_memory; /* bytes of fast memory that a thread owns */
   int64_t memory_limit;  /* bytes of a rank; 0: none */
   int results_in_place;  /* not in arrays of the call's own, to be copied */
+  int64_t shared_room;   /* bytes that a rank may take of memory shared by its node; 0: enough */
 } precis_scene;
 
 typedef struct precis_prediction {

@@ -1,6 +1,7 @@
 #include "src/nodes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/precis.h"
 
@@ -53,19 +54,32 @@ static void sort_ranks(precis_nodes *n)
     n->member[n->first[n->node[r]] + n->local[r]] = r;
 }
 
-int precis_nodes_create(int ranks, const int *node, precis_nodes *nodes)
+/* Zeros; empty if there is no memory. */
+static int allocate(int ranks, precis_nodes *nodes)
 {
   size_t each = (size_t)ranks;
   *nodes = (precis_nodes){.ranks = ranks};
   nodes->node = calloc(each + 1, sizeof *nodes->node);
+  nodes->place = calloc(each + 1, sizeof *nodes->place);
   nodes->local = calloc(each + 1, sizeof *nodes->local);
   nodes->first = calloc(each + 1, sizeof *nodes->first);
   nodes->member = calloc(each + 1, sizeof *nodes->member);
-  if (!nodes->node || !nodes->local || !nodes->first || !nodes->member ||
-      number_nodes(node, nodes) != PRECIS_SUCCESS) {
+  if (nodes->node && nodes->place && nodes->local && nodes->first && nodes->member)
+    return PRECIS_SUCCESS;
+  precis_nodes_free(nodes);
+  return PRECIS_ERR_MEMORY;
+}
+
+int precis_nodes_create(int ranks, const int *node, precis_nodes *nodes)
+{
+  int status = allocate(ranks, nodes);
+  if (status == PRECIS_SUCCESS)
+    status = number_nodes(node, nodes);
+  if (status != PRECIS_SUCCESS) {
     precis_nodes_free(nodes);
-    return PRECIS_ERR_MEMORY;
+    return status;
   }
+  memcpy(nodes->place, nodes->node, (size_t)ranks * sizeof *nodes->place);
   sort_ranks(nodes);
   for (int i = 0; i < nodes->count; i++) {
     int size = precis_nodes_size(nodes, i);
@@ -75,8 +89,25 @@ int precis_nodes_create(int ranks, const int *node, precis_nodes *nodes)
   return PRECIS_SUCCESS;
 }
 
+int precis_nodes_part(const precis_nodes *together, precis_nodes *apart)
+{
+  int ranks = together->ranks;
+  if (allocate(ranks, apart) != PRECIS_SUCCESS)
+    return PRECIS_ERR_MEMORY;
+  apart->count = ranks;
+  apart->smallest = apart->largest = 1;
+  for (int i = 0; i < ranks; i++) {
+    apart->member[i] = together->member[i];
+    apart->first[i + 1] = i + 1;
+    apart->node[together->member[i]] = i;
+    apart->place[i] = together->place[i];
+  }
+  return PRECIS_SUCCESS;
+}
+
 void precis_nodes_free(precis_nodes *nodes)
 {
+  free(nodes->place);
   free(nodes->node);
   free(nodes->local);
   free(nodes->first);

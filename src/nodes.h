@@ -9,6 +9,7 @@ typedef struct precis_nodes {
   int ranks, count;
   int smallest, largest; /* ranks of a node */
   int *node;             /* ranks: the node of each */
+  int *place;            /* ranks: where it is, which is its node, unless ranks are apart */
   int *local;            /* ranks: its number among those of its node */
   int *first;            /* count + 1: ranks of node n are member[first[n]] .. */
   int *member;           /* ranks */
@@ -17,6 +18,9 @@ typedef struct precis_nodes {
 /* node: of each rank, any numbers; NULL: each rank has a node of its own. Errors: MEMORY; nodes is
  * then empty. */
 int precis_nodes_create(int ranks, const int *node, precis_nodes *nodes);
+/* The same ranks, each a node of its own, for moves whose ranks cannot see each other's memory:
+ * those of a node follow each other, and links between them stay what they are. Errors: MEMORY. */
+int precis_nodes_part(const precis_nodes *together, precis_nodes *apart);
 void precis_nodes_free(precis_nodes *nodes);
 
 static inline int precis_nodes_size(const precis_nodes *nodes, int node)

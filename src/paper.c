@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "src/balance.h"
 #include "src/cost.h"
@@ -18,6 +19,13 @@ static int nodes_of(const precis_paper *p)
 static int64_t tile_rows_of(const precis_paper *p)
 {
   return precis_limit_tile_rows(&p->problem, 0);
+}
+
+/* Of a rank; 0: enough. */
+static int64_t room_of(const precis_paper *p)
+{
+  int64_t each = p->shared_room / p->ranks_per_node;
+  return p->shared_room == 0 ? 0 : each > 0 ? each : 1;
 }
 
 precis_scene precis_paper_scene(const precis_paper *p)
@@ -38,6 +46,7 @@ precis_scene precis_paper_scene(const precis_paper *p)
                         .tile_rows = tile_rows_of(p),
                         .thread_memory = (int64_t)(p->rates.fast_memory / p->rates.threads),
                         .memory_limit = p->memory_limit,
+                        .shared_room = room_of(p),
                         .results_in_place = 1}; /* as precis run has it */
 }
 
@@ -61,6 +70,7 @@ static void balance(const precis_paper *p, const precis_paper_layout *l, precis_
                             : none;
   in->queries_dealt = s->deal_queries ? precis_balance_leaving(l->start, &queries, l->node) : none;
   in->keys_dealt = s->deal_keys ? leaving : none;
+  in->dealt = s->deal_keys ? keys : (precis_layout){.ranks = 0};
   in->keys_dealt_for_queries = s->deal_keys_for_queries ? leaving : none;
 }
 
@@ -82,6 +92,7 @@ static void predict_exact(const precis_paper *p, const precis_paper_layout *l,
   do {
     precis_wire wire[PRECIS_MOVES];
     tile_rows = s->tile_rows;
+    in.apart = precis_footprint_tiles_apart(s) ? &l->apart : NULL;
     balance(p, l, s, &in);
     for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
       wire[move] = precis_cost_wire(&in, move);
@@ -120,12 +131,14 @@ static int cheapest(const precis_scene *s, const precis_paper_fits *fits, double
 
 /* Of a summary: its tiles, and queries on their way to where they are in line and results back. */
 static precis_wire wire_of(const precis_paper *p, const precis_paper_layout *l,
-                           const precis_summary_size *size, int prefixes)
+                           const precis_summary_size *size, int prefixes, int apart)
 {
   const precis_problem *problem = &p->problem;
   int64_t numbers = problem->kv_heads * precis_summary_numbers(size->features, size->count_features,
                                                                problem->value_dim);
   precis_wire wire = precis_cost_summaries(p->ranks, l->nodes.count, l->node, numbers, prefixes);
+  if (apart)
+    return precis_cost_summaries_apart(&l->apart, numbers);
   if (!prefixes || !l->leaves)
     return wire;
   precis_layout line = precis_layout_consecutive(p->ranks, l->line_start);
@@ -155,7 +168,8 @@ static void consider_summaries(const precis_paper *p, const precis_paper_layout 
     return;
   const precis_paper_fit *f = &fits->fit[plan->fit];
   precis_summary_size size = precis_candidate_size(&f->candidate);
-  precis_wire wire = wire_of(p, l, &size, s->prefixes);
+  plan->summary_apart = precis_footprint_summary_apart(s, &size);
+  precis_wire wire = wire_of(p, l, &size, s->prefixes, plan->summary_apart);
   precis_prediction made = precis_model_summaries(s, &size, &wire);
   made.seconds += f->failing * exact;
   plan->predicted[PRECIS_MOVE_SUMMARIES] = made;
@@ -214,6 +228,20 @@ static void explain(const precis_paper *p, const precis_paper_fits *fits, precis
              all[PRECIS_MOVE_SUMMARIES].seconds / all[plan->move].seconds);
 }
 
+/* Appends to what explain() says. */
+static void explain_sharing(const precis_paper *p, precis_paper_plan *plan)
+{
+  plan->tiles_apart = precis_footprint_tiles_apart(&plan->scene);
+  int apart = plan->move == PRECIS_MOVE_TILES       ? plan->tiles_apart
+              : plan->move == PRECIS_MOVE_SUMMARIES ? plan->summary_apart
+                                                    : 0;
+  size_t length = strlen(plan->why);
+  if (apart)
+    snprintf(plan->why + length, sizeof plan->why - length,
+             "; by messages inside nodes, as they have %.3g MB to share",
+             (double)p->shared_room * 1e-6);
+}
+
 int precis_paper_layout_of(const precis_paper *p, precis_paper_layout *layout)
 {
   return precis_paper_layout_make(p->queries, p->keys, p->problem.causal, p->problem.heads,
@@ -232,6 +260,7 @@ int precis_paper_make(const precis_paper *p, const precis_paper_fits *fits, prec
   if (p->tol > 0)
     consider_summaries(p, &l, fits, &made);
   explain(p, fits, &made);
+  explain_sharing(p, &made);
   precis_paper_layout_free(&l);
   status = check_forced(p, fits, &made, why);
   if (status == PRECIS_SUCCESS)

@@ -27,6 +27,7 @@ typedef struct precis_paper {
   precis_move move; /* AUTO, or the one that is asked for */
   precis_rates rates;
   int64_t memory_limit; /* bytes of a rank; 0: none */
+  int64_t shared_room;  /* bytes that ranks of a node may share; 0: enough */
 } precis_paper;
 
 /* A pair of degrees with a polynomial that was fitted. */
@@ -43,6 +44,7 @@ typedef struct precis_paper_fits {
 
 typedef struct precis_paper_plan {
   precis_move move;                          /* chosen */
+  int tiles_apart, summary_apart;            /* no room for what ranks of a node would share */
   precis_prediction predicted[PRECIS_MOVES]; /* seconds 0: not possible */
   int64_t tile_rows;
   double bound;

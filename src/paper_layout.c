@@ -14,6 +14,7 @@ void precis_paper_layout_free(precis_paper_layout *l)
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
   precis_nodes_free(&l->nodes);
+  precis_nodes_free(&l->apart);
   *l = (precis_paper_layout){0};
 }
 
@@ -48,7 +49,8 @@ int precis_paper_layout_make(int64_t queries, int64_t keys, int causal, int head
     l->key_rows[r] = precis_share_rows(keys, ranks, r);
     l->node[r] = r / ranks_per_node;
   }
-  if (precis_nodes_create(ranks, l->node, &l->nodes) != PRECIS_SUCCESS) {
+  if (precis_nodes_create(ranks, l->node, &l->nodes) != PRECIS_SUCCESS ||
+      precis_nodes_part(&l->nodes, &l->apart) != PRECIS_SUCCESS) {
     precis_paper_layout_free(l);
     return PRECIS_ERR_MEMORY;
   }

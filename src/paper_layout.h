@@ -14,6 +14,7 @@ typedef struct precis_paper_layout {
   int64_t *line_start, *line_position; /* of queries in line with the keys, see src/line.h */
   int *node;                           /* ranks */
   precis_nodes nodes;                  /* the same */
+  precis_nodes apart;                  /* ... with ranks that share no memory */
   precis_cut *cuts;                    /* ranks + 1 */
   precis_query_map map, line;          /* queries at home, and in line */
   int leaves;                          /* some query has to move to be in line */

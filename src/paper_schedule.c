@@ -30,7 +30,7 @@ static int plan_summaries(const precis_paper *p, const precis_paper_fits *fits,
   const precis_candidate *c = &fits->fit[plan->fit].candidate;
   precis_feature_set set = precis_feature_set_full(p->problem.dim, c->degree, c->envelope_degree);
   precis_summary_kernels kernels;
-  const precis_nodes *nodes = &s->layout.nodes;
+  const precis_nodes *nodes = plan->summary_apart ? &s->layout.apart : &s->layout.nodes;
   if (precis_summary_kernels_plan(&set, p->problem.value_dim, plan->scene.thread_memory, &kernels))
     return PRECIS_ERR_INTERNAL;
   if (!plan->scene.prefixes) {
@@ -58,7 +58,7 @@ static int plan_move(const precis_paper *p, const precis_paper_fits *fits,
   case PRECIS_MOVE_TILES:
     status = precis_shape_tiles(at, &s->rows, &s->shape.tiles);
     if (status == PRECIS_SUCCESS)
-      add(s, precis_schedule_tiles(&s->shape.tiles, nodes));
+      add(s, precis_schedule_tiles(&s->shape.tiles, plan->tiles_apart ? &s->layout.apart : nodes));
     return status;
   case PRECIS_MOVE_HEADS:
     s->shape.heads = precis_shape_heads(at);

@@ -155,9 +155,9 @@ typedef struct precis_options {
 /* What a move would take, foretold by a model of the machine (options.machine). Bytes and words are
  * summed over the ranks. */
 typedef struct precis_forecast {
-  double seconds;        /* of the whole precis_attend(), repair included; 0: not considered */
-  int64_t network_bytes; /* between nodes, repair apart ... */
-  int64_t node_bytes;    /* ... and inside a node, by messages: see below */
+  double seconds;           /* of the whole precis_attend(), repair included; 0: not considered */
+  int64_t network_bytes;    /* between nodes, repair apart ... */
+  int64_t node_bytes;       /* ... and inside a node, by messages: see below */
   double fast_memory_words; /* through fast memory, by the formulas of the kernels */
   int64_t peak_bytes;       /* of memory held on the rank that holds most: see memory_limit_bytes */
 } precis_forecast;
@@ -172,26 +172,28 @@ typedef struct precis_report {
   int64_t fast_memory_bytes; /* smallest of any rank */
   int64_t queries, keys;     /* tokens in all */
 
-  precis_move move;                      /* the one that ran, never PRECIS_MOVE_AUTO */
-  char why[200];                         /* one line: why this move */
-  int64_t predicted_bytes[PRECIS_MOVES]; /* indexed by precis_move: on the wire, repair apart; -1:
-                                            not considered */
+  precis_move move;                       /* the one that ran, never PRECIS_MOVE_AUTO */
+  char why[200];                          /* one line: why this move */
+  int64_t predicted_bytes[PRECIS_MOVES];  /* indexed by precis_move: on the wire, repair apart; -1:
+                                             not considered */
   precis_forecast forecast[PRECIS_MOVES]; /* indexed by precis_move */
 
   /* Summaries, else 0. */
   int degree, envelope_degree; /* of P and of the envelope that proves it */
   int64_t features;            /* of a head's summary, with values ... */
   int64_t count_features;      /* ... and beyond them, with counts alone */
-  double bound;            /* B, no |y| is larger, outliers apart */
-  int64_t outlier_keys;    /* left out of the summary for their norms and attended to exactly */
-  int64_t outlier_queries; /* (query, head) pairs answered exactly for theirs */
-  int64_t rows_recomputed; /* (query, head) pairs that were over tol and computed exactly */
-  int64_t repair_bytes;    /* on the wire for them, not among the bytes below */
+  double bound;                /* B, no |y| is larger, outliers apart */
+  int64_t outlier_keys;        /* left out of the summary for their norms and attended to exactly */
+  int64_t outlier_queries;     /* (query, head) pairs answered exactly for theirs */
+  int64_t rows_recomputed;     /* (query, head) pairs that were over tol and computed exactly */
+  int64_t repair_bytes;        /* on the wire for them, not among the bytes below */
 
   int64_t network_bytes; /* counted where they are sent: between nodes ... */
   int64_t node_bytes;    /* ... and inside a node. What a rank reads of another's memory on the same
                             node is no message, and not counted: tiles, and sums of summaries. */
   int64_t messages;
+  int64_t shared_bytes; /* that ranks of a node had to share, of the node that has most; 0: none */
+  int shared_by_messages; /* nonzero: they went by messages, as there was no room for them: `why` */
 
   int64_t pairs;      /* (query, visible key) pairs computed one by one, over heads */
   int64_t pairs_most; /* of any rank: pairs_most * ranks / pairs is the imbalance of exact moves */

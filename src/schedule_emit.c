@@ -10,9 +10,9 @@ precis_step precis_step_new(precis_step_kind kind, precis_step_matter matter, pr
 
 void precis_emit(precis_emitter *e, precis_step step)
 {
-  const int *node = e->schedule->nodes->node;
+  const int *place = e->schedule->nodes->place;
   if (step.peer >= 0)
-    step.link = node[step.peer] == node[e->rank] ? PRECIS_LINK_NODE : PRECIS_LINK_NETWORK;
+    step.link = place[step.peer] == place[e->rank] ? PRECIS_LINK_NODE : PRECIS_LINK_NETWORK;
   if (e->status == 0)
     e->status = e->visit(e->context, &step);
 }

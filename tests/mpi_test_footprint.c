@@ -15,6 +15,10 @@
 static int rank, ranks;
 static int64_t held, most; /* bytes, since the last reset */
 
+int __real_posix_fallocate(int file, off_t first, off_t bytes);
+int __real_munmap(void *at, size_t bytes);
+int __wrap_posix_fallocate(int file, off_t first, off_t bytes);
+int __wrap_munmap(void *at, size_t bytes);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
@@ -55,19 +59,19 @@ void __wrap_free(void *memory)
 /* One window at a time is open. */
 static int64_t window;
 
-int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base,
-                            MPI_Win *win)
+int __wrap_posix_fallocate(int file, off_t first, off_t bytes)
 {
-  window = size;
+  window = bytes;
   held += window;
   most = held > most ? held : most;
-  return PMPI_Win_allocate_shared(size, unit, info, comm, base, win);
+  return __real_posix_fallocate(file, first, bytes);
 }
 
-int MPI_Win_free(MPI_Win *win)
+int __wrap_munmap(void *at, size_t bytes)
 {
   held -= window;
-  return PMPI_Win_free(win);
+  window = 0;
+  return __real_munmap(at, bytes);
 }
 
 typedef struct shape {

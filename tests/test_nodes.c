@@ -99,9 +99,30 @@ static void alone(void **state)
   precis_nodes_free(&n);
 }
 
+/* Each rank a node of its own, those of a node one after the other; where they are stays known. */
+static void parted(void **state)
+{
+  (void)state;
+  const int given[] = {4, 1, 4, 4, 1, 9};
+  const int order[] = {0, 2, 3, 1, 4, 5};
+  precis_nodes n, apart;
+  assert_int_equal(precis_nodes_create(6, given, &n), 0);
+  assert_int_equal(precis_nodes_part(&n, &apart), 0);
+  assert_true(apart.count == 6 && apart.smallest == 1 && apart.largest == 1);
+  for (int i = 0; i < 6; i++) {
+    assert_int_equal(precis_nodes_rank(&apart, i, 0), order[i]);
+    assert_int_equal(apart.node[order[i]], i);
+    assert_int_equal(apart.place[i], n.node[i]);
+    assert_int_equal(apart.local[i], 0);
+  }
+  precis_nodes_free(&apart);
+  precis_nodes_free(&n);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(many),
-                                     cmocka_unit_test(carriers), cmocka_unit_test(alone)};
+                                     cmocka_unit_test(carriers), cmocka_unit_test(alone),
+                                     cmocka_unit_test(parted)};
   return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
 }

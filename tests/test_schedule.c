@@ -32,6 +32,16 @@ static void check_tiles(const spread_case *s)
   precis_schedule schedule = precis_schedule_tiles(&shape, &s->nodes);
   precis_schedule_totals t = schedule_check(&schedule, &s->facts);
   assert_wire(s, &t, PRECIS_MOVE_TILES);
+  /* The same by messages alone, where those of a node share no memory. */
+  spread_case apart = *s;
+  precis_nodes nodes;
+  assert_int_equal(precis_nodes_part(&s->nodes, &nodes), 0);
+  apart.cost.apart = &nodes;
+  schedule = precis_schedule_tiles(&shape, &nodes);
+  assert_false(schedule.shares);
+  t = schedule_check(&schedule, &s->facts);
+  assert_wire(&apart, &t, PRECIS_MOVE_TILES);
+  precis_nodes_free(&nodes);
 }
 
 static void tiles(void **state)

@@ -47,6 +47,16 @@ static void check_summaries(const spread_case *s)
       int64_t numbers = f->features * (shape.value_dim + 2) + f->count_features;
       assert_int_equal(t.network_bytes, shape.kv_heads * 2 * (s->nodes.count - 1) * numbers * 4);
       assert_int_equal(t.node_bytes, 0);
+      precis_nodes apart;
+      assert_int_equal(precis_nodes_part(&s->nodes, &apart), 0);
+      schedule = precis_schedule_summaries(&shape, &apart);
+      assert_false(schedule.shares);
+      t = schedule_check(&schedule, &facts);
+      precis_wire wire = precis_cost_summaries_apart(&apart, shape.kv_heads * numbers);
+      assert_int_equal(t.network_bytes + t.node_bytes, precis_wire_sum(&wire));
+      if (s->nodes.smallest == s->nodes.largest)
+        assert_int_equal(t.network_bytes, wire.network);
+      precis_nodes_free(&apart);
     }
   }
 }

@@ -172,6 +172,9 @@ const precis_flag precis_flags[] = {
     {"--memory-limit", "BYTES", RUN | PLAN, SIZE, AT(memory_limit), 1, 0x1p60, 0, 0,
      "that a rank may hold: its rows, and what the moves take. Smaller tiles or another move keep "
      "it"},
+    {"--shared-memory", "BYTES", PLAN, SIZE, AT(shared_memory), 1, 0x1p60, 0, 0,
+     "that a node has for its ranks to share, in /dev/shm (default: enough). Where it is short, "
+     "tiles and summaries go by messages inside nodes, too"},
     {"--memory-limit", "BYTES", SERVE, SIZE, AT(memory_limit), 1, 0x1p60, 0, 0,
      "that contexts may take on a rank; what would not fit is refused (default: none)"},
     {"--contexts", "N", SERVE, SIZE, AT(contexts), 1, 1 << 14, 0, 0,

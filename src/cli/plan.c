@@ -108,7 +108,8 @@ static int take(precis_cli *cli, precis_paper *paper)
                           .tol = fmax(s->tol, 0),
                           .degree = (int)s->degree,
                           .move = s->sweep ? PRECIS_MOVE_AUTO : precis_settings_move(s),
-                          .memory_limit = s->memory_limit};
+                          .memory_limit = s->memory_limit,
+                          .shared_room = s->shared_memory};
   int status = check_schedule(cli, paper->ranks);
   if (status == PRECIS_SUCCESS)
     status = precis_settings_check_move(s, &cli->why);

@@ -54,7 +54,7 @@ typedef struct precis_settings {
   int64_t batch_rows;
   double checkpoint_every; /* seconds */
   int restart;
-  int64_t threads, fast_memory, memory_limit;
+  int64_t threads, fast_memory, memory_limit, shared_memory;
   const char *machine;
   int calibrate;
   double timeout; /* seconds, 0: none */

@@ -72,6 +72,11 @@ static void print_node(const precis_topo_rank *first)
   print_level("L3", c->l3_count, c->l3_size);
   print_level("L2", c->l2_count, c->l2_size);
   printf("\n");
+  if (first->machine.room_bytes == INT64_MAX)
+    printf("  memory that ranks share: %s, without a limit\n", first->machine.room_place);
+  else
+    printf("  memory that ranks share: %s, %.1f MiB free\n", first->machine.room_place,
+           mebibytes(first->machine.room_bytes));
   if (c->allowed_pus < c->machine_pus)
     printf("  of them allowed here: %d core%s, %d processing unit%s\n", c->allowed_cores,
            plural(c->allowed_cores), c->allowed_pus, plural(c->allowed_pus));
@@ -135,6 +140,10 @@ static json_t *rank_object(const precis_topo_rank *t, int rank)
                 c->numa_nodes, "packages", c->packages, "l2_count", c->l2_count, "l3_count",
                 c->l3_count, "l2_size", (json_int_t)c->l2_size, "l3_size", (json_int_t)c->l3_size);
   json_object_set_new(more, "blas_core", json_string(t->blas_core));
+  json_object_set_new(more, "shared_memory_place", json_string(m->room_place));
+  json_object_set_new(more, "shared_memory_bytes",
+                      m->room_bytes == INT64_MAX ? json_null()
+                                                 : json_integer((json_int_t)m->room_bytes));
   json_object_update(object, more);
   json_decref(more);
   return object;

@@ -148,6 +148,24 @@ static void warn_of_settings(warner *w, const precis_topo_rank *all, int ranks)
          ranks);
 }
 
+/* Two parcels a rank, of the size that large problems have: see src/limit.h. */
+static void warn_of_room(warner *w, const precis_topo_rank *all, int ranks)
+{
+  const int64_t wanted = (int64_t)2 << 24;
+  const precis_machine *first = NULL;
+  int few = 0;
+  for (int r = 0; r < ranks; r++) {
+    const precis_machine *m = &all[r].machine;
+    if (m->node_ranks > 1 && m->room_bytes / m->node_ranks < wanted && few++ == 0)
+      first = m;
+  }
+  if (few > 0)
+    warn(w,
+         "%s: %s has %.3g MB free for %d ranks to share: tiles and summaries that need more go by "
+         "messages, which is slower; containers take --shm-size=1g or --ipc=host",
+         first->host, first->room_place, (double)first->room_bytes * 1e-6, first->node_ranks);
+}
+
 int precis_topo_warn(const precis_topo_rank *all, int ranks, void (*say)(void *, const char *),
                      void *context)
 {
@@ -158,5 +176,6 @@ int precis_topo_warn(const precis_topo_rank *all, int ranks, void (*say)(void *,
   warn_of_binding(&w, &s, ranks);
   warn_of_threads(&w, &s, ranks);
   warn_of_settings(&w, all, ranks);
+  warn_of_room(&w, all, ranks);
   return w.count;
 }
