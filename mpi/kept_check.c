@@ -164,7 +164,7 @@ static int refit(precis_world *world, const precis_problem *p, const precis_kept
     precis_bivariate_domain domain = domain_of(p, plan, reach, g);
     if (!outgrown(&domain, &plan->fit[g]))
       continue;
-    domain.bound = fmin(domain.bound * HEADROOM, PRECIS_BOUND_MOST);
+    domain.bound = fmin(domain.bound * HEADROOM, precis_bivariate_bound_most(&plan->set));
     domain.lead_bound *= HEADROOM;
     domain.trail_bound *= HEADROOM;
     precis_bivariate_moments moments = grow(kept, reach, g);
@@ -206,7 +206,7 @@ int precis_kept_check(precis_world *world, const precis_problem *p, const precis
     if (plan->turning.keys)
       plan->turning.keys[g] = larger(plan->turning.keys[g], reach[g].keys);
     precis_bivariate_domain domain = domain_of(p, plan, reach, g);
-    good = domain.bound <= PRECIS_BOUND_MOST && in_scale(p, plan, reach, g);
+    good = domain.bound <= precis_bivariate_bound_most(&plan->set) && in_scale(p, plan, reach, g);
     grown |= outgrown(&domain, &plan->fit[g]);
   }
   if (!good)

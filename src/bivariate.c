@@ -9,7 +9,7 @@
 #include "src/bivariate_lp.h"
 #include "src/precis.h"
 
-static const double bound_min = 1e-20; /* its twelfth power is far from underflow */
+static const double bound_min = 1e-12; /* its powers are far from underflow */
 
 static double power(double x, int n)
 {
@@ -28,12 +28,13 @@ static double sum_blocks(const precis_feature_set *set, int blocks, const double
   return sum;
 }
 
+/* Rounded up: a term passes 80 roundings at most. */
 static double sum_magnitudes(const precis_feature_set *set, const double *c, double y1, double y2)
 {
   double sum = 0;
   for (int b = 0; b < set->blocks; b++)
     sum += fabs(c[b] * power(y1, set->block[b].lead) * power(y2, set->block[b].trail));
-  return sum;
+  return sum * (1 + 64 * DBL_EPSILON);
 }
 
 double precis_bivariate_value(const precis_bivariate *f, double y1, double y2)
@@ -126,11 +127,12 @@ static bool valid(const precis_feature_set *set, const precis_bivariate_domain *
                   const precis_bivariate_moments *m)
 {
   if (!set || !d || !m || !precis_feature_set_valid(set) ||
-      !(d->bound > 0 && d->bound <= PRECIS_BOUND_MOST) || !(m->size[0] > 0))
+      !(d->bound > 0 && d->bound <= precis_bivariate_bound_most(set)) || !(m->size[0] > 0))
     return false;
   if (set->lead == set->dim)
     return is_full(set);
-  if (!(d->lead_bound > 0) || !(d->trail_bound > 0))
+  if (!(d->lead_bound > 0) || !(d->trail_bound > 0) ||
+      precis_feature_set_degree(set, set->blocks) > PRECIS_BIVARIATE_DEGREE_MAX)
     return false;
   for (int b = 0; b < set->blocks; b++)
     if (!(m->size[b] >= 0) || !isfinite(m->size[b]) || !(fabs(m->mean[b]) <= 1.001 * m->size[b]))

@@ -25,6 +25,9 @@
 #include "src/feature_set.h"
 #include "src/polynomial.h"
 
+/* Of sets with trailing variables: no power is higher, and no bound larger. */
+enum { PRECIS_BIVARIATE_DEGREE_MAX = 12, PRECIS_BIVARIATE_BOUND_MOST = 8 };
+
 /* Where A and E are to hold, natural units. */
 typedef struct precis_bivariate_domain {
   double bound, lead_bound, trail_bound;
@@ -46,9 +49,15 @@ typedef struct precis_bivariate_moments {
   double mean[PRECIS_BLOCKS_MAX], size[PRECIS_BLOCKS_MAX];
 } precis_bivariate_moments;
 
-/* Fits a valid set that has trailing variables, or a full one. 0 < bound <= 8; lead_bound and
- * trail_bound > 0 (what exceeds bound does no harm). What is minimised is the objective plus 1e-6
- * of what E is on average over the domain, and it is met to about 1%. Takes 5 to 15 ms.
+/* The largest bound that a set can be fitted for. */
+static inline double precis_bivariate_bound_most(const precis_feature_set *set)
+{
+  return set->lead < set->dim ? PRECIS_BIVARIATE_BOUND_MOST : PRECIS_BOUND_MOST;
+}
+
+/* Fits a valid set that has trailing variables, or a full one. 0 < bound <= the above; lead_bound
+ * and trail_bound > 0 (what exceeds bound does no harm). What is minimised is the objective plus
+ * 1e-6 of what E is on average over the domain, and it is met to about 1%. Takes 5 to 15 ms.
  * Deterministic as precis_polynomial_fit(). Errors: ARGUMENT; MEMORY; INTERNAL (nothing could be
  * proved). *result is written on success. */
 int precis_bivariate_fit(const precis_feature_set *set, const precis_bivariate_domain *domain,
@@ -61,14 +70,14 @@ precis_bivariate precis_bivariate_of(const precis_polynomial *fit, int dim);
 double precis_bivariate_value(const precis_bivariate *f, double y1, double y2);
 double precis_bivariate_envelope(const precis_bivariate *f, double y1, double y2);
 
-/* sum_b |a_b| |y1|^.. |y2|^.. and the same of e: times a rounding unit, what evaluating them may be
- * off by. */
+/* sum_b |a_b| |y1|^.. |y2|^.. and the same of e, rounded up: times a rounding unit, what evaluating
+ * them may be off by. */
 double precis_bivariate_magnitude(const precis_bivariate *f, double y1, double y2);
 double precis_bivariate_envelope_magnitude(const precis_bivariate *f, double y1, double y2);
 
 /* What E lacks: an upper bound of max(0, |A - e^(y1 + y2)| - E) over the domain, sharp to .1% and
- * tolerance where that can be had. Infinity where nothing can be said. Adding it to e[0] makes E an
- * envelope. */
+ * tolerance where that can be had. Infinity where nothing can be said, or a power exceeds
+ * PRECIS_BIVARIATE_DEGREE_MAX. Adding it to e[0] makes E an envelope. */
 double precis_bivariate_lacking(const precis_bivariate *f, double tolerance);
 
 #endif

@@ -60,8 +60,9 @@ typedef struct search {
 /* u1^lead u2^trail of all blocks. */
 static void monomials(const precis_feature_set *set, double u1, double u2, double *to)
 {
-  double power1[PRECIS_FEATURES_DEGREE_MAX + 1] = {1}, power2[PRECIS_FEATURES_DEGREE_MAX + 1] = {1};
-  for (int i = 1; i <= PRECIS_FEATURES_DEGREE_MAX; i++) {
+  double power1[PRECIS_BIVARIATE_DEGREE_MAX + 1] = {1},
+                                              power2[PRECIS_BIVARIATE_DEGREE_MAX + 1] = {1};
+  for (int i = 1; i <= PRECIS_BIVARIATE_DEGREE_MAX; i++) {
     power1[i] = power1[i - 1] * u1;
     power2[i] = power2[i - 1] * u2;
   }

@@ -14,7 +14,7 @@
 #endif
 
 enum {
-  SIZE = PRECIS_FEATURES_DEGREE_MAX + 1,
+  SIZE = PRECIS_BIVARIATE_DEGREE_MAX + 1,
   LEAST = 4,          /* Taylor coefficients of e^y in use, whatever the blocks */
   DEPTH = 48,         /* halvings of a cell, either way */
   PATIENCE = 1 << 12, /* cells, after which the tolerance doubles */
@@ -194,6 +194,8 @@ static double lacking(const proof *p, double tolerance)
 
 double precis_bivariate_lacking(const precis_bivariate *f, double tolerance)
 {
+  if (precis_feature_set_degree(&f->set, f->set.blocks) > PRECIS_BIVARIATE_DEGREE_MAX)
+    return HUGE_VAL;
   proof above = prepare(f, 1), below = prepare(f, -1);
   return fmax(lacking(&above, tolerance), lacking(&below, tolerance));
 }

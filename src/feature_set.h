@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-  PRECIS_FEATURES_DEGREE_MAX = 12, /* of a monomial */
+  PRECIS_FEATURES_DEGREE_MAX = 24, /* of a monomial */
   PRECIS_FEATURES_DIM_MAX = 256,
   PRECIS_BLOCKS_MAX = 32
 };
@@ -32,7 +32,7 @@ typedef struct precis_feature_set {
   precis_feature_block block[PRECIS_BLOCKS_MAX];
 } precis_feature_set;
 
-/* All monomials of degree <= `degree`, with counts only up to count_degree >= degree (0..12). */
+/* All monomials of degree <= `degree`, with counts only up to count_degree >= degree (0..24). */
 precis_feature_set precis_feature_set_full(int dim, int degree, int count_degree);
 
 /* No block is there twice, every one can be filled, and all sizes are in range. */

@@ -3,12 +3,14 @@
  * Unknowns and constraints are scaled so that the solver's absolute tolerances mean the same
  * everywhere, although e^y and the moments vary over many orders of magnitude:
  *
- *   p[k] = center[k] + t size[k] z_k   the approximation in hand comes off first, in long double
- *   e[m] = t natural[m] x_m            natural[m] is 1 / moment[m]: each term costs t x_m
- *   a constraint at u is divided by t sum_m natural[m] |u|^m, the envelope with all x_m = 1
+ *   p = center + t sum_k z_k phi_k     the approximation in hand comes off first, in long double
+ *   e = t sum_m x_m phi_m
+ *   a constraint at u is divided by t D(u), D(u) = sum_m natural[m] |u|^m, in which each term costs
+ *   the same: natural[m] is 1 / moment[m]
  *
- * and t is about the optimum. Where the optimum turns out to be much smaller than t, the program is
- * set up anew around what was found, as in iterative refinement.
+ * with phi_k / D orthonormal on the grid, and t about the optimum. Where the optimum turns out to
+ * be much smaller than t, the program is set up anew around what was found, as in iterative
+ * refinement.
  *
  * Clp's own drivers (Clp_initialSolve and the like) would install a signal handler; Clp_dual does
  * not. */
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/grid_basis.h"
 #include "src/linear_program.h"
 #include "src/precis.h"
 
@@ -33,15 +36,16 @@ enum {
 static const double box = 1e6;        /* on the scaled unknowns, which are 1 to 1e3 in size */
 static const double feasible = 1e-10; /* the solver's tolerances, scaled */
 static const double violated = 1e-6;  /* a constraint worth adding, scaled */
-static const double spare = 2e-6;     /* added to every x_m, pays for what is still violated */
+static const double spare = 2e-6;     /* times t D, pays for what is still violated */
 static const double too_small = .02;  /* an optimum to set up anew for, as a share of t */
 
 typedef struct search {
   const precis_minimax *problem;
   Clp_Simplex *model;
-  int columns;
+  int columns, sizes;    /* in all; those that are sizes of terms come last, from this one on */
   double stretch, reach; /* of the grid, see place(), and sinh(stretch) */
-  double t, size[SIZE], natural[SIZE];
+  double t, natural[SIZE], cost[SIZE]; /* of phi_m, as a part of e */
+  precis_grid_basis basis;
   long double center[SIZE];
   long double p[SIZE], e[SIZE]; /* the solution in hand */
   double u[GRID + 1];
@@ -97,20 +101,58 @@ static void constrain(search *s, double u, int sign)
   const precis_minimax *problem = s->problem;
   long double exponential = expl((long double)problem->bound * u);
   long double residual = exponential - horner(s->center, problem->degree, u);
-  double scale = 1 / divisor(s, u), power = scale;
+  double scale = 1 / divisor(s, u), phi[SIZE];
   CoinBigIndex first = s->start[s->fresh], at = first;
 
-  for (int k = 0; k <= problem->degree; k++, power *= u)
-    s->element[at++] = sign * power * s->size[k];
-  power = scale;
-  for (int m = 0; m <= problem->envelope_degree; m++, power *= u)
+  precis_grid_basis_at(&s->basis, u, phi);
+  for (int k = 0; k <= problem->degree; k++)
+    s->element[at++] = sign * scale * phi[k];
+  for (int m = 0; m <= problem->envelope_degree; m++)
     if (problem->used[m])
-      s->element[at++] = power * s->natural[m];
+      s->element[at++] = scale * phi[m];
   for (CoinBigIndex i = first; i < at; i++)
     s->column[i] = (int)(i - first);
   s->lower[s->fresh] = (double)(sign * residual * scale / s->t);
   s->upper[s->fresh] = HUGE_VAL;
   s->start[++s->fresh] = at;
+}
+
+/* Adds price |c_i| <= cost of c_i = center_i + t sum_k x_k phi_k's coefficient of u^i, for the
+ * columns from `first` on, one for each k up to `degree` that is used; the cost is a column too. */
+static void constrain_size(search *s, int i, double price, long double center, int first,
+                           int degree, const bool *used, int cost)
+{
+  for (int sign = -1; sign <= 1; sign += 2) {
+    CoinBigIndex at = s->start[s->fresh];
+    int column = first;
+    for (int k = 0; k <= degree; k++) {
+      if (used && !used[k])
+        continue;
+      if (k >= i && (k - i) % 2 == 0) {
+        s->column[at] = column;
+        s->element[at++] = -sign * price * (double)s->basis.power[k][i];
+      }
+      column++;
+    }
+    s->column[at] = cost;
+    s->element[at++] = 1;
+    s->lower[s->fresh] = (double)(sign * price * center / s->t);
+    s->upper[s->fresh] = HUGE_VAL;
+    s->start[++s->fresh] = at;
+  }
+}
+
+static void constrain_sizes(search *s)
+{
+  const precis_minimax *problem = s->problem;
+  int first = problem->degree + 1, cost = s->sizes;
+  for (int i = 0; i <= problem->degree; i++)
+    if (problem->p_price[i] > 0)
+      constrain_size(s, i, problem->p_price[i], s->center[i], 0, problem->degree, NULL, cost++);
+  for (int i = 0; i <= problem->envelope_degree; i++)
+    if (problem->e_price[i] > 0 && problem->used[i])
+      constrain_size(s, i, problem->e_price[i], 0, first, problem->envelope_degree, problem->used,
+                     cost++);
 }
 
 static void add_constraints(search *s)
@@ -163,26 +205,41 @@ static void find_violated(search *s)
 static int set_up(search *s)
 {
   const precis_minimax *problem = s->problem;
-  double cost[2 * SIZE] = {0}, lower[2 * SIZE], upper[2 * SIZE];
+  double cost[4 * SIZE] = {0}, lower[4 * SIZE], upper[4 * SIZE];
 
   s->columns = problem->degree + 1;
   for (int m = 0; m <= problem->envelope_degree; m++)
     if (problem->used[m])
-      cost[s->columns++] = problem->moment[m] * s->natural[m];
+      cost[s->columns++] = s->cost[m];
+  s->sizes = s->columns;
+  for (int k = 0; k <= problem->degree; k++)
+    if (problem->p_price[k] > 0)
+      cost[s->columns++] = 1;
+  for (int m = 0; m <= problem->envelope_degree; m++)
+    if (problem->e_price[m] > 0 && problem->used[m])
+      cost[s->columns++] = 1;
   for (int k = 0; k < s->columns; k++) {
-    lower[k] = -box;
-    upper[k] = box;
+    lower[k] = k < s->sizes ? -box : 0;
+    upper[k] = k < s->sizes ? box : HUGE_VAL;
   }
   s->model = precis_linear_program_make(s->model, s->columns, cost, lower, upper, feasible);
   if (!s->model)
     return PRECIS_ERR_MEMORY;
   s->fresh = 0;
+  constrain_sizes(s);
   for (int j = 0; j <= GRID; j += STRIDE) {
     constrain(s, s->u[j], -1);
     constrain(s, s->u[j], 1);
   }
   add_constraints(s);
   return PRECIS_SUCCESS;
+}
+
+/* Adds t x phi_k. */
+static void add(const search *s, int k, double x, long double *to)
+{
+  for (int i = k % 2; i <= k; i += 2)
+    to[i] += (long double)s->t * x * s->basis.power[k][i];
 }
 
 /* Solves, and reads the solution in hand. */
@@ -194,13 +251,16 @@ static int solve(search *s)
   if (Clp_status(s->model) != 0)
     return PRECIS_ERR_INTERNAL;
   const double *x = Clp_getColSolution(s->model);
-  for (int k = 0; k < s->columns; k++)
+  for (int k = 0; k < s->sizes; k++)
     if (!(fabs(x[k]) < .999 * box))
       return PRECIS_ERR_INTERNAL;
+  memcpy(s->p, s->center, sizeof s->p);
+  memset(s->e, 0, sizeof s->e);
   for (int k = 0; k <= problem->degree; k++)
-    s->p[k] = s->center[k] + (long double)s->t * *x++ * s->size[k];
+    add(s, k, *x++, s->p);
   for (int m = 0; m <= problem->envelope_degree; m++)
-    s->e[m] = problem->used[m] ? (long double)s->t * *x++ * s->natural[m] : 0;
+    if (problem->used[m])
+      add(s, m, *x++, s->e);
   return PRECIS_SUCCESS;
 }
 
@@ -249,6 +309,24 @@ static int refine(search *s)
   return status;
 }
 
+/* The basis, and what its polynomials cost. */
+static void find_basis(search *s)
+{
+  const precis_minimax *problem = s->problem;
+  int most =
+      problem->degree > problem->envelope_degree ? problem->degree : problem->envelope_degree;
+  double weight[GRID + 1];
+  for (int j = 0; j <= GRID; j++)
+    weight[j] = 1 / (divisor(s, s->u[j]) * divisor(s, s->u[j]));
+  precis_grid_basis_make(most + 1, GRID + 1, s->u, weight, &s->basis);
+  for (int m = 0; m <= problem->envelope_degree; m++) {
+    long double sum = 0;
+    for (int i = m % 2; i <= m; i += 2)
+      sum += s->basis.power[m][i] * problem->moment[i];
+    s->cost[m] = (double)sum;
+  }
+}
+
 static void prepare(search *s, const precis_minimax *problem)
 {
   double spread = problem->envelope_degree >= 2 ? sqrt(problem->moment[2]) : 1;
@@ -260,18 +338,18 @@ static void prepare(search *s, const precis_minimax *problem)
   /* An odd moment may vanish: the one before tells the size of the term. */
   for (int m = 0; m <= problem->envelope_degree; m++)
     s->natural[m] = problem->used[m] ? 1 / problem->moment[m - m % 2] : 0;
-  double largest[SIZE] = {0};
   for (int j = 0; j <= GRID; j++) {
-    double u = s->u[j] = place(s, j), scale = 1 / divisor(s, u), power = scale;
+    double u = s->u[j] = place(s, j);
     s->exponential[j] = expl((long double)problem->bound * u);
-    /* With x_m = t / natural[m] the approximation in hand is feasible: a scale to start from. */
+    /* With e = t D the approximation in hand is feasible: a scale to start from. */
     double residual = (double)(s->exponential[j] - horner(s->center, problem->degree, u));
-    s->t = fmax(s->t, fabs(residual) * scale);
-    for (int k = 0; k <= problem->degree; k++, power *= u)
-      largest[k] = fmax(largest[k], fabs(power));
+    s->t = fmax(s->t, fabs(residual) / divisor(s, u));
   }
+  find_basis(s);
+  double rounding = 0;
   for (int k = 0; k <= problem->degree; k++)
-    s->size[k] = 1 / largest[k];
+    rounding += problem->p_price[k] * (double)fabsl(s->center[k]);
+  s->t = fmax(s->t, rounding);
 }
 
 int precis_minimax_solve(precis_minimax *problem)

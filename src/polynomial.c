@@ -4,26 +4,18 @@
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "src/minimax_lp.h"
+#include "src/polynomial_proof.h"
 #include "src/precis.h"
 
-#ifdef __FAST_MATH__
-#error "the proof counts roundings: not with -ffast-math"
-#endif
+enum { SIZE = PRECIS_DEGREE_MAX + 1 };
 
-enum {
-  SIZE = PRECIS_DEGREE_MAX + 1,
-  FINEST = 1 << 24,  /* cells of the finest subdivision in a proof */
-  COARSEST = 32,     /* of the first */
-  WORK_MAX = 1 << 13 /* halvings, after which the rest is taken as it is */
-};
-
-static const double bound_min = 1e-20; /* its twelfth power is far from underflow */
-/* Weight of the arcsine law on [-bound, bound] that is mixed into the moments. */
-static const double spread = 1e-9;
+static const double bound_min = 1e-12; /* its 24th power is far from underflow */
+/* Weight of the arcsine law on [-bound, bound] that is mixed into the moments: the first, or, where
+ * there is no optimum with it, the next. */
+static const double spreads[] = {1e-13, 1e-9, 1e-6, 1e-4};
 
 static double horner(const double *c, int degree, double y)
 {
@@ -33,12 +25,13 @@ static double horner(const double *c, int degree, double y)
   return sum;
 }
 
+/* Rounded up: each term passes 49 roundings at most. */
 static double magnitude(const double *c, int degree, double y)
 {
   double sum = fabs(c[degree]);
   for (int k = degree - 1; k >= 0; k--)
     sum = sum * fabs(y) + fabs(c[k]);
-  return sum;
+  return sum * (1 + 64 * DBL_EPSILON);
 }
 
 double precis_polynomial_value(const precis_polynomial *f, double y)
@@ -61,75 +54,7 @@ double precis_polynomial_envelope_magnitude(const precis_polynomial *f, double y
   return magnitude(f->e, f->envelope_degree, y);
 }
 
-/* An upper bound of G(y) = sign (e^y - P(y)) - E(y) over |y - c| <= h, rounding included; *limit is
- * what a very small cell at c would give.
- *
- * With g_k the Taylor coefficients of G at c: g_0 .. g_2 make a parabola, whose maximum is known;
- * the others are taken by their size. P and E end at degree 12, and what e^y has beyond is at most
- * e^{c+h} h^13 / 13! (Lagrange).
- *
- * Rounding, with u = 2^-53: a term of g_k h^k that stems from P and E passes through 1 sum a + e,
- * 24 operations of the shift to c, 1 sum with e^y; one that stems from e^y through 4 (2 ulp granted
- * to exp), 12 divisions, 1 sum; both through 13 operations of the power and 22 to add up, 61 at
- * most. So the error is below 64 u, to first order, times sum_k (|a_k| + |e_k|) (|c| + h)^k +
- * e^{|c| + h}. 64 epsilon = 128 u leaves room for all that is not first order, and for the rounding
- * of this sum itself. */
-static double cell_bound(const precis_polynomial *f, int sign, double c, double h, double *limit)
-{
-  double g[SIZE], size = 0, rest = 0, power = 1, exponential = exp(c), outer = exp(fabs(c) + h);
-
-  for (int k = SIZE - 1; k >= 0; k--) {
-    g[k] = -sign * f->a[k] - f->e[k];
-    size = size * (fabs(c) + h) + fabs(f->a[k]) + fabs(f->e[k]);
-  }
-  for (int i = 0; i < SIZE - 1; i++)
-    for (int k = SIZE - 2; k >= i; k--)
-      g[k] += c * g[k + 1];
-  for (int k = 0; k < SIZE; k++) {
-    g[k] += sign * exponential;
-    exponential /= k + 1;
-    if (k > 2)
-      rest += fabs(g[k]) * power;
-    power *= h;
-  }
-  rest += outer * power / 6227020800.; /* 13! */
-
-  double top = g[0] + fabs(g[1]) * h + g[2] * h * h;
-  if (g[2] < 0 && fabs(g[1]) < -2 * g[2] * h)
-    top = g[0] - g[1] * g[1] / (4 * g[2]);
-  double rounding = 64 * DBL_EPSILON * (size + outer) + DBL_MIN;
-  *limit = g[0] + rounding;
-  return top + rest + rounding;
-}
-
-/* An upper bound of what E lacks: max(0, G) over [-bound, bound], sharp to .1% and tolerance. A
- * cell is halved until its bound is hardly worse than what some point lacks anyway. */
-static double lacking(const precis_polynomial *f, int sign, double tolerance)
-{
-  double proved = 0, known = 0;
-  int32_t at = 0, width = FINEST / COARSEST, work = 0;
-
-  while (at < FINEST) {
-    /* Exact but for the last multiplication, which the wider h makes good. */
-    double c = f->bound * ((2. * at + width) / FINEST - 1), limit;
-    double h = f->bound * ((double)width / FINEST + DBL_EPSILON);
-    double bound = cell_bound(f, sign, c, h, &limit);
-    if (!isfinite(bound))
-      return HUGE_VAL;
-    known = fmax(known, limit);
-    if (bound > known * 1.001 + tolerance && width > 1 && work++ < WORK_MAX) {
-      width /= 2;
-      continue;
-    }
-    proved = fmax(proved, bound);
-    at += width;
-    while (width < FINEST / COARSEST && at % (2 * width) == 0)
-      width *= 2;
-  }
-  return proved;
-}
-
-/* Rounds p and e, in u = y / bound, to the coefficients of f, and raises e[0] to make E an envelope
+/* Rounds p and e, in u = y / bound, to the coefficients of f, and widens E to make it an envelope
  * of them. Returns the cost by the moments of the fit, which unlike the caller's are sure to make
  * sense. */
 static double finish(precis_polynomial *f, const precis_minimax *fit, const double *moments)
@@ -140,10 +65,15 @@ static double finish(precis_polynomial *f, const precis_minimax *fit, const doub
   for (int k = 0; k < SIZE; k++, power *= f->bound) {
     f->a[k] = (double)(fit->p[k] / power);
     f->e[k] = (double)(fit->e[k] / power);
-    cost += (double)fit->e[k] * fit->moment[k];
   }
-  double tolerance = 1e-7 * fabs(cost) + DBL_EPSILON;
-  double missing = fmax(lacking(f, -1, tolerance), lacking(f, 1, tolerance));
+  precis_polynomial_allow_rounding(f);
+  power = 1;
+  for (int k = 0; k < SIZE; k++, power *= f->bound) {
+    double e = (double)(f->e[k] * power);
+    cost +=
+        e * fit->moment[k] + fabs(e) * fit->e_price[k] + fabs((double)fit->p[k]) * fit->p_price[k];
+  }
+  double missing = precis_polynomial_lacking(f, 1e-7 * fabs(cost) + DBL_EPSILON);
   f->e[0] = nextafter(f->e[0] + missing, HUGE_VAL);
   f->objective = 0;
   for (int m = 0; m <= f->envelope_degree; m++)
@@ -182,7 +112,7 @@ static void interpolate(precis_minimax *fit, double remainder)
 }
 
 /* Moments of u = y / bound, each brought into the range that |u| <= 1 and its neighbours allow. */
-static void scale_moments(precis_minimax *fit, const double *moments)
+static void scale_moments(precis_minimax *fit, const double *moments, double spread)
 {
   double power = 1, arcsine = 1; /* the m-th moment of 1 / (pi sqrt(1 - u^2)) */
 
@@ -203,6 +133,27 @@ static void scale_moments(precis_minimax *fit, const double *moments)
   }
 }
 
+/* No size is larger than where |y| = bound. */
+static void scale_prices(precis_minimax *fit, double unit, const precis_polynomial_prices *prices)
+{
+  double power = 1;
+  for (int m = 0; m < SIZE; m++, power *= fit->bound) {
+    if (m <= fit->degree)
+      fit->p_price[m] = prices->value * fmin(prices->sizes[m] / unit / power, 1);
+    if (m <= fit->envelope_degree)
+      fit->e_price[m] = prices->envelope * fmin(prices->sizes[m] / unit / power, 1);
+  }
+}
+
+static bool prices_valid(int most, const precis_polynomial_prices *prices)
+{
+  bool good = prices->sizes != NULL && prices->value >= 0 && isfinite(prices->value) &&
+              prices->envelope >= 0 && isfinite(prices->envelope);
+  for (int m = 0; good && m <= most; m++)
+    good = prices->sizes[m] >= 0 && isfinite(prices->sizes[m]);
+  return good;
+}
+
 static bool valid(int degree, int envelope_degree, double bound, const double *moments)
 {
   if (degree < 0 || degree > PRECIS_DEGREE_MAX || envelope_degree < 0 ||
@@ -214,12 +165,16 @@ static bool valid(int degree, int envelope_degree, double bound, const double *m
   return moments[0] > 0;
 }
 
-/* The linear program; where the moments belong to no distribution it has no optimum, and fewer are
- * heeded. */
-static int optimise(precis_minimax *fit)
+/* The linear program; where the moments belong to no distribution it may have no optimum, and they
+ * are heeded less, or fewer of them. */
+static int optimise(precis_minimax *fit, const double *moments)
 {
   int status = precis_minimax_solve(fit);
 
+  for (size_t i = 1; i < sizeof spreads / sizeof *spreads && status == PRECIS_ERR_INTERNAL; i++) {
+    scale_moments(fit, moments, spreads[i]);
+    status = precis_minimax_solve(fit);
+  }
   while (status == PRECIS_ERR_INTERNAL && fit->envelope_degree > 0) {
     fit->envelope_degree = (fit->envelope_degree - 1) / 2 * 2;
     status = precis_minimax_solve(fit);
@@ -227,37 +182,56 @@ static int optimise(precis_minimax *fit)
   return status;
 }
 
+/* The better of interpolation and of what the linear program finds. */
+static int fit_best(precis_minimax *fit, const double *moments, precis_polynomial *best)
+{
+  precis_polynomial plain = {
+      .degree = fit->degree, .envelope_degree = fit->envelope_degree, .bound = fit->bound};
+  double remainder = 1;
+  int status = PRECIS_ERR_INTERNAL;
+
+  *best = plain;
+  for (int k = 0; k <= fit->degree; k++)
+    remainder *= fit->bound / (k + 1);
+  interpolate(fit, remainder);
+  double plain_cost = finish(&plain, fit, moments);
+  /* Below the rounding of a proof there is nothing to gain. */
+  if (ldexp(remainder, -fit->degree) > 128 * DBL_EPSILON)
+    status = optimise(fit, moments);
+  if (status != PRECIS_ERR_MEMORY &&
+      (status != PRECIS_SUCCESS || !(finish(best, fit, moments) <= plain_cost)))
+    *best = plain;
+  return status == PRECIS_ERR_MEMORY ? status : PRECIS_SUCCESS;
+}
+
 int precis_polynomial_fit(int degree, int envelope_degree, double bound, const double *moments,
                           precis_polynomial *result)
 {
-  if (!result || !valid(degree, envelope_degree, bound, moments))
+  return precis_polynomial_fit_priced(degree, envelope_degree, bound, moments, NULL, result);
+}
+
+int precis_polynomial_fit_priced(int degree, int envelope_degree, double bound,
+                                 const double *moments, const precis_polynomial_prices *prices,
+                                 precis_polynomial *result)
+{
+  if (!result || !valid(degree, envelope_degree, bound, moments) ||
+      (prices && !prices_valid(degree > envelope_degree ? degree : envelope_degree, prices)))
     return PRECIS_ERR_ARGUMENT;
   if (envelope_degree % 2 == 1 && envelope_degree > degree)
     envelope_degree--;
   bound = fmax(bound, bound_min);
 
   precis_minimax fit = {.degree = degree, .envelope_degree = envelope_degree, .bound = bound};
-  precis_polynomial plain = {.degree = degree, .envelope_degree = envelope_degree, .bound = bound};
-  precis_polynomial best = plain;
-  double remainder = 1;
-
-  for (int k = 0; k <= degree; k++)
-    remainder *= bound / (k + 1);
+  precis_polynomial best;
   for (int m = 0; m <= envelope_degree; m++)
     fit.used[m] = m % 2 == 0 || m <= degree;
-  scale_moments(&fit, moments);
-  interpolate(&fit, remainder);
-  double plain_cost = finish(&plain, &fit, moments);
-  int status = PRECIS_ERR_INTERNAL;
-  /* Below the rounding of a proof there is nothing to gain. */
-  if (ldexp(remainder, -degree) > 16 * DBL_EPSILON)
-    status = optimise(&fit);
-  if (status == PRECIS_ERR_MEMORY)
-    return status;
-  if (status != PRECIS_SUCCESS || !(finish(&best, &fit, moments) <= plain_cost))
-    best = plain;
-  if (!isfinite(best.e[0]))
-    return PRECIS_ERR_INTERNAL;
-  *result = best;
-  return PRECIS_SUCCESS;
+  scale_moments(&fit, moments, spreads[0]);
+  if (prices != NULL)
+    scale_prices(&fit, moments[0], prices);
+  int status = fit_best(&fit, moments, &best);
+  if (status == PRECIS_SUCCESS && !isfinite(best.e[0]))
+    status = PRECIS_ERR_INTERNAL;
+  if (status == PRECIS_SUCCESS)
+    *result = best;
+  return status;
 }

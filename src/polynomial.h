@@ -16,7 +16,7 @@
 #ifndef PRECIS_SRC_POLYNOMIAL_H
 #define PRECIS_SRC_POLYNOMIAL_H
 
-enum { PRECIS_DEGREE_MAX = 12, PRECIS_BOUND_MOST = 8 };
+enum { PRECIS_DEGREE_MAX = 24, PRECIS_BOUND_MOST = 24 };
 
 typedef struct precis_polynomial {
   int degree;                      /* of P */
@@ -27,7 +27,7 @@ typedef struct precis_polynomial {
   double objective;                /* sum_m e[m] moments[m] */
 } precis_polynomial;
 
-/* Fits P of the given degree (0..12) and E of the given envelope_degree (0..12) on [-bound, bound],
+/* Fits P of the given degree (0..24) and E of the given envelope_degree (0..24) on [-bound, bound],
  * 0 < bound <= PRECIS_BOUND_MOST.
  *
  * E has every even power up to its degree, and the odd ones up to the degree of P, which cost
@@ -45,30 +45,55 @@ typedef struct precis_polynomial {
  * over all keys or some hundreds of them. They make the largest sum_j w_j E(y_ij) / Z_i of all rows
  * as small as minimising that maximum itself would, and objective predicts it to some 10 to 30%
  * from below. Moments over all pairs make it 5 to 25% larger, moments weighted with e^y no smaller.
- * Adding gamma B^m at even m lets the program heed what the envelope costs in rounding, if gamma is
- * the rounding unit of the sums.
  *
- * What is minimised is the objective plus 1e-9 mu_0 times the mean of E over the interval (by the
+ * What is minimised is the objective plus 1e-13 mu_0 times the mean of E over the interval (by the
  * arcsine law), lest a term be free: far below what float32 makes of E. It is met to a few 1e-4, or
- * to 1e-13 e^B mu_0 where that is more. Moments that no distribution on [-bound, bound] can have
- * are heeded as far as possible; the worst that happens is the best constant E. A bound below 1e-20
- * counts as 1e-20.
+ * to the mean of 1e-13 e^|y| where that is more: what rounding of the coefficients and of the proof
+ * takes. Moments that no distribution on [-bound, bound] can have are heeded as far as possible;
+ * the worst that happens is the best constant E. A bound below 1e-12 counts as 1e-12.
  *
  * Deterministic: equal arguments give equal bits wherever the same libraries run on the same kind
- * of processor. Ranks that may differ in that should fit on one and send the result. Takes 1 to 3
- * ms up to degree 8, 5 to 8 ms at degree 12.
+ * of processor. Ranks that may differ in that should fit on one and send the result. Takes 3 to 6
+ * ms up to degree 8, 9 at degree 12, 12 at 16, 20 at 20, 30 at 24; twice that with prices.
  *
  * Errors: ARGUMENT; MEMORY; INTERNAL (nothing could be proved; not known to happen). *result is
  * written on success. */
 int precis_polynomial_fit(int degree, int envelope_degree, double bound, const double *moments,
                           precis_polynomial *result);
 
+/* What rounding makes of the sums that a row is computed by, so that its price is heeded. At high
+ * degrees terms are of alternating signs and many times what they add up to: where B = 18, the best
+ * P of degree 20 has terms 75 times e^B, and one that is 15 times as far off 3 times.
+ *
+ *   sizes     what moments are of y^m, of the largest that rounding may take |y|^m for, 0 ..
+ *             max(degree, envelope_degree): sum_j w_j (|q_i| |k_j|)^m / sum_j w_j e^{y_ij}
+ *   value, envelope
+ *             an error of this many times sum_p |a_p| sizes_p and sum_m |e_m| sizes_m is made, in
+ *             the unit of sum_m e_m mu_m
+ */
+typedef struct precis_polynomial_prices {
+  const double *sizes;
+  double value, envelope;
+} precis_polynomial_prices;
+
+/* Minimises the sum of all three: as above, where prices are NULL. objective is the first of them.
+ * Errors also: ARGUMENT for prices or sizes that are negative or not finite. */
+int precis_polynomial_fit_priced(int degree, int envelope_degree, double bound,
+                                 const double *moments, const precis_polynomial_prices *prices,
+                                 precis_polynomial *result);
+
+/* About what the objective of a fit will be, without fitting, rounding apart: not a bound. Fits are
+ * hardly ever worse. They are up to twice as good where scores are spread over the bound, and 5 to
+ * 20 times where few are near it. Same arguments, moments >= 0 at even powers. */
+double precis_polynomial_estimate(int degree, int envelope_degree, double bound,
+                                  const double *moments);
+
 /* P(y) and E(y), by Horner's rule in double. */
 double precis_polynomial_value(const precis_polynomial *f, double y);
 double precis_polynomial_envelope(const precis_polynomial *f, double y);
 
-/* sum_p |a_p| |y|^p and sum_m |e_m| |y|^m: times a rounding unit, what evaluating them may be off
- * by. */
+/* sum_p |a_p| |y|^p and sum_m |e_m| |y|^m, rounded up: times a rounding unit, what evaluating them
+ * may be off by. */
 double precis_polynomial_magnitude(const precis_polynomial *f, double y);
 double precis_polynomial_envelope_magnitude(const precis_polynomial *f, double y);
 

@@ -87,16 +87,16 @@ static void optimal(void **state)
     int degree, envelope_degree;
     double objective;
   } known[] = {
-      {1, -1, 1, 0, 0, 1.175201},        {1, -1, 1, 1, 0, .2788016},
-      {1, -1, 1, 2, 0, .04501737},       {1, -1, 1, 3, 0, .005528366},
-      {1, -1, 1, 4, 0, .0005466664},     {.1, -.05, .05, 2, 4, 3.586800e-6},
-      {.5, -.3, .3, 1, 2, 1.718288e-2},  {1, -.5, .5, 2, 2, 1.338795e-2},
-      {2, -.6, .6, 2, 4, 6.376606e-3},   {2, -.3, .6, 2, 5, 4.409894e-3},
-      {2, -2, 2, 12, 4, 2.932618e-10},   {3, -.8, .8, 3, 3, 5.318031e-2},
-      {3, -.4, .8, 3, 3, 3.350290e-2},   {3, -.8, .8, 3, 4, 3.155726e-3},
-      {3.5, -1, 1, 4, 4, 3.462293e-3},   {3.5, -1, 1, 4, 6, 3.943450e-4},
-      {3.5, -.5, 1, 5, 5, 3.516213e-4},  {5, -2, 2, 8, 10, 4.591087e-6},
-      {8, -2, 2, 6, 6, 6.467877e-3},     {8, -3, 3, 2, 12, 1.102401},
+      {1, -1, 1, 0, 0, 1.175201},       {1, -1, 1, 1, 0, .2788016},
+      {1, -1, 1, 2, 0, .04501737},      {1, -1, 1, 3, 0, .005528366},
+      {1, -1, 1, 4, 0, .0005466664},    {.1, -.05, .05, 2, 4, 3.586800e-6},
+      {.5, -.3, .3, 1, 2, 1.718288e-2}, {1, -.5, .5, 2, 2, 1.338795e-2},
+      {2, -.6, .6, 2, 4, 6.376606e-3},  {2, -.3, .6, 2, 5, 4.409894e-3},
+      {2, -2, 2, 12, 4, 2.932618e-10},  {3, -.8, .8, 3, 3, 5.318031e-2},
+      {3, -.4, .8, 3, 3, 3.350290e-2},  {3, -.8, .8, 3, 4, 3.155726e-3},
+      {3.5, -1, 1, 4, 4, 3.462293e-3},  {3.5, -1, 1, 4, 6, 3.943450e-4},
+      {3.5, -.5, 1, 5, 5, 3.516213e-4}, {5, -2, 2, 8, 10, 4.591087e-6},
+      {8, -2, 2, 6, 6, 6.467877e-3},    {8, -3, 3, 2, 12, 1.102401},
       {8, -4, 4, 12, 12, 1.249372e-5},
   };
   precis_polynomial f;
@@ -114,23 +114,23 @@ static void degenerate(void **state)
 {
   (void)state;
   static const double sets[][SIZE] = {
-      {1},                                                                /* all scores 0 */
-      {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},                            /* all at 1 */
-      {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},                            /* at 1 and -1 */
-      {1, .5, 0, 3, 1e-9, -7, .3, 2, 0, -1e5, 0, 1, 5},                   /* of no distribution */
-      {1, 0, 1e6, 0, 1e12, 0, 1e18, 0, 1e24, 0, 1e30, 0, 1e36},           /* beyond the bound */
-      {1, 0, 1e-6, 0, 1e-12, 0, 1e-18, 0, 1e-24, 0, 1e-30, 0, 1e-36},     /* tiny */
+      {1},                                                                 /* all scores 0 */
+      {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},                             /* all at 1 */
+      {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},                             /* at 1 and -1 */
+      {1, .5, 0, 3, 1e-9, -7, .3, 2, 0, -1e5, 0, 1, 5},                    /* of no distribution */
+      {1, 0, 1e6, 0, 1e12, 0, 1e18, 0, 1e24, 0, 1e30, 0, 1e36},            /* beyond the bound */
+      {1, 0, 1e-6, 0, 1e-12, 0, 1e-18, 0, 1e-24, 0, 1e-30, 0, 1e-36},      /* tiny */
       {1e300, 0, 1e300, 0, 1e300, 0, 1e300, 0, 1e300, 0, 1e300, 0, 1e300}, /* huge */
       {1e-300, 0, 1e300},
   };
-  static const double bounds[] = {1e-300, 1e-6, 1, 8};
+  static const double bounds[] = {1e-300, 1e-6, 1, 8, 24};
+  static const int degrees[] = {0, 3, 12, 24};
   precis_polynomial f;
 
   for (size_t s = 0; s < sizeof sets / sizeof *sets; s++)
     for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++)
-      for (int degree = 0; degree < SIZE; degree += 3)
-        for (int envelope_degree = 0; envelope_degree < SIZE; envelope_degree += 4)
-          fit(degree, envelope_degree, bounds[b], sets[s], &f);
+      for (int i = 0; i < 16; i++)
+        fit(degrees[i / 4], degrees[i % 4], bounds[b], sets[s], &f);
   /* All scores 0: E vanishes there, but for rounding and for what keeps the program finite. */
   fit(3, 4, 4, sets[0], &f);
   assert_true(f.e[0] < 1e-6);
@@ -146,12 +146,12 @@ static void arguments(void **state)
   precis_polynomial f = {.degree = 77};
 
   assert_int_equal(precis_polynomial_fit(-1, 2, 1, moments, &f), PRECIS_ERR_ARGUMENT);
-  assert_int_equal(precis_polynomial_fit(13, 2, 1, moments, &f), PRECIS_ERR_ARGUMENT);
+  assert_int_equal(precis_polynomial_fit(25, 2, 1, moments, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, -1, 1, moments, &f), PRECIS_ERR_ARGUMENT);
-  assert_int_equal(precis_polynomial_fit(2, 13, 1, moments, &f), PRECIS_ERR_ARGUMENT);
+  assert_int_equal(precis_polynomial_fit(2, 25, 1, moments, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, 2, 0, moments, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, 2, -1, moments, &f), PRECIS_ERR_ARGUMENT);
-  assert_int_equal(precis_polynomial_fit(2, 2, 8.1, moments, &f), PRECIS_ERR_ARGUMENT);
+  assert_int_equal(precis_polynomial_fit(2, 2, 24.1, moments, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, 2, NAN, moments, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, 2, 1, NULL, &f), PRECIS_ERR_ARGUMENT);
   assert_int_equal(precis_polynomial_fit(2, 2, 1, moments, NULL), PRECIS_ERR_ARGUMENT);
@@ -195,10 +195,11 @@ static void values(void **state)
       .degree = 2, .envelope_degree = 3, .bound = 3, .a = {1, -2, 3}, .e = {4, -5, 6, -7}};
 
   assert_true(precis_polynomial_value(&f, -2) == 17);
-  assert_true(precis_polynomial_magnitude(&f, -2) == 17);
-  assert_true(precis_polynomial_magnitude(&f, 2) == 17);
+  assert_true(precis_polynomial_magnitude(&f, -2) >= 17);
+  assert_true(precis_polynomial_magnitude(&f, 2) < 17 * (1 + 1e-12));
   assert_true(precis_polynomial_envelope(&f, 2) == -38);
-  assert_true(precis_polynomial_envelope_magnitude(&f, -2) == 94);
+  assert_true(precis_polynomial_envelope_magnitude(&f, -2) >= 94);
+  assert_true(precis_polynomial_envelope_magnitude(&f, 2) < 94 * (1 + 1e-12));
 }
 
 /* An odd envelope degree needs a P of that degree, and then it helps. */
@@ -345,8 +346,8 @@ static void certificates(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(holds),     cmocka_unit_test(optimal),    cmocka_unit_test(degenerate),
-      cmocka_unit_test(arguments), cmocka_unit_test(same_again), cmocka_unit_test(values),
+      cmocka_unit_test(holds),     cmocka_unit_test(optimal),      cmocka_unit_test(degenerate),
+      cmocka_unit_test(arguments), cmocka_unit_test(same_again),   cmocka_unit_test(values),
       cmocka_unit_test(odd),       cmocka_unit_test(certificates),
   };
   return cmocka_run_group_tests_name("polynomial", tests, NULL, NULL);
