@@ -8,6 +8,7 @@
 #include "mpi/room.h"
 #include "src/footprint.h"
 #include "src/rounding.h"
+#include "src/tile_rounding.h"
 #include "src/tree.h"
 
 double precis_call_score_most(const precis_call *c)
@@ -32,8 +33,7 @@ double precis_call_rounding(const precis_call *c)
   precis_rounding r = {.dim = a->problem.dim,
                        .score_most = precis_call_score_most(c),
                        .bias_most = *extremes.bias_most};
-  /* One product of a block, then one addition for each block of a tile. */
-  r.sum_terms = a->engine.shape.key_block + c->plan.tile_rows / a->engine.shape.key_block + 1;
+  r.sum_terms = PRECIS_TILE_SUM_ROUNDINGS;
   if (c->plan.move != PRECIS_MOVE_TILES)
     r.roundings = 2 * precis_tree_depth(&a->world.layout);
   return precis_rounding_bound(&r) + c->output_rounding;

@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "src/tile_kernel.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -10,9 +12,8 @@
  * core. */
 static const int64_t STRETCH_WORK = (int64_t)1 << 28;
 
-/* A block of queries merges its float32 sums into doubles after so many times as many keys. Loading
- * it and merging moves as many numbers as one and a half times as many keys do: a tenth more. */
-enum { SUM_BLOCKS = 16 };
+/* Blocks are of whole groups of the kernel, of which less costs the same. */
+enum { GROUP = PRECIS_TILE_GROUP };
 
 static int thread_number(void)
 {
@@ -86,25 +87,20 @@ static int64_t run_block(const precis_engine *engine, const precis_job *job, int
   const precis_tile_shape *shape = &engine->shape;
   int64_t *visible = job->query_position ? (int64_t *)(scratch + precis_tile_scratch(shape)) : NULL;
   precis_partial partial = precis_partial_at(&job->partial, first, shape->value_dim);
-  int64_t stretch = stretch_keys(engine, rows), summed = 0, end = job->tile.keys;
+  int64_t stretch = stretch_keys(engine, rows), end = job->tile.keys;
   int64_t pairs = visible ? look(job, first, rows, visible, &end) : rows * end;
+  precis_tile_begin(shape, rows, job->q + first * job->q_stride, job->q_stride, engine->scale,
+                    scratch);
   for (int64_t key = 0; key < end; key += stretch) {
     int64_t keys = end - key < stretch ? end - key : stretch;
     precis_tile part = tile_part(shape, &job->tile, key, keys);
-    if (summed == 0)
-      precis_tile_begin(shape, rows, job->q + first * job->q_stride, job->q_stride, engine->scale,
-                        scratch);
     precis_tile_add(shape, &part, rows, visible, scratch);
-    summed += keys;
-    if (summed >= SUM_BLOCKS * (int64_t)shape->query_block || key + keys == end) {
-      precis_tile_end(shape, rows, &partial, scratch);
-      summed = 0;
-    }
     for (int i = 0; i < rows && visible != NULL; i++)
       visible[i] = visible[i] > keys ? visible[i] - keys : 0;
     if (engine->poll != NULL && thread_number() == 0)
       engine->poll(engine->poll_context);
   }
+  precis_tile_end(shape, rows, &partial, scratch);
   return pairs;
 }
 
@@ -121,7 +117,7 @@ static int block_rows(const precis_engine *engine, const precis_job *jobs, int c
   for (int i = 0; i < count; i++)
     total += jobs[i].rows;
   int64_t fair = total / (4 * (int64_t)engine->threads);
-  fair = fair < engine->shape.query_strip ? engine->shape.query_strip : fair;
+  fair = fair < GROUP ? GROUP : (fair + GROUP - 1) / GROUP * GROUP;
   int most = engine->shape.query_block;
   return engine->threads == 1 || fair > most ? most : (int)fair;
 }

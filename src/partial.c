@@ -57,6 +57,24 @@ void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, f
     sum[c] = sum[c] * keep + o[c] * scale;
 }
 
+void precis_partial_merge_sums(precis_partial *partial, int64_t row, int value_dim, double m,
+                               double l, const double *o, int64_t stride)
+{
+  double old = partial->m[row], top = old > m ? old : m;
+  double *sum = partial->o + row * value_dim;
+  partial->m[row] = top;
+  if (old == -INFINITY) {
+    partial->l[row] = l;
+    for (int c = 0; c < value_dim; c++)
+      sum[c] = o[c * stride];
+    return;
+  }
+  double keep = exp2(old - top), scale = exp2(m - top);
+  partial->l[row] = partial->l[row] * keep + l * scale;
+  for (int c = 0; c < value_dim; c++)
+    sum[c] = sum[c] * keep + o[c * stride] * scale;
+}
+
 int64_t precis_partial_words(int64_t rows, int value_dim)
 {
   return rows * (value_dim + 2);

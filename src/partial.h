@@ -35,6 +35,10 @@ precis_partial precis_partial_at(const precis_partial *partial, int64_t row, int
 void precis_partial_merge(precis_partial *partial, int64_t row, int value_dim, float m, float l,
                           const float *o);
 
+/* The same in double, o[0], o[stride], o[2 stride], ... */
+void precis_partial_merge_sums(precis_partial *partial, int64_t row, int value_dim, double m,
+                               double l, const double *o, int64_t stride);
+
 /* The form that travels: value_dim + 2 floats a row: m, l, o. m is rounded to float32 and l, o
  * rescaled to match, so that nothing but the rounding of l and o is lost. */
 int64_t precis_partial_words(int64_t rows, int value_dim);

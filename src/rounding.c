@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "src/tile_rounding.h"
+
 /* The rounding unit of float32, and n roundings in a row: n u / (1 - n u). */
 static const double UNIT = 0x1p-24;
 
@@ -20,9 +22,9 @@ static double gamma_of(double n)
  * is within gamma(n - 1).) */
 double precis_rounding_bound(const precis_rounding *r)
 {
-  double delta =
-      gamma_of(r->dim + 3) * r->score_most + 2 * UNIT * (2 * r->score_most + r->bias_most);
-  double weights = expm1(delta) + 2e-7;
+  double delta = gamma_of(PRECIS_TILE_SCORE_ROUNDINGS(r->dim) + 1) * r->score_most +
+                 2 * UNIT * (2 * r->score_most + r->bias_most);
+  double weights = expm1(delta) + PRECIS_EXP2_ERROR;
   double sums = gamma_of((double)r->sum_terms + r->roundings);
   double e = weights + sums;
   return e < 0.5 ? 2 * e / (1 - e) : INFINITY;

@@ -1,34 +1,42 @@
 #include "src/tile.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
-#include "src/softmax.h"
+#include "src/clones.h"
+#include "src/tile_kernel.h"
+#include "src/tile_visit.h"
 
-enum { STRIP_MOST = 192, KEYS_MOST = 512, BLOCK_LEAST = 16, BLOCK_MOST = 8192 };
+enum {
+  GROUP = PRECIS_TILE_GROUP,
+  KEYS_MOST = PRECIS_TILE_KEYS * PRECIS_TILE_BLOCKS,
+  BLOCK_LEAST = 16,
+  BLOCK_MOST = 8160 /* whole groups */
+};
 
 static int clamp(int64_t value, int64_t least, int64_t most)
 {
   return (int)(value < least ? least : value > most ? most : value);
 }
 
-/* A third of fast memory for queries and accumulators, three eighths for a block of keys with the
- * scores that belong to it and with the keys or values as BLAS packs them. The rest is slack for
- * what else BLAS packs, scores above all, and for caches that are not fully associative. */
+/* Down to a multiple of `step`, or of 16 below that, where it is large enough. */
+static int trim(int value, int step)
+{
+  return value >= step ? value - value % step : value > 16 ? value - value % 16 : value;
+}
+
+/* A third of fast memory for queries and their sums, which are doubles, three eighths for a stretch
+ * of keys. The rest is slack for weights, sums of a few blocks, and for caches that are not fully
+ * associative. The shape does not depend on the processor: ranks agree on it. */
 precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_bytes)
 {
   int64_t words = fast_memory_bytes / (int64_t)sizeof(float);
-  precis_tile_shape shape = {.dim = dim, .value_dim = value_dim};
-  shape.query_block = clamp(words / 3 / (dim + value_dim + 2), BLOCK_LEAST, BLOCK_MOST);
-  if (shape.query_block > 16)
-    shape.query_block -= shape.query_block % 16;
-  shape.query_strip = shape.query_block < STRIP_MOST ? shape.query_block : STRIP_MOST;
-  int packed = dim > value_dim ? dim : value_dim;
-  int64_t each = dim + value_dim + packed + shape.query_strip;
-  shape.key_block = clamp(3 * words / 8 / each, BLOCK_LEAST, KEYS_MOST);
-  if (shape.key_block > 16)
-    shape.key_block -= shape.key_block % 16;
+  precis_tile_shape shape = {
+      .dim = dim, .value_dim = value_dim, .kernel = precis_tile_kernel_choose()};
+  int64_t query = dim + 2 * ((int64_t)value_dim + 2);
+  shape.query_block = trim(clamp(words / 3 / query, BLOCK_LEAST, BLOCK_MOST), GROUP);
+  int64_t keys = 3 * words / 8 / (dim + value_dim);
+  shape.key_block = trim(clamp(keys, PRECIS_TILE_KEYS, KEYS_MOST), PRECIS_TILE_KEYS);
   return shape;
 }
 
@@ -39,72 +47,142 @@ double precis_tile_words(const precis_tile_shape *shape, int64_t queries, int64_
   return (double)queries * (each + 2) + passes * (double)keys * each;
 }
 
-static int64_t round_up(int64_t floats)
+/* What is in scratch, by its place in it. */
+typedef struct layout {
+  int64_t groups;
+  int64_t q, length, reference, sum, o; /* of all groups, one after the other */
+  int64_t weights, part, top, block_sum, limit, visible, tail;
+  int64_t floats;
+} layout;
+
+static int64_t take(layout *at, int64_t floats)
 {
-  return (floats + 15) / 16 * 16;
+  int64_t place = at->floats;
+  at->floats += (floats + 15) / 16 * 16;
+  return place;
 }
 
-/* What a call keeps in scratch: scaled queries, accumulators, scores of a strip. */
-typedef struct workspace {
-  float *q, *o, *m, *l, *scores;
-} workspace;
-
-static workspace lay_out(const precis_tile_shape *shape, float *scratch)
+static layout lay_out(const precis_tile_shape *shape)
 {
-  workspace w;
-  w.q = scratch;
-  w.o = w.q + round_up((int64_t)shape->query_block * shape->dim);
-  w.m = w.o + round_up((int64_t)shape->query_block * shape->value_dim);
-  w.l = w.m + round_up(shape->query_block);
-  w.scores = w.l + round_up(shape->query_block);
-  return w;
+  layout at = {.groups = (shape->query_block + GROUP - 1) / GROUP};
+  int64_t lanes = at.groups * GROUP;
+  at.q = take(&at, lanes * shape->dim);
+  at.length = take(&at, lanes);
+  at.reference = take(&at, lanes);
+  at.sum = take(&at, lanes * 2);
+  at.o = take(&at, lanes * 2 * shape->value_dim);
+  at.weights = take(&at, PRECIS_TILE_KEYS * GROUP);
+  at.part = take(&at, (int64_t)shape->value_dim * GROUP);
+  at.top = take(&at, GROUP);
+  at.block_sum = take(&at, GROUP);
+  at.limit = take(&at, GROUP);
+  at.visible = take(&at, GROUP);
+  at.tail = take(&at, (int64_t)PRECIS_TILE_PANEL_MOST * shape->dim);
+  return at;
 }
 
 int64_t precis_tile_scratch(const precis_tile_shape *shape)
 {
-  return round_up((int64_t)shape->query_block * shape->dim) +
-         round_up((int64_t)shape->query_block * shape->value_dim) +
-         2 * round_up(shape->query_block) + (int64_t)shape->query_strip * shape->key_block;
+  return lay_out(shape).floats;
 }
 
-static void load(const workspace *w, const precis_tile_shape *shape, int rows, const float *q,
+static precis_tile_space space_of(const layout *at, float *scratch)
+{
+  return (precis_tile_space){.weights = scratch + at->weights,
+                             .part = scratch + at->part,
+                             .top = scratch + at->top,
+                             .sum = scratch + at->block_sum,
+                             .limit = scratch + at->limit,
+                             .visible = (int32_t *)(void *)(scratch + at->visible)};
+}
+
+/* The group that begins with row `row` of the block's `rows`. */
+static precis_tile_group group_of(const precis_tile_shape *shape, const layout *at, int row,
+                                  int rows, float *scratch)
+{
+  double *sum = (double *)(void *)(scratch + at->sum), *o = (double *)(void *)(scratch + at->o);
+  return (precis_tile_group){.rows = rows - row < GROUP ? rows - row : GROUP,
+                             .q = scratch + at->q + (int64_t)row * shape->dim,
+                             .length = scratch + at->length + row,
+                             .reference = scratch + at->reference + row,
+                             .sum = sum + row,
+                             .o = o + (int64_t)row * shape->value_dim};
+}
+
+static void load(const precis_tile_group *g, const precis_tile_shape *shape, const float *q,
                  int64_t q_stride, double scale)
 {
-  for (int i = 0; i < rows; i++) {
+  if (g->rows < GROUP)
+    memset(g->q, 0, (size_t)shape->dim * GROUP * sizeof *g->q);
+  for (int c = 0; c < shape->dim; c++)
+    for (int i = 0; i < g->rows; i++)
+      g->q[c * GROUP + i] = (float)(q[i * q_stride + c] * scale);
+  for (int i = 0; i < GROUP; i++) {
+    float squares = 0;
     for (int c = 0; c < shape->dim; c++)
-      w->q[(int64_t)i * shape->dim + c] = (float)(q[i * q_stride + c] * scale);
-    w->m[i] = -INFINITY;
-    w->l[i] = 0;
+      squares += g->q[c * GROUP + i] * g->q[c * GROUP + i];
+    g->length[i] = sqrtf(squares) * 1.001f;
+    g->reference[i] = 0;
+    g->sum[i] = 0;
   }
-  memset(w->o, 0, (size_t)rows * (size_t)shape->value_dim * sizeof *w->o);
+  memset(g->o, 0, (size_t)shape->value_dim * GROUP * sizeof *g->o);
 }
 
-/* The keys of a block that row i sees. */
-static int seen(const int64_t *visible, int i, int64_t first_key, int keys)
+void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
+                       double scale, float *scratch)
 {
-  return visible == NULL ? keys : clamp(visible[i] - first_key, 0, keys);
+  layout at = lay_out(shape);
+  for (int row = 0; row < rows; row += GROUP) {
+    precis_tile_group g = group_of(shape, &at, row, rows, scratch);
+    load(&g, shape, q + row * q_stride, q_stride, scale);
+  }
+  memset(scratch + at.part, 0, (size_t)shape->value_dim * GROUP * sizeof *scratch);
 }
 
-/* One strip of queries against one block of keys. `visible` is NULL or starts at the strip. */
-static void strip(const workspace *w, const precis_tile_shape *shape, const precis_tile *tile,
-                  int row, int rows, int64_t key, int keys, const int64_t *visible)
+/* The largest |k| of a key, or a little more. */
+PRECIS_CLONES
+static float longest(const float *k, int keys, int dim)
 {
-  int d = shape->dim, dv = shape->value_dim, ld = shape->key_block;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, keys, d, 1, w->q + (int64_t)row * d, d,
-              tile->k + key * d, d, 0, w->scores, ld);
-  for (int i = 0; i < rows; i++) {
-    float *scores = w->scores + (int64_t)i * ld;
-    int n = seen(visible, i, key, keys);
-    memset(scores + n, 0, (size_t)(keys - n) * sizeof *scores);
-    if (n == 0)
-      continue;
-    const float *bias = tile->bias ? tile->bias + key : NULL;
-    float keep = precis_softmax_row(scores, n, bias, &w->m[row + i], &w->l[row + i]);
-    if (keep != 1)
-      cblas_sscal(dv, keep, w->o + (int64_t)(row + i) * dv, 1);
+  float most = 0;
+  for (int j = 0; j < keys; j++, k += dim) {
+    float squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (int c = 0; c < dim; c++)
+      squares += k[c] * k[c];
+    most = squares > most || squares != squares ? squares : most;
   }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, dv, keys, 1, w->scores, ld,
-              tile->v + key * dv, dv, 1, w->o + (int64_t)row * dv, dv);
+  return sqrtf(most) * 1.001f;
+}
+
+/* Whether values are so far from the limits of float32 that weights within 2^+-REACH and sums of
+ * them do no harm. */
+PRECIS_CLONES
+static int moderate(const float *v, int64_t count)
+{
+  float most = 0;
+#pragma omp simd reduction(max : most)
+  for (int64_t i = 0; i < count; i++)
+    most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
+  return most == 0 || (most > 0x1p-40f && most < 0x1p40f);
+}
+
+/* Keys first .. first + keys - 1 of a tile; the last few copied to where whole panels can be
+ * read. */
+static precis_tile_stretch stretch_of(const precis_tile_shape *shape, const precis_tile *tile,
+                                      int64_t first, int keys, float *tail)
+{
+  int64_t rest = keys % shape->kernel->panel, d = shape->dim;
+  precis_tile_stretch s = {.first = first,
+                           .keys = keys,
+                           .k = tile->k + first * d,
+                           .v = tile->v + first * shape->value_dim,
+                           .bias = tile->bias ? tile->bias + first : NULL,
+                           .tail = tail};
+  memset(tail, 0, (size_t)(PRECIS_TILE_PANEL_MOST * d) * sizeof *tail);
+  memcpy(tail, s.k + (keys - rest) * d, (size_t)(rest * d) * sizeof *tail);
+  s.k_most = s.bias ? 0 : longest(s.k, keys, shape->dim);
+  s.moderate = !s.bias && moderate(s.v, (int64_t)keys * shape->value_dim);
+  return s;
 }
 
 /* The most keys that any of the rows sees. */
@@ -118,26 +196,18 @@ static int64_t widest(const precis_tile *tile, const int64_t *visible, int rows)
   return most < tile->keys ? most : tile->keys;
 }
 
-void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
-                       double scale, float *scratch)
-{
-  workspace w = lay_out(shape, scratch);
-  load(&w, shape, rows, q, q_stride, scale);
-}
-
 void precis_tile_add(const precis_tile_shape *shape, const precis_tile *tile, int rows,
                      const int64_t *visible, float *scratch)
 {
-  workspace w = lay_out(shape, scratch);
+  layout at = lay_out(shape);
+  precis_tile_space space = space_of(&at, scratch);
   int64_t end = widest(tile, visible, rows);
   for (int64_t key = 0; key < end; key += shape->key_block) {
     int keys = clamp(end - key, 0, shape->key_block);
-    for (int row = 0; row < rows; row += shape->query_strip) {
-      int strip_rows = clamp(rows - row, 0, shape->query_strip);
-      const int64_t *from = visible ? visible + row : NULL;
-      int64_t reach = widest(tile, from, strip_rows) - key;
-      if (reach > 0)
-        strip(&w, shape, tile, row, strip_rows, key, clamp(reach, 0, keys), from);
+    precis_tile_stretch s = stretch_of(shape, tile, key, keys, scratch + at.tail);
+    for (int row = 0; row < rows; row += GROUP) {
+      precis_tile_group g = group_of(shape, &at, row, rows, scratch);
+      precis_tile_visit(shape, &s, visible ? visible + row : NULL, &g, &space);
     }
   }
 }
@@ -145,10 +215,14 @@ void precis_tile_add(const precis_tile_shape *shape, const precis_tile *tile, in
 void precis_tile_end(const precis_tile_shape *shape, int rows, precis_partial *partial,
                      float *scratch)
 {
-  workspace w = lay_out(shape, scratch);
-  int dv = shape->value_dim;
-  for (int i = 0; i < rows; i++)
-    precis_partial_merge(partial, i, dv, w.m[i], w.l[i], w.o + (int64_t)i * dv);
+  layout at = lay_out(shape);
+  for (int row = 0; row < rows; row += GROUP) {
+    precis_tile_group g = group_of(shape, &at, row, rows, scratch);
+    for (int i = 0; i < g.rows; i++)
+      if (g.sum[i] != 0)
+        precis_partial_merge_sums(partial, row + i, shape->value_dim, (double)g.reference[i],
+                                  g.sum[i], g.o + i, GROUP);
+  }
 }
 
 void precis_tile_attend(const precis_tile_shape *shape, const precis_tile *tile, int rows,

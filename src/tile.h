@@ -2,8 +2,9 @@
  *
  * Dao et al., "FlashAttention" (arXiv 2205.14135); its input/output cost Theta(n^2 d^2 / M) is
  * optimal for large M by Saha and Ye, "The I/O Complexity of Attention" (arXiv 2402.07443). Queries
- * and their accumulators stay in fast memory, keys and values stream past; scores exist for one
- * strip of queries and one block of keys at a time. */
+ * and their sums stay in fast memory, keys and values stream past; weights exist for one group of
+ * queries and one block of keys at a time. tile_kernel.h has what computes them, tile_rounding.h
+ * what float32 takes from them. */
 #ifndef PRECIS_SRC_TILE_H
 #define PRECIS_SRC_TILE_H
 
@@ -22,9 +23,9 @@ typedef struct precis_tile {
 /* Block sizes, fixed once for a problem and a fast memory. */
 typedef struct precis_tile_shape {
   int dim, value_dim;
-  int query_block; /* queries that stay in fast memory with their accumulators */
-  int query_strip; /* of them, how many meet a block of keys at once */
-  int key_block;
+  int query_block;                         /* queries that stay in fast memory with their sums */
+  int key_block;                           /* keys that stay while all of them are visited */
+  const struct precis_tile_kernel *kernel; /* changes no other number: may be set to another form */
 } precis_tile_shape;
 
 precis_tile_shape precis_tile_plan(int dim, int value_dim, int64_t fast_memory_bytes);
@@ -43,8 +44,9 @@ double precis_tile_words(const precis_tile_shape *shape, int64_t queries, int64_
  *            includes 1 / log 2
  *   visible  rows: a query sees the first visible[i] keys of the tile; NULL: all of them
  *   scratch  precis_tile_scratch() floats, aligned to 64 bytes; no aliasing anywhere
- * Products and sums are float32 from begin to end: end after some thousands of keys. Kernels: never
- * fail, allocate or communicate; the caller has set BLAS to one thread. */
+ * Products are float32, sums are float32 over some keys and double over those: there is no need to
+ * end before the last key. Kernels: never fail, allocate or communicate; the caller has set BLAS to
+ * one thread. */
 void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
                        double scale, float *scratch);
 void precis_tile_add(const precis_tile_shape *shape, const precis_tile *tile, int rows,

@@ -1,4 +1,4 @@
-/* The exact tile, its exponential and partials, against the oracle in double precision. */
+/* The exact tile in all its forms, and partials, against the oracle in double precision. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,53 +10,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/exp2.h"
 #include "src/generate.h"
 #include "src/memory.h"
 #include "src/partial.h"
 #include "src/problem.h"
 #include "src/reference.h"
 #include "src/rounding.h"
-#include "src/softmax.h"
 #include "src/tile.h"
-
-static void exponential(void **state)
-{
-  (void)state;
-  double worst = 0;
-  for (double x = -124.9; x < 126; x += 0.00097) {
-    double want = exp2((float)x), error = fabs(precis_exp2((float)x) - want) / want;
-    worst = error > worst ? error : worst;
-  }
-  assert_true(worst < 2e-7);
-  assert_true(precis_exp2(0) == 1);
-  assert_true(precis_exp2(-INFINITY) < 1e-37f && precis_exp2(-1e30f) < 1e-37f);
-}
-
-/* Rows in pieces, with the reference moving up, masked keys and nothing at all. */
-static void softmax(void **state)
-{
-  (void)state;
-  float m = -INFINITY, l = 0, masked[] = {-INFINITY, -INFINITY, -INFINITY};
-  float none[] = {1, 2, 3};
-  assert_true(precis_softmax_row(none, 3, masked, &m, &l) == 1);
-  assert_true(m == -INFINITY && l == 0 && none[0] == 0 && none[2] == 0);
-  double sum = 0;
-  for (int piece = 0; piece < 6; piece++) {
-    float s[37];
-    for (int j = 0; j < 37; j++) {
-      s[j] = (float)(piece * 9 + j % 5);
-      sum += exp2(s[j]);
-    }
-    precis_softmax_row(s, 37, NULL, &m, &l);
-  }
-  assert_true(fabs(m + log2(l) - log2(sum)) < 1e-5);
-}
+#include "src/tile_rounding.h"
 
 typedef struct shape {
   int dim, value_dim, queries, keys, causal, bias;
   int64_t fast;
   int in_two;
+  double spread; /* of the scores; 0: 1 */
 } shape;
 
 /* As precis_tile_attend(), the keys in two additions. Moves `visible` on to the second. */
@@ -80,78 +47,168 @@ static void attend_in_two(const precis_tile_shape *plan, const precis_tile *tile
 
 static int64_t seen_by(const shape *s, int query)
 {
+  if (s->causal == 2) /* every query one more, as on a diagonal */
+    return s->keys - s->queries + 1 + query > 0 ? s->keys - s->queries + 1 + query : 0;
   return s->causal ? (int64_t)query * 31 % (s->keys + 1) : s->keys;
 }
 
-/* Scratch of exactly the promised size, partials of exactly the rows, so that sanitizers see every
- * overstep. */
-static void check_shape(const shape *s)
+/* What a problem is made of; arrays of exactly their size, so that sanitizers see every overstep.
+ */
+typedef struct inputs {
+  precis_problem p;
+  float *q, *k, *v, *bias, *bias_log2;
+  double key_most, range, bias_most;
+} inputs;
+
+static double length(const float *x, int n)
 {
-  precis_problem p = {.heads = 1, .kv_heads = 1, .dim = s->dim, .value_dim = s->value_dim,
-                      .scale = 1 / sqrt(s->dim), .causal = s->causal};
-  precis_recipe recipe = {.problem = p, .spread = 1, .seed = 3};
-  float *q = malloc((size_t)(s->queries * s->dim) * sizeof *q),
-        *k = malloc((size_t)(s->keys * s->dim) * sizeof *k);
-  float *v = malloc((size_t)(s->keys * s->value_dim) * sizeof *v),
-        *bias = malloc((size_t)s->keys * sizeof *bias);
-  float *bias_log2 = malloc((size_t)s->keys * sizeof *bias);
-  precis_generate_rows(&recipe, PRECIS_ROLE_Q, 0, s->queries, q);
-  precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, s->keys, k);
-  precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, s->keys, v);
-  for (int j = 0; j < s->keys; j++) {
-    bias[j] = j % 7 == 3 ? -INFINITY : (float)(j % 11) / 4;
-    bias_log2[j] = (float)(bias[j] * 1.44269504088896340736);
+  double sum = 0;
+  for (int c = 0; c < n; c++)
+    sum += (double)x[c] * x[c];
+  return sqrt(sum);
+}
+
+static float *floats(int64_t count)
+{
+  return malloc((size_t)count * sizeof(float));
+}
+
+static inputs make(const shape *s)
+{
+  inputs in = {.p = {.heads = 1,
+                     .kv_heads = 1,
+                     .dim = s->dim,
+                     .value_dim = s->value_dim,
+                     .scale = (s->spread > 0 ? s->spread : 1) / sqrt(s->dim),
+                     .causal = s->causal}};
+  precis_recipe recipe = {.problem = in.p, .spread = 1, .seed = 3};
+  in.q = floats((int64_t)s->queries * s->dim);
+  in.k = floats((int64_t)s->keys * s->dim);
+  in.v = floats((int64_t)s->keys * s->value_dim);
+  in.bias = floats(s->keys);
+  in.bias_log2 = floats(s->keys);
+  precis_generate_rows(&recipe, PRECIS_ROLE_Q, 0, s->queries, in.q);
+  precis_generate_rows(&recipe, PRECIS_ROLE_K, 0, s->keys, in.k);
+  precis_generate_rows(&recipe, PRECIS_ROLE_V, 0, s->keys, in.v);
+  double most = -INFINITY, least = INFINITY;
+  for (int64_t i = 0; i < (int64_t)s->keys * s->value_dim; i++) {
+    most = fmax(most, in.v[i]);
+    least = fmin(least, in.v[i]);
   }
+  in.range = most - least;
+  for (int j = 0; j < s->keys; j++) {
+    in.key_most = fmax(in.key_most, length(in.k + (int64_t)j * s->dim, s->dim));
+    in.bias[j] = j % 7 == 3 ? -INFINITY : (float)((j % 11) / 4. * s->bias);
+    in.bias_log2[j] = (float)(in.bias[j] * 1.44269504088896340736);
+  }
+  in.bias_most = s->bias ? 2.5 * s->bias : 0;
+  return in;
+}
+
+static void discard(inputs *in)
+{
+  free(in->q);
+  free(in->k);
+  free(in->v);
+  free(in->bias);
+  free(in->bias_log2);
+}
+
+static void attend(const shape *s, const inputs *in, const precis_tile_kernel *kernel,
+                   precis_partial *partial)
+{
   precis_tile_shape plan = precis_tile_plan(s->dim, s->value_dim, s->fast);
+  plan.kernel = kernel;
   int64_t *visible = malloc((size_t)s->queries * sizeof *visible);
   for (int i = 0; i < s->queries; i++)
     visible[i] = seen_by(s, i);
-  precis_tile tile = {s->keys, k, v, s->bias ? bias_log2 : NULL};
-  precis_partial partial;
-  assert_int_equal(precis_partial_create(&partial, s->queries, s->value_dim), 0);
+  precis_tile tile = {s->keys, in->k, in->v, s->bias ? in->bias_log2 : NULL};
   float *scratch = precis_memory_array(precis_tile_scratch(&plan), sizeof *scratch);
   for (int i = 0; i < s->queries; i += plan.query_block) {
     int rows = s->queries - i < plan.query_block ? s->queries - i : plan.query_block;
-    precis_partial at = precis_partial_at(&partial, i, s->value_dim);
+    precis_partial at = precis_partial_at(partial, i, s->value_dim);
     int64_t *from = s->causal ? visible + i : NULL;
-    double scale = p.scale * 1.44269504088896340736;
+    const float *q = in->q + (int64_t)i * s->dim;
+    double scale = in->p.scale * 1.44269504088896340736;
     if (s->in_two)
-      attend_in_two(&plan, &tile, rows, q + i * s->dim, scale, from, &at, scratch);
+      attend_in_two(&plan, &tile, rows, q, scale, from, &at, scratch);
     else
-      precis_tile_attend(&plan, &tile, rows, q + i * s->dim, s->dim, scale, from, &at, scratch);
-  }
-  float out[PRECIS_DIM_MAX], lse;
-  double zero[PRECIS_DIM_MAX] = {0}, want[PRECIS_DIM_MAX], want_lse;
-  for (int i = 0; i < s->queries; i++) {
-    precis_reference_keys keys = {seen_by(s, i), k, v, s->bias ? bias : NULL};
-    precis_reference_attend(&p, 0, q + i * s->dim, &keys, want, &want_lse);
-    assert_int_equal(precis_partial_finish(&partial, i, s->value_dim, zero, 0, out, &lse), 0);
-    for (int c = 0; c < s->value_dim; c++)
-      assert_true(fabs(out[c] - want[c]) <= 5e-6 * 8);
-    assert_true(want_lse == lse || fabs(want_lse - lse) < 1e-5);
+      precis_tile_attend(&plan, &tile, rows, q, s->dim, scale, from, &at, scratch);
   }
   free(scratch);
-  precis_partial_free(&partial);
   free(visible);
-  free(bias_log2);
-  free(bias);
-  free(v);
-  free(k);
-  free(q);
+}
+
+/* Every row by the bound that is its own, and the rounding of the results. */
+static void check_row(const shape *s, const inputs *in, const precis_partial *partial, int i)
+{
+  const float *q = in->q + (int64_t)i * s->dim;
+  precis_reference_keys keys = {seen_by(s, i), in->k, in->v, s->bias ? in->bias : NULL};
+  precis_rounding r = {.dim = s->dim,
+                       .score_most = in->p.scale * length(q, s->dim) * in->key_most,
+                       .bias_most = in->bias_most,
+                       .sum_terms = PRECIS_TILE_SUM_ROUNDINGS};
+  double bound = precis_rounding_bound(&r);
+  float out[PRECIS_DIM_MAX], lse;
+  double zero[PRECIS_DIM_MAX] = {0}, want[PRECIS_DIM_MAX], want_lse;
+  precis_reference_attend(&in->p, 0, q, &keys, want, &want_lse);
+  assert_int_equal(precis_partial_finish(partial, i, s->value_dim, zero, 0, out, &lse), 0);
+  for (int c = 0; c < s->value_dim; c++)
+    assert_true(fabs(out[c] - want[c]) <= bound * in->range + 0x1p-24 * fabs(want[c]));
+  assert_true(want_lse == lse || fabs(want_lse - lse) <= bound + 0x1p-24 * fabs(want_lse));
+}
+
+static void check_shape(const shape *s)
+{
+  const precis_tile_kernel *kernels[4];
+  int count = precis_tile_kernels(kernels);
+  inputs in = make(s);
+  for (int form = 0; form < count; form++) {
+    precis_partial partial;
+    assert_int_equal(precis_partial_create(&partial, s->queries, s->value_dim), 0);
+    attend(s, &in, kernels[form], &partial);
+    for (int i = 0; i < s->queries; i++)
+      check_row(s, &in, &partial, i);
+    precis_partial_free(&partial);
+  }
+  discard(&in);
 }
 
 static void shapes(void **state)
 {
   (void)state;
   const shape list[] = {
-      {64, 64, 300, 700, 0, 0, 1 << 20, 0}, {64, 64, 300, 700, 1, 1, 1 << 16, 0},
-      {1, 1, 5, 9, 1, 0, 1 << 12, 0},       {16, 40, 129, 513, 1, 0, 1 << 18, 0},
-      {256, 256, 20, 50, 0, 1, 1 << 10, 0}, {7, 3, 1, 1, 0, 0, 1 << 20, 0},
-      {32, 32, 1, 3000, 0, 0, 1 << 22, 0},  {64, 64, 300, 700, 1, 1, 1 << 16, 1},
-      {16, 8, 50, 1, 0, 0, 1 << 20, 1},
+      {64, 64, 300, 700, 0, 0, 1 << 20, 0, 1}, {64, 64, 300, 700, 1, 1, 1 << 16, 0, 1},
+      {1, 1, 5, 9, 1, 0, 1 << 12, 0, 1},       {16, 40, 129, 513, 1, 0, 1 << 18, 0, 1},
+      {256, 256, 20, 50, 0, 1, 1 << 10, 0, 1}, {7, 3, 1, 1, 0, 0, 1 << 20, 0, 1},
+      {32, 32, 1, 3000, 0, 0, 1 << 22, 0, 1},  {64, 64, 300, 700, 1, 1, 1 << 16, 1, 1},
+      {16, 8, 50, 1, 0, 0, 1 << 20, 1, 1},     {64, 65, 97, 97, 2, 0, 1 << 20, 0, 1},
+      {33, 17, 200, 150, 2, 0, 1 << 20, 1, 1}, {15, 129, 49, 1000, 2, 1, 1 << 16, 0, 1},
   };
   for (size_t i = 0; i < sizeof list / sizeof *list; i++)
     check_shape(&list[i]);
+}
+
+/* Every number of queries, keys and columns that a group, a block or a panel can be left with. */
+static void edges(void **state)
+{
+  (void)state;
+  for (int n = 1; n <= 50; n++)
+    check_shape(&(shape){9, n % 11 + 1, n, 51 - n, n % 3, 0, 1 << 18, 0, 1});
+  for (int n = 1; n <= 40; n++)
+    check_shape(&(shape){n, n, 5, 50 + n, n % 3, n % 2, 1 << 18, 0, n % 5 ? 1 : 50});
+}
+
+/* Scores so large that references must move, and that they leave the range of weights, up to where
+ * float32 knows next to nothing of them. */
+static void large_scores(void **state)
+{
+  (void)state;
+  const double spread[] = {20, 300, 1e4, 1e7, 1e12};
+  for (size_t i = 0; i < sizeof spread / sizeof *spread; i++)
+    for (int causal = 0; causal <= 2; causal++)
+      for (int bias = 0; bias <= 1000; bias += 1000)
+        check_shape(&(shape){12, 5, 61, 200, causal, bias, 1 << 18, causal == 1, spread[i]});
 }
 
 /* What travels merges to the same as what stays. */
@@ -190,8 +247,8 @@ static void rounding(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(exponential), cmocka_unit_test(softmax),  cmocka_unit_test(shapes),
-      cmocka_unit_test(partials),    cmocka_unit_test(rounding),
+      cmocka_unit_test(shapes),   cmocka_unit_test(edges),    cmocka_unit_test(large_scores),
+      cmocka_unit_test(partials), cmocka_unit_test(rounding),
   };
   return cmocka_run_group_tests_name("tile", tests, NULL, NULL);
 }

@@ -1,0 +1,116 @@
+/* tile_gemm.c - the gemm form of tile_kernel.h */
+#include <cblas.h>
+#include <math.h>
+#include <stddef.h>
+
+#include "src/clones.h"
+#include "src/exp2.h"
+#include "src/tile_kernel.h"
+
+enum { GROUP = PRECIS_TILE_GROUP, PANEL = PRECIS_TILE_PANEL_MOST };
+
+static void multiply_keys(const precis_tile_block *b)
+{
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, b->keys, b->lanes, b->dim, 1, b->k, b->dim,
+              b->q, GROUP, 0, b->weights, GROUP);
+}
+
+static inline void raise_top(const precis_tile_block *b, const float *scores)
+{
+  for (int i = 0; i < b->lanes; i++)
+    b->top[i] = scores[i] > b->top[i] ? scores[i] : b->top[i];
+}
+
+/* Scores of keys that are not seen, and biases. */
+static inline void settle(const precis_tile_block *b, int key, float *scores)
+{
+  float bias = b->bias ? b->bias[key] : 0;
+  for (int i = 0; i < b->lanes; i++)
+    scores[i] = key < b->visible[i] ? scores[i] + bias : -INFINITY;
+}
+
+/* Sums begin anew with every panel, as those of the other forms do. */
+static inline void add_panel(const precis_tile_block *b, const float *weights)
+{
+  for (int i = 0; i < b->lanes; i++) {
+    float sum = 0;
+    for (int j = 0; j < PANEL; j++)
+      sum += weights[j * GROUP + i];
+    b->sum[i] += sum;
+  }
+}
+
+PRECIS_CLONES
+static void weigh(const precis_tile_block *b, int tracked, int general)
+{
+  for (int key = 0; key < b->keys; key++) {
+    float *s = b->weights + key * GROUP;
+    if (general)
+      settle(b, key, s);
+    if (tracked)
+      raise_top(b, s);
+    for (int i = 0; i < b->lanes; i++) {
+      float m = b->reference[i], x = general ? s[i] - m : s[i];
+      float weight = precis_exp2(x, general ? 0 : m);
+      s[i] = x < PRECIS_TILE_LEAST + (general ? 0 : m) ? 0 : weight;
+    }
+    if ((key + 1) % PANEL == 0)
+      add_panel(b, s - (PANEL - 1) * GROUP);
+  }
+}
+
+static void bounded(const precis_tile_block *b)
+{
+  multiply_keys(b);
+  weigh(b, 0, 0);
+}
+
+static void tracked(const precis_tile_block *b)
+{
+  multiply_keys(b);
+  weigh(b, 1, 0);
+}
+
+static void general(const precis_tile_block *b)
+{
+  multiply_keys(b);
+  weigh(b, 1, 1);
+}
+
+PRECIS_CLONES
+static void settle_all(const precis_tile_block *b)
+{
+  for (int key = 0; key < b->keys; key++) {
+    settle(b, key, b->weights + key * GROUP);
+    raise_top(b, b->weights + key * GROUP);
+  }
+}
+
+static void look(const precis_tile_block *b)
+{
+  multiply_keys(b);
+  settle_all(b);
+}
+
+static void gather(const precis_tile_block *b)
+{
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, b->value_dim, b->lanes, b->keys, 1, b->v,
+              b->value_dim, b->weights, GROUP, 1, b->part, GROUP);
+}
+
+static void exponentials(const float *x, const float *reference, float *y)
+{
+  for (int i = 0; i < GROUP; i++)
+    y[i] = precis_exp2(x[i], reference[i]);
+}
+
+const precis_tile_kernel precis_tile_kernel_gemm = {
+    .name = "gemm",
+    .panel = PANEL,
+    .bounded = bounded,
+    .tracked = tracked,
+    .general = general,
+    .look = look,
+    .gather = gather,
+    .exponential = exponentials,
+};
