@@ -75,10 +75,8 @@ static int move_queries(const precis_task *home, precis_align *align)
   if (status != PRECIS_SUCCESS)
     return status;
   int64_t rows = align->queries.rows * p->heads;
-  align->out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *align->out);
-  align->lse = precis_memory_array(rows, sizeof *align->lse);
-  return precis_world_agree(home->world,
-                            align->out && align->lse ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  return precis_world_agree(home->world, precis_finished_create(rows, p->value_dim, &align->to),
+                            NULL);
 }
 
 int precis_align_make(const precis_task *home, precis_align *align)
@@ -99,8 +97,7 @@ int precis_align_make(const precis_task *home, precis_align *align)
     status = move_queries(home, align);
     align->task.rows = align->queries.rows;
     align->task.q = align->queries.q;
-    align->task.out = align->out;
-    align->task.lse = align->lse;
+    align->task.to = align->to;
   }
   return status;
 }
@@ -115,8 +112,8 @@ int precis_align_back(precis_task *home, precis_align *align)
   home->seconds_wait = away->seconds_wait;
   if (!align->moves_queries)
     return PRECIS_SUCCESS;
-  return precis_deal_back(home->world, home->problem, home->map, &align->queries, align->out,
-                          align->lse, home->out, home->lse);
+  return precis_deal_back(home->world, home->problem, home->map, &align->queries, &align->to,
+                          &home->to);
 }
 
 void precis_align_free(precis_align *align)
@@ -125,8 +122,7 @@ void precis_align_free(precis_align *align)
   free(align->query_start);
   free(align->first_position);
   free(align->key_rows);
-  free(align->out);
-  free(align->lse);
+  precis_finished_free(&align->to);
   precis_keys_free(&align->keys);
   precis_dealt_queries_free(&align->queries);
   *align = (precis_align){0};

@@ -24,7 +24,7 @@ typedef struct precis_align {
   precis_task task; /* like the one at home, on the rows in line */
   precis_keys keys;
   precis_dealt_queries queries;
-  float *out, *lse;
+  precis_finished to;
 } precis_align;
 
 /* Collective. Finds out what has to move. Errors: MEMORY, MPI. */

@@ -28,6 +28,17 @@ static int check_queries(precis_call *c, const float *out, precis_message *why)
   return PRECIS_SUCCESS;
 }
 
+static int check_call(precis_call *c, const precis_results *results, const precis_report *report,
+                      precis_message *why)
+{
+  if (report != NULL && (report->size < sizeof(size_t) || report->size > sizeof *report))
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "report->size is %zu, must be sizeof(precis_report): start with "
+                              "PRECIS_REPORT_INIT",
+                              report->size);
+  return check_queries(c, results->out, why);
+}
+
 /* Brings the survey up to date and the largest query to all ranks. */
 static int survey(precis_call *c)
 {
@@ -50,11 +61,12 @@ static int check_range(const precis_call *c, precis_message *why)
   const precis_attention *a = c->a;
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
   double score = precis_call_score_most(c);
-  if (score > 1e37 || *extremes.bias_most > 1e37 || c->query_most * fabs(a->problem.scale) > 1e37)
+  double bias = fmax(*extremes.bias_top, *extremes.bias_bottom);
+  if (score > 1e37 || bias > 1e37 || c->query_most * fabs(a->problem.scale) > 1e37)
     return precis_message_set(
         why, PRECIS_ERR_RANGE,
         "scores may reach %g and biases %g, beyond the range of float32 arithmetic", score,
-        *extremes.bias_most);
+        fmax(bias, 0));
   for (int64_t i = 0; i < (int64_t)a->problem.kv_heads * a->problem.value_dim; i++)
     if (extremes.value_most[i] + extremes.value_least[i] > 1e30)
       return precis_message_set(why, PRECIS_ERR_RANGE,
@@ -63,44 +75,52 @@ static int check_range(const precis_call *c, precis_message *why)
   return PRECIS_SUCCESS;
 }
 
-/* Where results are made: arrays of our own, or the caller's. */
-typedef struct results {
-  float *out, *lse, *own_out, *own_lse;
-} results;
+/* Where results are made: arrays of our own, or the caller's; proofs are always our own. */
+typedef struct made {
+  precis_finished to;
+  float *own_out, *own_lse;
+} made;
 
 /* Errors: MEMORY. */
-static int make_results(const precis_call *c, float *out, float *lse, results *made)
+static int make_results(const precis_call *c, const precis_results *results, made *m)
 {
   const precis_problem *p = &c->a->problem;
   int64_t rows = c->rows * p->heads;
-  *made = (results){.out = out, .lse = lse};
+  *m = (made){.to = {.out = results->out, .lse = results->lse}};
+  m->to.proof = precis_memory_array(rows, PRECIS_PROOF_NUMBERS * sizeof *m->to.proof);
   if (!c->a->options.results_in_place)
-    made->out = made->own_out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *out);
-  if (!c->a->options.results_in_place || lse == NULL)
-    made->lse = made->own_lse = precis_memory_array(rows, sizeof *lse);
-  return (made->out && made->lse) || rows == 0 ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+    m->to.out = m->own_out = precis_memory_array(rows, (size_t)p->value_dim * sizeof *m->to.out);
+  if (!c->a->options.results_in_place || results->lse == NULL)
+    m->to.lse = m->own_lse = precis_memory_array(rows, sizeof *m->to.lse);
+  for (int64_t i = 0; i < rows * PRECIS_PROOF_NUMBERS && m->to.proof != NULL; i++)
+    m->to.proof[i] = INFINITY;
+  return (m->to.out && m->to.lse && m->to.proof) || rows == 0 ? PRECIS_SUCCESS
+                                                              : PRECIS_ERR_MEMORY;
 }
 
-static void hand_over(const precis_call *c, const results *made, float *out, float *lse)
+static void hand_over(const precis_call *c, const made *m, const precis_results *results)
 {
   const precis_problem *p = &c->a->problem;
-  size_t rows = (size_t)(c->rows * p->heads);
-  if (rows > 0 && made->own_out != NULL)
-    memcpy(out, made->own_out, rows * (size_t)p->value_dim * sizeof *out);
-  if (rows > 0 && made->own_lse != NULL && lse != NULL)
-    memcpy(lse, made->own_lse, rows * sizeof *lse);
+  int64_t rows = c->rows * p->heads;
+  if (rows > 0 && m->own_out != NULL)
+    memcpy(results->out, m->own_out, (size_t)rows * (size_t)p->value_dim * sizeof *m->own_out);
+  if (rows > 0 && m->own_lse != NULL && results->lse != NULL)
+    memcpy(results->lse, m->own_lse, (size_t)rows * sizeof *m->own_lse);
+  int lse = c->a->options.tol_of == PRECIS_UNIT_LSE;
+  for (int64_t i = 0; i < rows && results->bounds != NULL; i++)
+    results->bounds[i] = m->to.proof[PRECIS_PROOF_NUMBERS * i + lse];
 }
 
 /* Everything after the plan. */
-static int attend_planned(precis_call *c, float *out, float *lse, precis_report *report,
+static int attend_planned(precis_call *c, const precis_results *results, precis_report *report,
                           precis_message *why)
 {
   precis_attention *a = c->a;
-  results made;
+  made m;
   precis_report made_report;
-  int status = precis_world_agree(&a->world, make_results(c, out, lse, &made), why);
+  int status = precis_world_agree(&a->world, make_results(c, results, &m), why);
   if (status == PRECIS_SUCCESS) {
-    precis_call_set_up(c, made.out, made.lse);
+    precis_call_set_up(c, &m.to);
     int threads = precis_blas_threads(1);
     status = precis_call_run(c, why);
     precis_blas_threads(threads);
@@ -110,16 +130,21 @@ static int attend_planned(precis_call *c, float *out, float *lse, precis_report 
   if (status == PRECIS_SUCCESS)
     status = precis_call_report(c, &made_report);
   if (status == PRECIS_SUCCESS)
-    hand_over(c, &made, out, lse);
-  if (status == PRECIS_SUCCESS && report != NULL)
-    *report = made_report;
-  free(made.own_out);
-  free(made.own_lse);
+    hand_over(c, &m, results);
+  if (status == PRECIS_SUCCESS && report != NULL) {
+    size_t size = report->size;
+    made_report.size = size;
+    memcpy(report, &made_report, size);
+  }
+  free(m.own_out);
+  free(m.own_lse);
+  free(m.to.proof);
+  precis_judge_free(&c->judge);
   return status;
 }
 
-static int attend(precis_attention *a, int explicit_positions, int64_t first_position, int64_t rows,
-                  const float *q, float *out, float *lse, precis_report *report)
+static int attend(precis_attention *a, const int64_t *first_position, int64_t rows, const float *q,
+                  const precis_results *results, precis_report *report)
 {
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
@@ -130,25 +155,26 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
                    .before = a->world.traffic,
                    .started = MPI_Wtime(),
                    .processor_started = precis_call_processor()};
-  int status = precis_attention_end(a, check_queries(&c, out, &why), &why);
+  int status = precis_attention_end(a, check_call(&c, results, report, &why), &why);
   if (status != PRECIS_SUCCESS)
     return status;
   precis_waiting_step(&a->world.waiting, "survey");
   status = survey(&c);
   precis_waiting_step(&a->world.waiting, "plan");
   c.surveyed = MPI_Wtime();
-  c.output_rounding = precis_call_output_rounding(a);
   if (status == PRECIS_SUCCESS)
     status = check_range(&c, &why);
   if (status == PRECIS_SUCCESS)
-    status = precis_attend_plan_make(a, rows, explicit_positions, first_position, &c.plan);
+    status = precis_attend_plan_make(a, rows, first_position != NULL,
+                                     first_position ? *first_position : 0, &c.plan);
   if (status == PRECIS_SUCCESS) {
+    c.terms = precis_call_terms(&c);
     status = precis_call_consider(&c, &why);
     c.planned = MPI_Wtime();
     if (status == PRECIS_SUCCESS)
       status = precis_limit_check(&c.plan.scene, c.plan.move, &c.plan.predicted[c.plan.move], &why);
     if (status == PRECIS_SUCCESS)
-      status = attend_planned(&c, out, lse, report, &why);
+      status = attend_planned(&c, results, report, &why);
     precis_align_free(&c.align);
     precis_prospect_free(&c.prospect);
     precis_attend_plan_free(&c.plan);
@@ -158,14 +184,23 @@ static int attend(precis_attention *a, int explicit_positions, int64_t first_pos
   return status;
 }
 
+int precis_attend_results(precis_attention *attention, const int64_t *first_position, int64_t rows,
+                          const float *q, const precis_results *results, precis_report *report)
+{
+  const precis_results none = {NULL, NULL, NULL};
+  return attend(attention, first_position, rows, q, results ? results : &none, report);
+}
+
 int precis_attend(precis_attention *attention, int64_t rows, const float *q, float *out, float *lse,
                   precis_report *report)
 {
-  return attend(attention, 0, 0, rows, q, out, lse, report);
+  const precis_results results = {out, lse, NULL};
+  return attend(attention, NULL, rows, q, &results, report);
 }
 
 int precis_attend_at(precis_attention *attention, int64_t first_position, int64_t rows,
                      const float *q, float *out, float *lse, precis_report *report)
 {
-  return attend(attention, 1, first_position, rows, q, out, lse, report);
+  const precis_results results = {out, lse, NULL};
+  return attend(attention, &first_position, rows, q, &results, report);
 }

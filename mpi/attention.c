@@ -94,11 +94,15 @@ static int set_up_engine(precis_attention *a)
   a->fast_memory_least = least[0];
   a->thread_memory_least = least[1];
   a->threads_least = (int)least[2];
-  a->engine.shape = precis_tile_plan(p->dim, p->value_dim, a->thread_memory_least);
+  a->engine.shape = precis_tile_plan(p->dim, precis_problem_columns(p), a->thread_memory_least);
   a->engine.scale = p->scale * 1.44269504088896340736;
   a->engine.scratch = precis_memory_array(precis_engine_scratch(&a->engine), sizeof(float));
   a->keys = (precis_keys){.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
-  return a->engine.scratch ? precis_survey_create(&a->keys, &a->survey) : PRECIS_ERR_MEMORY;
+  a->heads = precis_memory_array(p->heads, sizeof *a->heads);
+  if (a->engine.scratch == NULL || a->heads == NULL ||
+      precis_signal_create(p, &a->signal) != PRECIS_SUCCESS)
+    return PRECIS_ERR_MEMORY;
+  return precis_survey_create(&a->keys, &a->survey);
 }
 
 static void release(precis_attention *a)
@@ -106,6 +110,8 @@ static void release(precis_attention *a)
   precis_kept_free(&a->kept);
   precis_past_free(&a->past);
   precis_survey_free(&a->survey);
+  precis_signal_free(&a->signal);
+  free(a->heads);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);
   precis_world_free(&a->world);
@@ -272,6 +278,27 @@ int precis_attention_append(precis_attention *a, int64_t rows, int with_bias,
     return status;
   precis_keys_take(&a->keys, a->appended + at.before, rows);
   account(a, &at);
+  return PRECIS_SUCCESS;
+}
+
+precis_norm precis_attention_norm(const precis_attention *a, int g)
+{
+  int dv = a->problem.value_dim, range = a->options.tol_of == PRECIS_UNIT_RANGE;
+  return (precis_norm){dv, range,
+                       (range ? a->survey.per_range : a->survey.per) + (int64_t)g * dv};
+}
+
+int precis_attention_heads(const precis_attention *a, precis_head_report *heads)
+{
+  if (a == NULL || heads == NULL || !a->has_heads || heads[0].size < sizeof(size_t) ||
+      heads[0].size > sizeof *heads)
+    return PRECIS_ERR_ARGUMENT;
+  size_t size = heads[0].size;
+  for (int h = 0; h < a->problem.heads; h++) {
+    precis_head_report head = a->heads[h];
+    head.size = size;
+    memcpy((char *)heads + (size_t)h * size, &head, size);
+  }
   return PRECIS_SUCCESS;
 }
 

@@ -4,11 +4,13 @@
 
 #include "mpi/kept.h"
 #include "mpi/past.h"
+#include "mpi/signal.h"
 #include "mpi/survey.h"
 #include "mpi/world.h"
 #include "src/jobs.h"
 #include "src/keys.h"
 #include "src/message.h"
+#include "src/norm.h"
 #include "src/precis.h"
 #include "src/rates.h"
 
@@ -34,6 +36,9 @@ struct precis_attention {
   double repair_patience;  /* or another one: each doubles what has been spent by then */
   precis_past past;        /* queries that a summary might serve */
   int with_bias;           /* some key of some rank has had a bias */
+  precis_signal signal;    /* what answers so far differ by from what the mean query gets */
+  precis_head_report *heads; /* of the last attend that succeeded, if has_heads */
+  int has_heads;
 };
 
 /* Puts this rank's rows, finite ones, where they are to stay: rows x kv_heads x dim, rows x
@@ -44,6 +49,9 @@ typedef int precis_attention_fill(void *context, float *k, float *v, float *bias
  * ranks alike. Errors: those of `fill`, MEMORY, MPI; the sequence is then as it was. */
 int precis_attention_append(precis_attention *attention, int64_t rows, int with_bias,
                             precis_attention_fill *fill, void *context);
+
+/* In which certificates are, of the keys surveyed so far. Borrows from the survey. */
+precis_norm precis_attention_norm(const precis_attention *attention, int kv_head);
 
 /* Agrees on status; if it is an error, gives its text to options.message. */
 int precis_attention_end(precis_attention *attention, int status, precis_message *why);

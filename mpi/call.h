@@ -8,6 +8,7 @@
 
 #include "mpi/align.h"
 #include "mpi/attention.h"
+#include "mpi/judge.h"
 #include "mpi/plan.h"
 #include "mpi/prospect.h"
 #include "mpi/task.h"
@@ -28,9 +29,9 @@ typedef struct precis_call {
   int64_t outlier_queries, repaired; /* (query, head) pairs answered exactly: planned, and not */
   precis_summaries summary;          /* the one that ran; arrays may be gone */
   double bound;                      /* its largest B */
-  double estimate[2];      /* of the largest errors of results and lse, from sampled rows */
-  double error, lse_error; /* largest certificates of this rank's rows */
-  double output_rounding;  /* of a result to float32, in units of its column's range */
+  double estimate; /* of the largest error, from sampled rows, in the unit of tol */
+  precis_terms terms;
+  precis_judge judge;
   double started, surveyed, planned, processor_started;
 } precis_call;
 
@@ -41,8 +42,8 @@ double precis_call_processor(void);
  * and better. Errors: TOLERANCE (they were asked for and cannot be used), MEMORY, MPI, INTERNAL. */
 int precis_call_consider(precis_call *c, precis_message *why);
 
-/* Sets up c->task with results to out and lse. */
-void precis_call_set_up(precis_call *c, float *out, float *lse);
+/* Sets up c->task with results to `to`. */
+void precis_call_set_up(precis_call *c, const precis_finished *to);
 
 /* Collective. Runs the move. Errors: those of the moves, TOLERANCE. */
 int precis_call_run(precis_call *c, precis_message *why);
@@ -53,15 +54,7 @@ int precis_call_report(precis_call *c, precis_report *report);
 /* The largest of the scores' bounds, natural units. */
 double precis_call_score_most(const precis_call *c);
 
-/* What exact parts promise: of rounding. */
-double precis_call_rounding(const precis_call *c);
-
-/* Half a unit in the last place of the largest value, in units of its column's range; worst column.
- */
-double precis_call_output_rounding(const precis_attention *attention);
-
-/* What certificates may promise, so that the rounding of results to float32 still fits under the
- * tolerance. */
-double precis_call_certificate_tol(const precis_call *c);
+/* What all rows have in common where they are proved. */
+precis_terms precis_call_terms(const precis_call *c);
 
 #endif

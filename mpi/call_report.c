@@ -1,4 +1,3 @@
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +6,6 @@
 #include "mpi/call.h"
 #include "mpi/room.h"
 #include "src/footprint.h"
-#include "src/rounding.h"
 #include "src/tile_rounding.h"
 #include "src/tree.h"
 
@@ -21,35 +19,26 @@ double precis_call_score_most(const precis_call *c)
   return fabs(a->problem.scale) * c->query_most * radius;
 }
 
-double precis_call_certificate_tol(const precis_call *c)
-{
-  return c->a->options.tol > 0 ? c->a->options.tol - c->output_rounding : DBL_MAX;
-}
-
-double precis_call_rounding(const precis_call *c)
+precis_terms precis_call_terms(const precis_call *c)
 {
   const precis_attention *a = c->a;
   precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
-  precis_rounding r = {.dim = a->problem.dim,
-                       .score_most = precis_call_score_most(c),
-                       .bias_most = *extremes.bias_most};
-  r.sum_terms = PRECIS_TILE_SUM_ROUNDINGS;
-  if (c->plan.move != PRECIS_MOVE_TILES)
-    r.roundings = 2 * precis_tree_depth(&a->world.layout);
-  return precis_rounding_bound(&r) + c->output_rounding;
-}
-
-double precis_call_output_rounding(const precis_attention *a)
-{
-  precis_extremes extremes = precis_survey_extremes_view(&a->keys, a->survey.extremes);
-  double worst = 0;
-  for (int64_t i = 0; i < (int64_t)a->problem.kv_heads * a->problem.value_dim; i++) {
-    double most = extremes.value_most[i], least = -extremes.value_least[i], range = most - least;
-    double size = fabs(most) > fabs(least) ? fabs(most) : fabs(least);
-    if (range > 0 && size / range > worst)
-      worst = size / range;
+  int range = a->options.tol_of == PRECIS_UNIT_RANGE;
+  precis_terms terms = {.problem = &a->problem,
+                        .k_center = precis_survey_k_center(&a->survey),
+                        .v_center = precis_survey_v_center(&a->keys, &a->survey),
+                        .per = range ? a->survey.per_range : a->survey.per,
+                        .largest = range,
+                        .key_radius = extremes.radius,
+                        .log_keys = log(a->appended > 1 ? (double)a->appended : 1)};
+  if (a->with_bias && a->appended > 0 && *extremes.bias_top > -INFINITY) {
+    terms.bias_center = *extremes.bias_top;
+    terms.bias_reach = *extremes.bias_top + *extremes.bias_bottom;
   }
-  return worst * 0x1p-24;
+  terms.sum_terms = PRECIS_TILE_SUM_ROUNDINGS;
+  /* Partials of repaired rows travel, whatever the move. */
+  terms.roundings = 2 * precis_tree_depth(&a->world.layout);
+  return terms;
 }
 
 double precis_call_processor(void)
@@ -62,22 +51,6 @@ double precis_call_processor(void)
 static int64_t rounded(double x)
 {
   return x < 9e18 ? (int64_t)x : INT64_MAX;
-}
-
-/* How well the results are known: exact ones to rounding, others to their certificates. */
-static void set_promise(const precis_call *c, double error, double lse_error, precis_report *r)
-{
-  int summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
-  double by_rounding = !summaries || c->repaired > 0 ? precis_call_rounding(c) : 0;
-  error += summaries ? c->output_rounding : 0;
-  r->estimate = summaries && c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED;
-  if (r->estimate) {
-    by_rounding = precis_call_rounding(c);
-    error = c->estimate[0] + by_rounding;
-    lse_error = c->estimate[1] + by_rounding;
-  }
-  r->promise = error > by_rounding ? error : by_rounding;
-  r->lse_promise = lse_error > by_rounding ? lse_error : by_rounding;
 }
 
 static void report_summaries(const precis_call *c, precis_report *r)
@@ -139,8 +112,6 @@ int precis_call_report(precis_call *c, precis_report *report)
                        sent.node_bytes - c->repair.node_bytes, sent.messages - c->repair.messages,
                        c->repair.network_bytes + c->repair.node_bytes};
   double most[] = {c->task.pairs,
-                   c->error,
-                   c->lse_error,
                    c->surveyed - c->started,
                    c->planned - c->surveyed,
                    c->task.seconds_summarise,
@@ -156,6 +127,7 @@ int precis_call_report(precis_call *c, precis_report *report)
       MPI_Allreduce(MPI_IN_PLACE, &pairs, 1, MPI_DOUBLE, MPI_SUM, a->world.comm))
     return PRECIS_ERR_MPI;
   precis_report r = {
+      .size = sizeof r,
       .ranks = a->world.ranks,
       .nodes = a->world.nodes,
       .threads = a->threads_least,
@@ -169,16 +141,23 @@ int precis_call_report(precis_call *c, precis_report *report)
       .repair_bytes = counts[3],
       .pairs = rounded(pairs),
       .pairs_most = rounded(most[0]),
-      .seconds_survey = most[3],
-      .seconds_plan = most[4],
-      .seconds_summarise = most[5],
-      .seconds_apply = most[6],
-      .seconds_exact = most[7],
-      .seconds_wait = most[8],
-      .seconds_total = most[9],
-      .seconds_processor = most[10],
+      .seconds_survey = most[1],
+      .seconds_plan = most[2],
+      .seconds_summarise = most[3],
+      .seconds_apply = most[4],
+      .seconds_exact = most[5],
+      .seconds_wait = most[6],
+      .seconds_total = most[7],
+      .seconds_processor = most[8],
   };
-  set_promise(c, most[1], most[2], &r);
+  int status = precis_judge_report(&c->judge, &r);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (c->plan.move == PRECIS_MOVE_SUMMARIES &&
+      a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
+    r.estimate = 1;
+    r.promise = c->estimate;
+  }
   report_summaries(c, &r);
   memcpy(r.why, c->plan.why, sizeof r.why);
   report_sharing(c, &r);

@@ -7,8 +7,9 @@
 #include "mpi/estimate.h"
 #include "mpi/repair.h"
 #include "src/footprint.h"
+#include "src/problem.h"
 
-void precis_call_set_up(precis_call *c, float *out, float *lse)
+void precis_call_set_up(precis_call *c, const precis_finished *to)
 {
   precis_attention *a = c->a;
   c->task = (precis_task){
@@ -16,8 +17,7 @@ void precis_call_set_up(precis_call *c, float *out, float *lse)
       .problem = &a->problem,
       .engine = a->engine,
       .keys = &a->keys,
-      .k_center = precis_survey_k_center(&a->survey),
-      .v_center = precis_survey_v_center(&a->keys, &a->survey),
+      .terms = c->terms,
       .kind = c->plan.kind,
       .tile_rows = c->plan.tile_rows,
       .thread_memory = a->thread_memory_least,
@@ -31,8 +31,7 @@ void precis_call_set_up(precis_call *c, float *out, float *lse)
       .summary_apart = c->plan.summary_apart,
       .rows = c->rows,
       .q = c->q,
-      .out = out,
-      .lse = lse,
+      .to = *to,
       .progress = a->options.progress,
       .progress_context = a->options.context,
   };
@@ -51,81 +50,66 @@ static double bound_of(const precis_call *c)
   return most;
 }
 
-/* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was
- * named, only rows of which nothing is proved are. */
-static int check_failures(precis_call *c, const precis_summary_result *result, precis_message *why)
+/* Certificates of a kept summary are in the norm that its deviations were summed in. */
+static void convert_proofs(const precis_call *c, const precis_task *task)
 {
-  int64_t failures = result->failures;
-  if (MPI_Allreduce(MPI_IN_PLACE, &failures, 1, MPI_INT64_T, MPI_SUM, c->a->world.comm))
-    return PRECIS_ERR_MPI;
-  if (failures == 0 || c->a->options.move != PRECIS_MOVE_SUMMARIES)
-    return PRECIS_SUCCESS;
-  int degree = summaries_of(c)->degree;
-  int64_t rows = precis_visible_queries(&c->plan.map) * c->a->problem.heads;
-  if (c->a->options.tol > 0)
-    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                              "summaries of degree %d miss the tolerance %g in %" PRId64
-                              " of %" PRId64 " rows, and exact moves are not allowed",
-                              degree, c->a->options.tol, failures, rows);
-  return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                            "summaries of degree %d prove nothing of %" PRId64 " of %" PRId64
-                            " rows, and exact moves are not allowed",
-                            degree, failures, rows);
+  const precis_problem *p = task->problem;
+  int64_t dv = p->value_dim;
+  for (int64_t i = 0; i < task->rows * p->heads; i++) {
+    int g = precis_problem_kv_head(p, (int)(i % p->heads));
+    const precis_norm frozen = {(int)dv, c->terms.largest, c->a->kept.per + g * dv},
+                      now = precis_terms_norm(&c->terms, g);
+    double factor = precis_norm_conversion(&frozen, &now) * (1 + 0x1p-22);
+    task->to.proof[PRECIS_PROOF_NUMBERS * i] *= (float)factor;
+  }
+}
+
+static int attend_by_kept(precis_call *c, precis_task *task, precis_summary_result *result)
+{
+  precis_attention *a = c->a;
+  int status = precis_kept_update(task, &a->kept);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  task->terms.per = a->kept.per;
+  status = precis_world_agree(&a->world, precis_kept_run(task, &a->kept, result), NULL);
+  task->terms.per = c->terms.per;
+  if (status == PRECIS_SUCCESS)
+    convert_proofs(c, task);
+  return status;
 }
 
 static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary_result *result)
 {
   precis_attention *a = c->a;
-  double tol = precis_call_certificate_tol(c);
-  if (c->use_kept) {
-    int status = precis_kept_update(task, &a->kept);
-    return status == PRECIS_SUCCESS
-               ? precis_world_agree(&a->world, precis_kept_run(task, &a->kept, tol, result), NULL)
-               : status;
-  }
+  if (c->use_kept)
+    return attend_by_kept(c, task, result);
   if (c->prefixes)
-    return precis_causal_run(task, &c->prospect.plan, tol, result);
-  return precis_summaries_run(task, summaries_of(c), tol, c->keeping ? &a->kept : NULL, result);
+    return precis_causal_run(task, &c->prospect.plan, result);
+  return precis_summaries_run(task, summaries_of(c), c->keeping ? &a->kept : NULL, result);
 }
 
-/* Outlier queries, which were planned for, and rows whose certificate is over the tolerance, which
- * were not: traffic for these is counted apart. A kept summary plans for neither. */
-static int answer_exactly(precis_call *c, precis_task *task, const precis_summary_result *result,
-                          precis_message *why)
+/* Outlier queries, which were planned for. A kept summary plans for none: traffic for these is
+ * counted apart. */
+static int answer_outliers(precis_call *c, precis_task *task, const precis_summary_result *result,
+                           precis_message *why)
 {
   precis_world *world = &c->a->world;
   precis_traffic start = world->traffic;
-  int status = PRECIS_SUCCESS;
   precis_waiting_step(&world->waiting, "rows to be answered exactly");
-  if (isfinite(summaries_of(c)->query_rho)) {
-    status = precis_repair_run(task, result->rows + result->capacity - result->outliers,
-                               result->outliers, &c->outlier_queries);
-    status = precis_world_agree(world, status, why);
-  }
-  if (!c->use_kept)
-    start = world->traffic;
-  if (status == PRECIS_SUCCESS)
-    status = precis_repair_run(task, result->rows, result->failures, &c->repaired);
-  if (c->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
-    status = precis_world_agree(world, status, why);
-    if (status == PRECIS_SUCCESS)
-      status = precis_estimate_error(task, &c->prospect.plan, c->estimate);
-  }
-  c->repair = precis_traffic_minus(&world->traffic, &start);
+  int status = precis_repair_run(task, result->rows, result->outliers, 0, &c->outlier_queries);
+  status = precis_world_agree(world, status, why);
+  if (c->use_kept)
+    c->repair = precis_traffic_minus(&world->traffic, &start);
   return status;
 }
 
-/* The move and what it leaves to be answered exactly, on rows at home or in line. */
+/* The move and its outliers, on rows at home or in line. */
 static int run_summaries_on(precis_call *c, precis_task *task, precis_message *why)
 {
   precis_summary_result result = {.rows = NULL};
   int status = attend_by_summaries(c, task, &result);
-  c->error = result.error;
-  c->lse_error = result.lse_error;
   if (status == PRECIS_SUCCESS)
-    status = check_failures(c, &result, why);
-  if (status == PRECIS_SUCCESS)
-    status = answer_exactly(c, task, &result, why);
+    status = answer_outliers(c, task, &result, why);
   precis_summary_result_free(&result);
   return status;
 }
@@ -135,14 +119,23 @@ static int run_summaries_on(precis_call *c, precis_task *task, precis_message *w
 static int prepare_keeping(precis_call *c)
 {
   precis_attention *a = c->a;
-  const precis_problem *p = &a->problem;
   const precis_summary_size size = precis_summaries_size(&c->prospect.plan);
   if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
       !precis_footprint_keeps(&c->plan.scene, &size))
     return PRECIS_SUCCESS;
-  int status = precis_kept_create(p, &c->prospect.plan, &a->kept);
+  int status = precis_kept_create(&c->terms, &c->prospect.plan, &a->kept);
   c->keeping = status == PRECIS_SUCCESS;
   return precis_world_agree(&a->world, status, NULL);
+}
+
+/* Predicted, of the best exact move. */
+static double exact_seconds(const precis_call *c)
+{
+  double least = INFINITY;
+  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
+    if (c->plan.predicted[move].seconds > 0)
+      least = fmin(least, c->plan.predicted[move].seconds);
+  return least;
 }
 
 /* After the move: what was built is good from now on, unless too many rows had to be repaired. */
@@ -162,7 +155,10 @@ static void settle_kept(precis_call *c, int status)
   }
   a->kept.calls++;
   a->repair_spent += precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
-  if (status != PRECIS_SUCCESS || (double)c->repaired > PRECIS_REPAIRED_MOST * rows + 1)
+  /* Where an exact move would have been about as fast, it gives way. */
+  double repair = precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
+  if (status != PRECIS_SUCCESS ||
+      (repair > 0.5 * exact_seconds(c) && (double)c->repaired > 0.05 * rows + 1))
     precis_kept_free(&a->kept);
 }
 
@@ -173,7 +169,6 @@ static int run_at_home(precis_call *c, precis_message *why)
     status = run_summaries_on(c, &c->task, why);
   c->summary = *summaries_of(c);
   c->bound = bound_of(c);
-  settle_kept(c, status);
   return status;
 }
 
@@ -192,30 +187,8 @@ static int run_summaries(precis_call *c, precis_message *why)
   return status == PRECIS_SUCCESS ? precis_align_back(&c->task, &c->align) : status;
 }
 
-/* Where the estimate misses the tolerance, the exact move runs after all. */
-static int check_estimate(precis_call *c, precis_message *why)
+static int run_move(precis_call *c, precis_message *why)
 {
-  const precis_options *options = &c->a->options;
-  double error = c->estimate[0] + precis_call_rounding(c);
-  if (options->guarantee != PRECIS_GUARANTEE_SAMPLED || !(options->tol > 0) ||
-      error <= options->tol)
-    return PRECIS_SUCCESS;
-  if (options->move == PRECIS_MOVE_SUMMARIES)
-    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                              "the error of summaries is estimated at %.3g, over the tolerance %g, "
-                              "and exact moves are not allowed",
-                              error, options->tol);
-  c->plan.move = c->exact_move;
-  c->error = c->lse_error = 0;
-  snprintf(c->plan.why, sizeof c->plan.why,
-           "%s: exact, as the error of summaries was estimated at %.3g",
-           precis_move_name(c->exact_move), error);
-  return precis_call_run(c, why);
-}
-
-int precis_call_run(precis_call *c, precis_message *why)
-{
-  int status;
   precis_waiting_step(&c->a->world.waiting, precis_move_name(c->plan.move));
   switch (c->plan.move) {
   case PRECIS_MOVE_TILES:
@@ -225,10 +198,116 @@ int precis_call_run(precis_call *c, precis_message *why)
   case PRECIS_MOVE_QUERIES:
     return precis_queries_run(&c->task);
   case PRECIS_MOVE_SUMMARIES:
-    status = run_summaries(c, why);
-    return status == PRECIS_SUCCESS ? check_estimate(c, why) : status;
+    return run_summaries(c, why);
   case PRECIS_MOVE_AUTO:
     break;
   }
   return PRECIS_ERR_INTERNAL;
+}
+
+/* Where the estimate misses the tolerance, the exact move runs after all. */
+static int check_estimate(precis_call *c, precis_message *why)
+{
+  const precis_options *options = &c->a->options;
+  int status = precis_estimate_error(&c->judge, &c->estimate);
+  if (status != PRECIS_SUCCESS || !(options->tol > 0) || c->estimate <= options->tol)
+    return status;
+  if (options->move == PRECIS_MOVE_SUMMARIES)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "the error of summaries is estimated at %.3g, over the tolerance %g, "
+                              "and exact moves are not allowed",
+                              c->estimate, options->tol);
+  c->plan.move = c->exact_move;
+  snprintf(c->plan.why, sizeof c->plan.why,
+           "%s: exact, as the error of summaries was estimated at %.3g",
+           precis_move_name(c->exact_move), c->estimate);
+  status = precis_world_agree(&c->a->world, run_move(c, why), why);
+  return status == PRECIS_SUCCESS ? precis_judge_rows(&c->judge) : status;
+}
+
+/* Where exact moves are forbidden, rows over the tolerance are an error; where no tolerance was
+ * named, only rows of which nothing is proved are. */
+static int refuse_failures(const precis_call *c, precis_message *why)
+{
+  const precis_options *options = &c->a->options;
+  int degree = c->summary.degree;
+  int64_t failures = c->judge.all_failures,
+          rows = precis_visible_queries(&c->plan.map) * c->a->problem.heads;
+  if (options->tol > 0)
+    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                              "summaries of degree %d miss the tolerance %g in %" PRId64
+                              " of %" PRId64 " rows, and exact moves are not allowed",
+                              degree, options->tol, failures, rows);
+  return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                            "summaries of degree %d prove nothing of %" PRId64 " of %" PRId64
+                            " rows, and exact moves are not allowed",
+                            degree, failures, rows);
+}
+
+static int refuse_rounding(const precis_call *c, precis_message *why)
+{
+  const precis_options *options = &c->a->options;
+  int64_t rows = precis_visible_queries(&c->plan.map) * c->a->problem.heads;
+  return precis_message_set(why, PRECIS_ERR_TOLERANCE,
+                            "results in float32 cannot keep the tolerance %g in %" PRId64
+                            " of %" PRId64 " rows, even where they are computed in double",
+                            options->tol, c->judge.all_failures, rows);
+}
+
+/* Rows that fail are answered again. */
+static int repair(precis_call *c, int precise, precis_message *why)
+{
+  precis_world *world = &c->a->world;
+  precis_judge *judge = &c->judge;
+  precis_traffic start = world->traffic;
+  int64_t repaired = 0;
+  precis_waiting_step(&world->waiting, precise ? "rows to be answered in double"
+                                               : "rows to be answered exactly");
+  int status = precis_repair_run(&c->task, judge->failed, judge->failures, precise, &repaired);
+  status = precis_world_agree(world, status, why);
+  precis_traffic took = precis_traffic_minus(&world->traffic, &start);
+  c->repair.network_bytes += took.network_bytes;
+  c->repair.node_bytes += took.node_bytes;
+  c->repair.messages += took.messages;
+  if (c->repaired == 0 || !precise)
+    c->repaired += repaired;
+  return status == PRECIS_SUCCESS ? precis_judge_rows(judge) : status;
+}
+
+/* Results as they are, rows that fail exactly, then in double, as long as some fail. */
+static int judge(precis_call *c, precis_message *why)
+{
+  precis_attention *a = c->a;
+  int forced = a->options.move == PRECIS_MOVE_SUMMARIES,
+      summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
+  int status = precis_signal_find_mean(&a->world, &a->problem, c->rows, c->q, c->task.to.lse,
+                                       &a->signal);
+  if (status == PRECIS_SUCCESS)
+    status = precis_signal_take(&a->world, &a->problem, &a->keys, &a->survey, a->appended,
+                                &a->signal);
+  if (status == PRECIS_SUCCESS)
+    status = precis_judge_create(a, &c->task, c->prefixes, &c->judge);
+  c->judge.prove = summaries;
+  if (status == PRECIS_SUCCESS)
+    status = precis_judge_rows(&c->judge);
+  if (status == PRECIS_SUCCESS && summaries && c->judge.all_failures > 0)
+    status = forced ? refuse_failures(c, why) : repair(c, 0, why);
+  if (status == PRECIS_SUCCESS && summaries &&
+      a->options.guarantee == PRECIS_GUARANTEE_SAMPLED)
+    status = check_estimate(c, why);
+  if (status == PRECIS_SUCCESS && precis_judge_drop_constant(&c->judge) > 0)
+    status = repair(c, 1, why);
+  if (status == PRECIS_SUCCESS && precis_judge_drop_constant(&c->judge) > 0)
+    status = refuse_rounding(c, why);
+  return status;
+}
+
+int precis_call_run(precis_call *c, precis_message *why)
+{
+  int status = precis_world_agree(&c->a->world, run_move(c, why), why);
+  if (status == PRECIS_SUCCESS)
+    status = judge(c, why);
+  if (c->plan.move == PRECIS_MOVE_SUMMARIES && !c->prefixes)
+    settle_kept(c, status);
+  return status;
 }

@@ -15,6 +15,7 @@
 #include "mpi/execute.h"
 #include "mpi/summary_work.h"
 #include "src/memory.h"
+#include "src/problem.h"
 #include "src/queries.h"
 
 enum { BLOCK = PRECIS_KEY_BLOCK };
@@ -27,8 +28,10 @@ typedef struct chain {
   const int64_t *position; /* of the queries, ascending */
   int64_t blocks;
   int64_t *first_row; /* blocks + 2: rows first_row[b] .. first_row[b + 1] - 1 see b whole blocks */
-  double *scale, *weights; /* blocks + 1: log-scale and sum of weights of the first b blocks */
-  double before, before_weights; /* the same of all lower ranks */
+  double *scale; /* blocks + 1: log-scale of the first b blocks ... */
+  precis_weight_mass *weights; /* ... and their weights */
+  double before;               /* the same of all lower ranks */
+  precis_weight_mass before_weights;
   precis_summary_sums incoming;
   float *rounded;       /* a tile */
   precis_queries exact; /* of outlier keys and diagonal blocks */
@@ -88,10 +91,11 @@ static void attend_diagonal(chain *c, const precis_step *step)
       job->rows = rows;
       job->q += c->first_row[b] * job->q_stride;
       job->query_position += c->first_row[b];
-      job->partial = precis_partial_at(&job->partial, c->first_row[b], p->value_dim);
+      job->partial =
+          precis_partial_at(&job->partial, c->first_row[b], precis_problem_columns(p));
       job->tile.keys = block_keys(c, b);
       job->tile.k += skip * p->dim;
-      job->tile.v += skip * p->value_dim;
+      job->tile.v += skip * precis_parcel_columns(&c->shape.kind);
       job->tile.bias += job->tile.bias ? skip : 0;
       job->key_position += skip;
     }
@@ -115,7 +119,7 @@ static int scale_head(chain *c, int g)
     precis_summary_weigh(x, b * BLOCK, block_keys(c, b), most);
   }
   c->before = -INFINITY;
-  c->before_weights = 0;
+  c->before_weights = (precis_weight_mass){0, 0};
   if (MPI_Exscan(&c->scale[c->blocks], &c->before, 1, MPI_DOUBLE, MPI_MAX, world->comm))
     return PRECIS_ERR_MPI;
   return PRECIS_SUCCESS;
@@ -139,7 +143,7 @@ static void run_blocks(chain *c, const precis_summary_part *part)
   for (int64_t b = 0; b <= c->blocks; b++) {
     int64_t rows = c->first_row[b + 1] - c->first_row[b];
     if (first)
-      c->weights[b] = b > 0 ? x->counts[0] : 0;
+      c->weights[b] = b > 0 ? precis_summary_weights(part, x->counts) : (precis_weight_mass){0, 0};
     if (rows > 0 && b > 0) {
       double before = MPI_Wtime();
       precis_summary_get(x, part, c->rounded);
@@ -172,7 +176,7 @@ static void apply(chain *c, const precis_summary_part *part, const float *in)
   precis_task *task = c->work.task;
   double start = MPI_Wtime();
   if (part->first == 0)
-    c->before_weights = in[part->values];
+    c->before_weights = precis_summary_weights_wire(part, in);
   precis_summary_apply(&c->work, part, in, 0, task->rows, &c->incoming);
   task->seconds_apply += MPI_Wtime() - start;
 }
@@ -184,13 +188,13 @@ typedef struct alike {
 } alike;
 
 static void collect(const void *context, const precis_summary_work *x, int g, int64_t i,
-                    precis_summary_row *row)
+                    precis_row *row)
 {
   const alike *a = context;
   const chain *c = a->c;
   if (x->task->world->rank > 0)
-    precis_summary_gather(x, g, i, &c->incoming, c->before, c->before_weights, row);
-  precis_summary_gather(x, g, i, &x->sums, c->scale[a->blocks], c->weights[a->blocks], row);
+    precis_summary_gather(x, g, i, &c->incoming, c->before, &c->before_weights, row);
+  precis_summary_gather(x, g, i, &x->sums, c->scale[a->blocks], &c->weights[a->blocks], row);
   precis_summary_gather_queries(x, g, i, &c->exact, row);
 }
 
@@ -217,7 +221,7 @@ static void pack(chain *c, const precis_step *step)
   void *to = precis_execution_at(&c->execution, step);
   if (step->matter == PRECIS_MATTER_KEYS) {
     precis_parcel_pack(&c->shape.kind, c->work.keys, step->block.first, step->block.rows,
-                       task->k_center, task->v_center, task->engine.threads, to);
+                       &task->terms, task->engine.threads, to);
   } else {
     precis_summary_part part = precis_summary_part_of(&c->work, &step->block);
     precis_summary_get(&c->work, &part, to);
@@ -264,11 +268,11 @@ static void plan_schedule(chain *c)
   c->schedule = precis_schedule_causal(&c->shape, &task->world->layout);
 }
 
-static int create(chain *c, precis_task *task, const precis_summaries *plan, double tol,
+static int create(chain *c, precis_task *task, const precis_summaries *plan,
                   precis_summary_result *result)
 {
   const precis_problem *p = task->problem;
-  int status = precis_summary_work_create(task, plan, tol, result, &c->work);
+  int status = precis_summary_work_create(task, plan, result, &c->work);
   if (status != PRECIS_SUCCESS)
     return status;
   int64_t rows = task->rows * c->work.group, keys = task->keys->rows,
@@ -305,12 +309,12 @@ static void release(chain *c)
   precis_summary_work_free(&c->work);
 }
 
-int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol,
+int precis_causal_run(precis_task *task, const precis_summaries *plan,
                       precis_summary_result *result)
 {
   int64_t *position = precis_memory_array(task->rows, sizeof *position);
   chain c = {.position = position};
-  int status = create(&c, task, plan, tol, result);
+  int status = create(&c, task, plan, result);
   status = precis_world_agree(task->world, position ? status : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS) {
     for (int64_t i = 0; i < task->rows; i++)

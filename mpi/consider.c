@@ -1,3 +1,4 @@
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -70,12 +71,12 @@ static void describe_axes(const precis_summaries *plan, size_t size, char *words
 static precis_wish wish_of(const precis_call *c)
 {
   const precis_attention *a = c->a;
-  precis_wish wish = {.tol = precis_call_certificate_tol(c),
+  precis_wish wish = {.unit = a->options.tol_of,
+                      .tol = a->options.tol > 0 ? a->options.tol : DBL_MAX,
                       .degree = a->options.degree,
                       .force = a->options.move == PRECIS_MOVE_SUMMARIES,
                       .sampled = a->options.guarantee == PRECIS_GUARANTEE_SAMPLED,
                       .prefixes = c->prefixes,
-                      .exact_rounding = precis_call_rounding(c),
                       .scene = &c->plan.scene,
                       .calls = 1,
                       .instead_seconds = c->plan.predicted[c->plan.move].seconds};
@@ -107,11 +108,6 @@ static int study_for(precis_call *c, const precis_wish *wish)
 static int study_summaries(precis_call *c)
 {
   precis_attention *a = c->a;
-  if (!(precis_call_certificate_tol(c) > 0)) {
-    snprintf(c->prospect.why, sizeof c->prospect.why,
-             "float32 cannot hold results to the tolerance");
-    return PRECIS_SUCCESS;
-  }
   if (c->prefixes) {
     int status = precis_align_plan(&a->world, &a->keys, &c->plan.map, &c->align);
     if (status != PRECIS_SUCCESS)
@@ -162,13 +158,14 @@ static int check_kept(precis_call *c)
   precis_kept_reach *reach = precis_memory_array(p->kv_heads, sizeof *reach);
   int status = precis_world_agree(&a->world, reach ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS) {
-    precis_kept_measure(p, &a->survey, &a->keys, c->rows, c->q, &a->kept, reach);
+    precis_kept_measure(&c->terms, &a->keys, c->rows, c->q, &a->kept, reach);
     if (MPI_Allreduce(MPI_IN_PLACE, reach, p->kv_heads * NUMBERS, MPI_DOUBLE, MPI_MAX,
                       a->world.comm))
       status = PRECIS_ERR_MPI;
   }
   if (status == PRECIS_SUCCESS)
-    status = precis_kept_check(&a->world, p, &a->survey, reach, a->appended, &a->kept);
+    status = precis_kept_check(&a->world, &c->terms, a->survey.moves, reach, a->appended,
+                               &a->kept);
   free(reach);
   return status;
 }
@@ -178,7 +175,7 @@ static int check_kept(precis_call *c)
 static int consider_kept(precis_call *c)
 {
   precis_attention *a = c->a;
-  if (!a->kept.valid || !keeps(c) || precis_call_certificate_tol(c) <= 0)
+  if (!a->kept.valid || !keeps(c))
     return PRECIS_SUCCESS;
   int status = check_kept(c);
   if (status == PRECIS_SUCCESS && a->kept.valid && a->repair_spent > a->repair_patience)

@@ -76,14 +76,15 @@ int precis_deal_queries(precis_world *world, const precis_problem *problem,
 
 int precis_deal_back(precis_world *world, const precis_problem *problem,
                      const precis_query_map *map, const precis_dealt_queries *dealt,
-                     const float *out, const float *lse, float *home_out, float *home_lse)
+                     const precis_finished *away, const precis_finished *at_home)
 {
   const precis_layout home = precis_layout_consecutive(map->ranks, map->start);
   const precis_rows_array arrays[] = {
-      {WORD * problem->heads * problem->value_dim, out, home_out},
-      {WORD * problem->heads, lse, home_lse},
+      {WORD * problem->heads * problem->value_dim, away->out, at_home->out},
+      {WORD * problem->heads, away->lse, at_home->lse},
+      {WORD * problem->heads * PRECIS_PROOF_NUMBERS, away->proof, at_home->proof},
   };
-  return precis_rows_exchange(world, dealt->rows, dealt->index, &home, arrays, 2);
+  return precis_rows_exchange(world, dealt->rows, dealt->index, &home, arrays, 3);
 }
 
 void precis_dealt_queries_free(precis_dealt_queries *dealt)

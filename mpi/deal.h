@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
+#include "src/row.h"
 #include "src/keys.h"
 #include "src/layout.h"
 #include "src/precis.h"
@@ -33,7 +34,7 @@ int precis_deal_queries(precis_world *world, const precis_problem *problem,
 /* Collective. Moves results back to the ranks whose queries they are. */
 int precis_deal_back(precis_world *world, const precis_problem *problem,
                      const precis_query_map *map, const precis_dealt_queries *dealt,
-                     const float *out, const float *lse, float *home_out, float *home_lse);
+                     const precis_finished *away, const precis_finished *at_home);
 
 void precis_dealt_queries_free(precis_dealt_queries *dealt);
 

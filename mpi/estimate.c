@@ -31,48 +31,98 @@ static double larger(double a, double b)
   return b > a || isnan(b) ? b : a; /* of which NaN is the largest */
 }
 
-static void compare(const precis_task *task, const precis_summaries *plan,
-                    const precis_failed_row *held, int64_t count, const precis_task *exact,
-                    double error[2])
+/* Of one row, in the unit of the tolerance. distance: |out - m_i| of the result as it is. */
+static double error_of(const precis_judge *judge, int64_t at, const precis_finished *exact,
+                       double mean, double distance)
 {
-  const precis_problem *p = task->problem;
-  error[0] = error[1] = 0;
-  for (int64_t i = 0; i < count; i++) {
-    int64_t row = held[i].row * p->heads + held[i].head, at = row * p->value_dim;
-    if (exact->lse[row] != task->lse[row])
-      error[1] = larger(error[1], fabs((double)exact->lse[row] - task->lse[row]));
-    int64_t column = (int64_t)precis_problem_kv_head(p, held[i].head) * p->value_dim;
-    for (int c = 0; c < p->value_dim; c++) {
-      double range = plan->value_most[column + c] + plan->value_least[column + c];
-      if (range > 0)
-        error[0] = larger(error[0], fabs((double)task->out[at + c] - exact->out[at + c]) / range);
-    }
-  }
+  const precis_attention *a = judge->a;
+  const precis_problem *p = &a->problem;
+  int g = precis_problem_kv_head(p, (int)(at % p->heads));
+  const precis_finished row = precis_finished_at(&judge->task->to, at, p->value_dim),
+                        truth = precis_finished_at(exact, at, p->value_dim);
+  if (a->options.tol_of == PRECIS_UNIT_LSE)
+    return *row.lse == *truth.lse ? 0 : fabs((double)*row.lse - *truth.lse);
+  double center[PRECIS_DIM_MAX];
+  const precis_norm norm = precis_attention_norm(a, g);
+  for (int c = 0; c < p->value_dim; c++)
+    center[c] = truth.out[c];
+  double difference = precis_norm_distance(&norm, row.out, center),
+         unit = a->options.tol_of == PRECIS_UNIT_RANGE ? 1 : fmax(mean, distance);
+  return difference > 0 ? difference / unit : 0;
 }
 
-int precis_estimate_error(const precis_task *task, const precis_summaries *plan, double error[2])
+/* The mean distances of all rows of each head from what the mean query gets. */
+static int find_means(const precis_judge *judge, const float *distance, double *mean, double *rows)
 {
-  const precis_problem *p = task->problem;
-  precis_task exact = *task;
-  int64_t repaired;
-  /* Of these arrays only the held-out rows are ever touched. */
-  exact.out = precis_memory_array(task->rows * p->heads, (size_t)p->value_dim * sizeof *exact.out);
-  exact.lse = precis_memory_array(task->rows * p->heads, sizeof *exact.lse);
-  precis_failed_row *held = precis_memory_array((int64_t)HELD_OUT * p->heads, sizeof *held);
-  int made = exact.out && exact.lse && held;
-  int status = precis_world_agree(task->world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS) {
-    int64_t count = hold_out(task, held);
-    status =
-        precis_world_agree(task->world, precis_repair_run(&exact, held, count, &repaired), NULL);
-    if (status == PRECIS_SUCCESS)
-      compare(task, plan, held, count, &exact, error);
+  const precis_attention *a = judge->a;
+  int heads = a->problem.heads;
+  for (int h = 0; h < heads; h++)
+    mean[h] = rows[h] = 0;
+  for (int64_t i = 0; i < judge->task->rows * heads; i++)
+    if (judge->task->to.lse[i] != -INFINITY) {
+      mean[i % heads] += distance[i];
+      rows[i % heads]++;
+    }
+  if (MPI_Allreduce(MPI_IN_PLACE, mean, 2 * heads, MPI_DOUBLE, MPI_SUM, a->world.comm))
+    return PRECIS_ERR_MPI;
+  for (int h = 0; h < heads; h++)
+    mean[h] = rows[h] > 0 ? mean[h] / rows[h] : 0;
+  return PRECIS_SUCCESS;
+}
+
+/* What is needed for a while. */
+typedef struct needs {
+  precis_finished exact; /* of which only the held-out rows are ever touched */
+  precis_failed_row *held;
+  float *distance;
+  double *mean; /* heads, then as many for rows */
+} needs;
+
+static int create(const precis_judge *judge, needs *n)
+{
+  const precis_problem *p = &judge->a->problem;
+  int64_t rows = judge->task->rows * p->heads;
+  int status = precis_finished_create(rows, p->value_dim, &n->exact);
+  n->held = precis_memory_array((int64_t)HELD_OUT * p->heads, sizeof *n->held);
+  n->distance = precis_memory_array(rows, sizeof *n->distance);
+  n->mean = precis_memory_array(2 * (int64_t)p->heads, sizeof *n->mean);
+  return n->held && n->distance && n->mean ? status : PRECIS_ERR_MEMORY;
+}
+
+static int measure(const precis_judge *judge, needs *n, double *error)
+{
+  const precis_problem *p = &judge->a->problem;
+  precis_world *world = judge->task->world;
+  precis_task exact = *judge->task;
+  int64_t repaired, count = hold_out(judge->task, n->held);
+  exact.to = n->exact;
+  int status = precis_world_agree(world, precis_repair_run(&exact, n->held, count, 0, &repaired),
+                                  NULL);
+  if (status == PRECIS_SUCCESS)
+    status = precis_judge_distances(judge, n->distance);
+  if (status == PRECIS_SUCCESS)
+    status = find_means(judge, n->distance, n->mean, n->mean + p->heads);
+  *error = 0;
+  for (int64_t i = 0; i < count && status == PRECIS_SUCCESS; i++) {
+    int64_t at = n->held[i].row * p->heads + n->held[i].head;
+    *error = larger(*error, error_of(judge, at, &n->exact, n->mean[n->held[i].head],
+                                     n->distance[at]));
   }
   if (status == PRECIS_SUCCESS &&
-      MPI_Allreduce(MPI_IN_PLACE, error, 2, MPI_DOUBLE, MPI_MAX, task->world->comm))
+      MPI_Allreduce(MPI_IN_PLACE, error, 1, MPI_DOUBLE, MPI_MAX, world->comm))
     status = PRECIS_ERR_MPI;
-  free(held);
-  free(exact.out);
-  free(exact.lse);
+  return status;
+}
+
+int precis_estimate_error(const precis_judge *judge, double *error)
+{
+  needs n = {.held = NULL};
+  int status = precis_world_agree(judge->task->world, create(judge, &n), NULL);
+  if (status == PRECIS_SUCCESS)
+    status = measure(judge, &n, error);
+  precis_finished_free(&n.exact);
+  free(n.held);
+  free(n.distance);
+  free(n.mean);
   return status;
 }

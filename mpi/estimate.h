@@ -2,12 +2,11 @@
 #ifndef PRECIS_MPI_ESTIMATE_H
 #define PRECIS_MPI_ESTIMATE_H
 
-#include "mpi/summaries.h"
-#include "mpi/task.h"
+#include "mpi/judge.h"
 
-/* Collective. Computes some rows that had no part in the fit exactly and compares: error[0] is the
- * largest difference in units of its column's range, error[1] that of lse, of all ranks. The task's
- * results are not touched. Errors: MEMORY, MPI, RANGE. */
-int precis_estimate_error(const precis_task *task, const precis_summaries *plan, double error[2]);
+/* Collective. Computes some rows that had no part in the fit exactly and compares: *error is the
+ * largest difference in the unit of the tolerance, of all ranks, where R is estimated from the
+ * results as they are. The task's results are not touched. Errors: MEMORY, MPI, RANGE. */
+int precis_estimate_error(const precis_judge *judge, double *error);
 
 #endif

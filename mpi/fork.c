@@ -31,6 +31,7 @@ int precis_attention_fork(precis_attention *a, int64_t tokens, precis_attention 
   made->appended = tokens < a->appended ? tokens : a->appended;
   made->with_bias = a->with_bias;
   made->exact_spent = a->exact_spent + worth_of_kept(a);
+  precis_signal_copy(&a->problem, &a->signal, &made->signal);
   made->past = precis_past_copy(&a->past, &a->problem);
   *child = made;
   return PRECIS_SUCCESS;

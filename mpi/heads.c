@@ -40,7 +40,7 @@ static void pack_queries(const regroup *r, const precis_block *b, float *to)
     memcpy(to, q + j * p->heads * p->dim, (size_t)p->dim * sizeof *to);
 }
 
-/* Results of one head's rows: value_dim outputs and the lse of each. */
+/* Results of one head's rows: value_dim outputs, the lse and the proof of each. */
 static int pack_results(const precis_execution *x, const precis_block *b, float *to)
 {
   const regroup *r = x->move;
@@ -48,12 +48,13 @@ static int pack_results(const precis_execution *x, const precis_block *b, float 
   const precis_problem *p = task->problem;
   int i = b->first_head - task->cuts[task->world->rank].head, bad = 0;
   int64_t first = offset_of(r, i) + task->map->start[b->owner] + b->first - piece_of(r, i).first;
-  int64_t g = precis_problem_kv_head(p, b->first_head);
+  int g = precis_problem_kv_head(p, b->first_head);
   const float *q = (const float *)x->slot[PRECIS_HEADS_QUERIES];
-  for (int64_t row = first; row < first + b->rows; row++, to += p->value_dim + 1) {
-    double offset = precis_queries_offset(p, q + row * p->dim, task->k_center + g * p->dim);
-    bad |= precis_partial_finish(&r->partial, row, p->value_dim, task->v_center + g * p->value_dim,
-                                 offset, to, to + p->value_dim);
+  int columns = precis_problem_columns(p);
+  for (int64_t row = first; row < first + b->rows; row++, to += precis_problem_results(p)) {
+    precis_finished here = {to, to + p->value_dim, to + p->value_dim + 1};
+    const precis_partial partial = precis_partial_at(&r->partial, row, columns);
+    bad |= precis_row_finish_exact(&task->terms, g, q + row * p->dim, &partial, here);
   }
   return bad ? PRECIS_ERR_RANGE : PRECIS_SUCCESS;
 }
@@ -62,10 +63,12 @@ static void unpack_results(const regroup *r, const precis_block *b, const float 
 {
   const precis_task *task = r->task;
   const precis_problem *p = task->problem;
-  for (int64_t j = 0; j < b->rows; j++, from += p->value_dim + 1) {
+  for (int64_t j = 0; j < b->rows; j++, from += precis_problem_results(p)) {
     int64_t row = (b->first + j) * p->heads + b->first_head;
-    memcpy(task->out + row * p->value_dim, from, (size_t)p->value_dim * sizeof *from);
-    task->lse[row] = from[p->value_dim];
+    precis_finished to = precis_finished_at(&task->to, row, p->value_dim);
+    memcpy(to.out, from, (size_t)p->value_dim * sizeof *from);
+    *to.lse = from[p->value_dim];
+    memcpy(to.proof, from + p->value_dim + 1, PRECIS_PROOF_NUMBERS * sizeof *from);
   }
 }
 
@@ -75,7 +78,7 @@ static void pack_keys(const regroup *r, const precis_block *b, void *to)
   precis_parcel_kind kind = r->kind;
   kind.first_head = b->first_head;
   kind.heads = b->heads;
-  precis_parcel_pack(&kind, task->keys, b->first, b->rows, task->k_center, task->v_center,
+  precis_parcel_pack(&kind, task->keys, b->first, b->rows, &task->terms,
                      task->engine.threads, to);
 }
 
@@ -93,7 +96,7 @@ static void compute(precis_execution *x, const precis_step *step)
         .q_stride = p->dim,
         .query_position = p->causal ? r->position + piece.first : NULL,
         .key_position = precis_parcel_positions(&r->kind, parcel),
-        .partial = precis_partial_at(&r->partial, offset, p->value_dim),
+        .partial = precis_partial_at(&r->partial, offset, precis_problem_columns(p)),
     };
     if (piece.end > piece.first)
       r->jobs[i].tile =
@@ -142,7 +145,7 @@ static int create(regroup *r, precis_execution *x)
     return PRECIS_ERR_MEMORY;
   for (int64_t i = 0; i < queries && p->causal; i++)
     r->position[i] = precis_visible_position(task->map, i);
-  return precis_partial_create(&r->partial, offset_of(r, r->pieces), p->value_dim);
+  return precis_partial_create(&r->partial, offset_of(r, r->pieces), precis_problem_columns(p));
 }
 
 int precis_heads_run(precis_task *task)

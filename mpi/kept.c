@@ -10,8 +10,9 @@
 
 enum { BATCH = 1024 };
 
-int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_kept *kept)
+int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis_kept *kept)
 {
+  const precis_problem *p = terms->problem;
   precis_kept made = {
       .plan = *plan, .tokens = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim}};
   made.value_numbers = plan->features * p->value_dim;
@@ -21,13 +22,15 @@ int precis_kept_create(const precis_problem *p, precis_summaries *plan, precis_k
   made.counts = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts);
   made.values32 = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values32);
   made.counts32 = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts32);
-  if (!made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
+  made.per = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.per);
+  if (!made.per || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
     made.plan = (precis_summaries){0};
     precis_kept_free(&made);
     return PRECIS_ERR_MEMORY;
   }
   memcpy(made.moments, plan->moments,
          (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
+  memcpy(made.per, terms->per, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.per);
   *kept = made;
   plan->q_center = plan->key_radius = plan->query_radius = NULL;
   plan->key_unit = plan->query_unit = plan->log_scale = plan->least_deviation = NULL;
@@ -41,6 +44,7 @@ void precis_kept_free(precis_kept *kept)
 {
   precis_summaries_release(&kept->plan);
   free(kept->moments);
+  free(kept->per);
   free(kept->values);
   free(kept->counts);
   free(kept->values32);
@@ -170,8 +174,9 @@ static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t fir
   precis_summary_result none;
   precis_summary_work work;
   adding.keys = &rows;
+  adding.terms.per = kept->per;
   adding.rows = 0;
-  int made = precis_summary_work_create(&adding, &kept->plan, 0, &none, &work);
+  int made = precis_summary_work_create(&adding, &kept->plan, &none, &work);
   if (made == PRECIS_SUCCESS)
     made = precis_keys_reserve(&kept->tokens, work.split.tokens.rows, 1);
   status = precis_world_agree(task->world, status == PRECIS_SUCCESS ? made : status, NULL);

@@ -30,12 +30,13 @@ typedef struct precis_kept {
   int64_t count_numbers;      /* features, then with deviations features + count_features */
   double *values, *counts;    /* kv_heads x each */
   float *values32, *counts32; /* the same, rounded */
+  double *per;                /* kv_heads x value_dim: of the norm of the deviations in it */
   precis_keys tokens;         /* outlier keys of all ranks */
 } precis_kept;
 
 /* Takes over plan (which is emptied) and makes room; filled by precis_kept_store(), made valid by
  * the caller. Errors: MEMORY (the plan stays with the caller). */
-int precis_kept_create(const precis_problem *problem, precis_summaries *plan, precis_kept *kept);
+int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis_kept *kept);
 void precis_kept_free(precis_kept *kept);
 
 /* Stores reduced sums of a tile. */
@@ -44,23 +45,22 @@ void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_pa
 
 /* How far the queries of a call and the keys that have come since reach, one for each kv_head. */
 typedef struct precis_kept_reach {
-  double radius;              /* max |q - plan.q_center| */
+  double radius;              /* max |q - plan.q_center| of the bulk ... */
+  double all;                 /* ... and of all */
   double outlier_share;       /* of queries beyond the plan's limit, on some rank */
   precis_reach queries, keys; /* of the bulk, in the axes of the plan; 0 where there are none */
 } precis_kept_reach;
 
 /* This rank's part of it, whose maxima over the ranks are wanted: an array of doubles, as it were.
  * q: rows x heads x dim. */
-void precis_kept_measure(const precis_problem *problem, const precis_survey *survey,
-                         const precis_keys *keys, int64_t rows, const float *q,
+void precis_kept_measure(const precis_terms *terms, const precis_keys *keys, int64_t rows, const float *q,
                          const precis_kept *kept, precis_kept_reach *reach);
 
 /* Collective. Whether it serves queries and new keys of this reach (kv_heads, of all ranks) and
- * `rows` keys in all: lifts the limit for queries where too many are beyond it, fits polynomials
+ * `rows` keys in all, with centres that have moved so often: lifts the limit for queries where too many are beyond it, fits polynomials
  * anew if need be. Drops it if not. Errors: MPI, MEMORY. */
-int precis_kept_check(precis_world *world, const precis_problem *problem,
-                      const precis_survey *survey, precis_kept_reach *reach, int64_t rows,
-                      precis_kept *kept);
+int precis_kept_check(precis_world *world, const precis_terms *terms, int moves,
+                      precis_kept_reach *reach, int64_t rows, precis_kept *kept);
 
 /* Collective. Adds keys that have come since. Errors: MEMORY, MPI. */
 int precis_kept_update(precis_task *task, precis_kept *kept);
@@ -71,7 +71,7 @@ precis_wire precis_kept_update_wire(const precis_problem *problem, const precis_
 
 /* Attends with this rank's queries to all keys; no communication. Errors: MEMORY, this rank's
  * alone. */
-int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
+int precis_kept_run(precis_task *task, const precis_kept *kept,
                     precis_summary_result *result);
 
 #endif

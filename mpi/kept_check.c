@@ -14,6 +14,9 @@ enum { TOKENS_PART = 16, TOKENS_ALWAYS = 64 };
 
 static const double HEADROOM = 1.25, OUTLIER_SHARE_MOST = 1.0 / 32;
 
+/* Certificates lose this factor at most to deviations that were weighed in an earlier norm. */
+static const double NORM_DRIFT = 1.5;
+
 typedef struct squares {
   double lead[PRECIS_FEATURES_DIM_MAX + 1], trail[PRECIS_FEATURES_DIM_MAX + 1];
 } squares;
@@ -30,7 +33,8 @@ static int64_t measure_queries(const precis_problem *p, const precis_bulk *bulk,
     const float *at = q + (i / group * p->heads + (int64_t)g * group + i % group) * p->dim;
     double norm = precis_bulk_query_radius(p->dim, 1, 1, at, p->dim, bulk->q_center);
     int outlier = precis_outliers_rho(norm, plan->query_unit[g]) > plan->query_rho;
-    reach->radius = fmax(reach->radius, norm);
+    reach->all = fmax(reach->all, norm);
+    reach->radius = outlier ? reach->radius : fmax(reach->radius, norm);
     beyond += outlier;
     if (!outlier && bulk->to_queries)
       precis_bulk_query_reach(bulk, p->dim, 1, 1, at, p->dim, x.lead, x.trail);
@@ -41,7 +45,7 @@ static int64_t measure_queries(const precis_problem *p, const precis_bulk *bulk,
 }
 
 /* Of the keys of a head that have come since, but for outliers. */
-static precis_reach measure_keys(const precis_survey *survey, const precis_bulk *bulk,
+static precis_reach measure_keys(const precis_terms *terms, const precis_bulk *bulk,
                                  const precis_kept *kept, const precis_keys *keys)
 {
   squares x = {{0}, {0}};
@@ -51,36 +55,39 @@ static precis_reach measure_keys(const precis_survey *survey, const precis_bulk 
     one.rows = 1;
     one.k += j * one.kv_heads * one.dim;
     one.bias = keys->bias ? keys->bias + j : NULL;
-    precis_outliers_key_rho(&one, precis_survey_k_center(survey), kept->plan.key_unit, &rho);
+    precis_outliers_key_rho(&one, terms->k_center, kept->plan.key_unit, &rho);
     if (!(rho > kept->plan.key_rho))
       precis_bulk_key_reach(bulk, keys, j, 1, x.lead, x.trail);
   }
   return precis_reach_of(x.lead, x.trail, keys->dim, bulk->lead);
 }
 
-void precis_kept_measure(const precis_problem *p, const precis_survey *survey,
-                         const precis_keys *keys, int64_t rows, const float *q,
+void precis_kept_measure(const precis_terms *terms, const precis_keys *keys, int64_t rows, const float *q,
                          const precis_kept *kept, precis_kept_reach *reach)
 {
+  const precis_problem *p = terms->problem;
   const precis_summaries *plan = &kept->plan;
   int64_t beyond = 0, pairs = rows * p->heads;
   for (int g = 0; g < p->kv_heads; g++) {
-    precis_bulk bulk = precis_summaries_bulk(p, plan, precis_survey_k_center(survey), NULL, g);
+    precis_bulk bulk = precis_summaries_bulk(terms, plan, g);
     reach[g] = (precis_kept_reach){0};
     beyond += measure_queries(p, &bulk, plan, rows, q, &reach[g]);
     if (bulk.to_keys)
-      reach[g].keys = measure_keys(survey, &bulk, kept, keys);
+      reach[g].keys = measure_keys(terms, &bulk, kept, keys);
   }
   for (int g = 0; g < p->kv_heads; g++)
     reach[g].outlier_share = pairs > 0 ? (double)beyond / (double)pairs : 0;
 }
 
-/* New keys widen the bulk where the plan has no limit; else they join the outliers. */
-static void widen_keys(const precis_problem *p, const precis_survey *survey, precis_kept *kept)
+/* The longest key of each head that is in the summary or joins it now: all of them, or those within
+ * the limit, beyond which they join the outliers. */
+static void widen_keys(const precis_terms *terms, precis_kept *kept)
 {
-  const double *radius = survey->extremes; /* comes first, see precis_survey_extremes_view() */
-  for (int g = 0; g < p->kv_heads && isinf(kept->plan.key_rho); g++)
-    kept->plan.key_radius[g] = fmax(kept->plan.key_radius[g], radius[g]);
+  precis_summaries *plan = &kept->plan;
+  for (int g = 0; g < terms->problem->kv_heads; g++)
+    plan->key_radius[g] =
+        fmax(plan->key_radius[g], precis_outliers_radius(terms->key_radius[g], plan->key_unit[g],
+                                                         plan->key_rho));
 }
 
 /* A limit for queries stays as long as few are beyond it. Those were not measured in axes, so that
@@ -90,8 +97,8 @@ static int limit_queries(const precis_problem *p, precis_kept_reach *reach, prec
   int lifted = reach[0].outlier_share > OUTLIER_SHARE_MOST;
   if (lifted)
     plan->query_rho = INFINITY;
-  for (int g = 0; g < p->kv_heads && isfinite(plan->query_rho); g++)
-    reach[g].radius = fmin(reach[g].radius, plan->query_radius[g]);
+  for (int g = 0; g < p->kv_heads && lifted; g++)
+    reach[g].radius = reach[g].all;
   return lifted;
 }
 
@@ -103,14 +110,6 @@ static precis_bivariate_domain domain_of(const precis_problem *p, const precis_s
     return precis_turning_domain(&reach[g].queries, &plan->turning.keys[g]);
   double bound = fabs(p->scale) * reach[g].radius * plan->key_radius[g] * (1 + 1e-9);
   return (precis_bivariate_domain){bound, bound, 0};
-}
-
-static int outgrown(const precis_bivariate_domain *now, const precis_bivariate *fit)
-{
-  return now->bound > fit->domain.bound ||
-         fmin(now->lead_bound, now->bound) > fit->domain.lead_bound ||
-         (fit->set.lead < fit->set.dim &&
-          fmin(now->trail_bound, now->bound) > fit->domain.trail_bound);
 }
 
 /* How many times as long as those the fit was for; 1 for shorter ones. */
@@ -162,7 +161,7 @@ static int refit(precis_world *world, const precis_problem *p, const precis_kept
   int status = PRECIS_SUCCESS;
   for (int g = 0; g < p->kv_heads; g++) {
     precis_bivariate_domain domain = domain_of(p, plan, reach, g);
-    if (!outgrown(&domain, &plan->fit[g]))
+    if (precis_bivariate_covers(&plan->fit[g], &domain))
       continue;
     domain.bound = fmin(domain.bound * HEADROOM, precis_bivariate_bound_most(&plan->set));
     domain.lead_bound *= HEADROOM;
@@ -191,15 +190,29 @@ static int in_scale(const precis_problem *p, const precis_summaries *plan,
   return abs(precis_bulk_exponent(keys, queries) - plan->exponent[g]) <= SCALE_DRIFT;
 }
 
-int precis_kept_check(precis_world *world, const precis_problem *p, const precis_survey *survey,
+/* The norm that deviations were summed in still covers all columns. */
+static int norm_serves(const precis_terms *terms, const precis_kept *kept)
+{
+  int dv = terms->problem->value_dim;
+  for (int g = 0; g < terms->problem->kv_heads; g++) {
+    const precis_norm frozen = {dv, terms->largest, kept->per + (int64_t)g * dv},
+                      now = precis_terms_norm(terms, g);
+    if (!(precis_norm_conversion(&frozen, &now) < NORM_DRIFT))
+      return 0;
+  }
+  return 1;
+}
+
+int precis_kept_check(precis_world *world, const precis_terms *terms, int moves,
                       precis_kept_reach *reach, int64_t rows, precis_kept *kept)
 {
+  const precis_problem *p = terms->problem;
   precis_summaries *plan = &kept->plan;
-  int good = kept->moves == survey->moves && rows - kept->rows <= kept->rows / PART &&
+  int good = kept->moves == moves && norm_serves(terms, kept) && rows - kept->rows <= kept->rows / PART &&
              rows - kept->rows <= ROWS_MOST &&
              kept->tokens.rows <= kept->rows / TOKENS_PART + TOKENS_ALWAYS;
   int grown = 0;
-  widen_keys(p, survey, kept);
+  widen_keys(terms, kept);
   if (limit_queries(p, reach, plan) && plan->turning.keys)
     good = 0;
   for (int g = 0; g < p->kv_heads && good; g++) {
@@ -207,7 +220,7 @@ int precis_kept_check(precis_world *world, const precis_problem *p, const precis
       plan->turning.keys[g] = larger(plan->turning.keys[g], reach[g].keys);
     precis_bivariate_domain domain = domain_of(p, plan, reach, g);
     good = domain.bound <= precis_bivariate_bound_most(&plan->set) && in_scale(p, plan, reach, g);
-    grown |= outgrown(&domain, &plan->fit[g]);
+    grown |= !precis_bivariate_covers(&plan->fit[g], &domain);
   }
   if (!good)
     precis_kept_free(kept);

@@ -11,11 +11,12 @@ typedef struct applying {
 } applying;
 
 static void collect(const void *context, const precis_summary_work *x, int g, int64_t i,
-                    precis_summary_row *row)
+                    precis_row *row)
 {
   const applying *a = context;
-  const double weights = a->kept->counts32[g * a->kept->count_numbers];
-  precis_summary_gather(x, g, i, &x->sums, a->kept->plan.log_scale[g], weights, row);
+  const float *counts = a->kept->counts32 + g * a->kept->count_numbers;
+  const precis_weight_mass weights = {counts[0], counts[a->kept->plan.features]};
+  precis_summary_gather(x, g, i, &x->sums, a->kept->plan.log_scale[g], &weights, row);
   if (a->kept->tokens.rows > 0)
     precis_summary_gather_queries(x, g, i, &a->exact, row);
 }
@@ -49,7 +50,7 @@ static int attend_tokens(precis_task *task, const precis_kept *kept, precis_quer
     status = PRECIS_ERR_MEMORY;
   for (int64_t first = 0; first < tokens->rows && status == PRECIS_SUCCESS; first += batch) {
     int64_t rows = least(tokens->rows - first, batch);
-    precis_parcel_pack(&kind, tokens, first, rows, task->k_center, task->v_center,
+    precis_parcel_pack(&kind, tokens, first, rows, &task->terms,
                        task->engine.threads, parcel);
     precis_queries_jobs(task->problem, exact, &kind, rows, parcel, jobs);
     precis_task_compute(task, jobs, task->problem->heads);
@@ -59,7 +60,7 @@ static int attend_tokens(precis_task *task, const precis_kept *kept, precis_quer
   return status;
 }
 
-int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
+int precis_kept_run(precis_task *task, const precis_kept *kept,
                     precis_summary_result *result)
 {
   const precis_keys none = {
@@ -72,7 +73,7 @@ int precis_kept_run(precis_task *task, const precis_kept *kept, double tol,
   precis_task without_keys = *task;
   without_keys.keys = &none;
   double start = MPI_Wtime();
-  int made = precis_summary_work_create(&without_keys, &kept->plan, tol, result, &work);
+  int made = precis_summary_work_create(&without_keys, &kept->plan, result, &work);
   status = status == PRECIS_SUCCESS ? made : status;
   for (int g = 0; g < task->problem->kv_heads && status == PRECIS_SUCCESS; g++)
     apply_head(&work, &a, g);

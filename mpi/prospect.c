@@ -115,7 +115,7 @@ static int plan_plain(precis_study *s, const precis_candidate *c, const precis_f
 /* Something cheaper in common axes, where that may be. */
 static int plan_turned(precis_study *s, const precis_found *plain, int *found)
 {
-  int good = plain->candidate >= 0 && s->out->failing <= PRECIS_REPAIRED_MOST;
+  int good = plain->candidate >= 0 && isfinite(plain->price);
   precis_limits limits = plain->candidate >= 0 ? plain->limits : precis_study_tightest(s);
   const precis_turned_question question = {.study = s,
                                            .limits = limits,
@@ -149,12 +149,11 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
   const precis_summary_size size = precis_summaries_size(&out->plan);
   double price = out->seconds + precis_wish_later(wish, &size) +
                  precis_wish_price_of_failing(wish, out->failing, 0);
-  out->use =
-      wish->force || (price < precis_wish_limit(wish) && out->failing <= PRECIS_REPAIRED_MOST);
+  out->use = wish->force || price < precis_wish_limit(wish);
   out->seconds += precis_wish_repair(wish, out->failing);
   if (!out->use)
     snprintf(out->why, sizeof out->why,
-             "best summary (degree %d, envelope %d) would leave %.2g of the rows to repair",
+             "the best summary (degree %d, envelope %d) leaves too much to repair: %.2g of the rows",
              out->plan.degree, out->plan.envelope_degree, out->failing);
   return PRECIS_SUCCESS;
 }
@@ -206,11 +205,8 @@ int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64
       .plan = {.sampled = wish->sampled,
                .wire_roundings = precis_cost_summary_roundings(
                    a->world.ranks, a->world.nodes, a->world.layout.largest, wish->prefixes),
-               .exact_rounding = wish->exact_rounding,
                .key_rho = INFINITY,
-               .query_rho = INFINITY,
-               .value_most = extremes.value_most,
-               .value_least = extremes.value_least}};
+               .query_rho = INFINITY}};
   int status = study_all(&s);
   precis_study_free(&s);
   if (status != PRECIS_SUCCESS)

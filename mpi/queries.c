@@ -7,6 +7,7 @@
 #include "mpi/deal.h"
 #include "mpi/execute.h"
 #include "src/memory.h"
+#include "src/problem.h"
 #include "src/queries.h"
 
 typedef struct spread {
@@ -38,7 +39,7 @@ static void pack(spread *s, const precis_step *step, void *to)
   if (step->matter == PRECIS_MATTER_QUERIES)
     memcpy(to, task->q + b->first * p->heads * p->dim, (size_t)step->bytes);
   else if (step->matter == PRECIS_MATTER_KEYS)
-    precis_parcel_pack(&task->kind, s->keys, b->first, b->rows, task->k_center, task->v_center,
+    precis_parcel_pack(&task->kind, s->keys, b->first, b->rows, &task->terms,
                        task->engine.threads, to);
   else
     precis_queries_pack(p, &s->queries, precis_queries_first(&s->shape, step), b->rows, to);
@@ -49,10 +50,9 @@ static int finish(spread *s, const precis_step *step)
   precis_task *task = s->task;
   const precis_problem *p = task->problem;
   const precis_block *b = &step->block;
-  return precis_queries_finish(p, &s->queries, precis_queries_first(&s->shape, step), b->rows,
-                               task->k_center, task->v_center,
-                               task->out + b->first * p->heads * p->value_dim,
-                               task->lse + b->first * p->heads)
+  const precis_finished to = precis_finished_at(&task->to, b->first * p->heads, p->value_dim);
+  return precis_queries_finish(&task->terms, &s->queries, precis_queries_first(&s->shape, step),
+                               b->rows, &to)
              ? PRECIS_ERR_RANGE
              : PRECIS_SUCCESS;
 }
@@ -71,7 +71,8 @@ static int work(precis_execution *x, const precis_step *step)
     return PRECIS_SUCCESS;
   case PRECIS_STEP_CLEAR:
     s->queries.rows = step->block.rows;
-    precis_partial_clear(&s->queries.partial, step->block.rows * p->heads, p->value_dim);
+    precis_partial_clear(&s->queries.partial, step->block.rows * p->heads,
+                         precis_problem_columns(p));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_UNPACK:
     unpack(s, step);

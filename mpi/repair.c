@@ -5,6 +5,7 @@
 
 #include "mpi/execute.h"
 #include "src/memory.h"
+#include "src/precise.h"
 #include "src/problem.h"
 #include "src/queries.h"
 
@@ -14,6 +15,7 @@
  * a head to fill a block of the kernel. */
 typedef struct repair {
   precis_task *task;
+  int precise;
   precis_queries_shape shape;
   precis_schedule schedule;
   precis_execution execution;
@@ -99,28 +101,53 @@ static void attend_own_keys(repair *r, const precis_step *step)
         .tile =
             precis_parcel_tile(&task->kind, step->block.rows, parcel, precis_problem_kv_head(p, h)),
         .key_position = precis_parcel_positions(&task->kind, parcel),
-        .partial = precis_partial_at(&r->partial, r->first[h], p->value_dim),
+        .partial = precis_partial_at(&r->partial, r->first[h], precis_problem_columns(p)),
     };
   precis_task_compute(task, r->jobs, p->heads);
+}
+
+/* The same in double, against the keys themselves. */
+static void attend_precisely(repair *r, const precis_step *step)
+{
+  precis_task *task = r->task;
+  const precis_problem *p = task->problem;
+  double start = MPI_Wtime();
+  for (int h = 0; h < p->heads; h++) {
+    precis_partial partial =
+        precis_partial_at(&r->partial, r->first[h], precis_problem_columns(p));
+    task->pairs += (double)precis_precise_attend(
+        &task->terms, precis_problem_kv_head(p, h), task->keys, step->block.first, step->block.rows,
+        r->first[h + 1] - r->first[h], r->q + r->first[h] * p->dim,
+        p->causal ? r->position + r->first[h] : NULL, task->engine.threads, &partial);
+    if (task->poll != NULL && task->poll_status == PRECIS_SUCCESS)
+      task->poll_status = task->poll(task->poll_context);
+  }
+  task->seconds_exact += MPI_Wtime() - start;
 }
 
 static void pack_partials(const repair *r, const precis_step *step, float *to)
 {
   int64_t first = precis_queries_first(&r->shape, step);
-  int dv = r->shape.value_dim;
-  for (int64_t i = 0; i < step->block.rows; i++, to += precis_partial_words(1, dv)) {
-    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
-    precis_partial_pack(&row, 1, dv, to);
+  int columns = r->shape.columns;
+  for (int64_t i = 0; i < step->block.rows; i++, to += r->shape.partial_words) {
+    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], columns);
+    if (r->precise)
+      precis_precise_pack(&row, columns, to);
+    else
+      precis_partial_pack(&row, 1, columns, to);
   }
 }
 
 static void merge_partials(repair *r, const precis_step *step, const float *from)
 {
   int64_t first = precis_queries_first(&r->shape, step);
-  int dv = r->shape.value_dim;
-  for (int64_t i = 0; i < step->block.rows; i++, from += precis_partial_words(1, dv)) {
-    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], dv);
-    precis_partial_merge_packed(&row, 1, dv, from);
+  int columns = r->shape.columns;
+  for (int64_t i = 0; i < step->block.rows; i++, from += r->shape.partial_words) {
+    precis_partial row = precis_partial_at(&r->partial, r->place[first + i], columns);
+    if (r->precise)
+      precis_precise_merge(&row, columns, from);
+    else
+      precis_partial_merge_packed(&row, 1, columns, from);
   }
 }
 
@@ -132,11 +159,12 @@ static int finish(repair *r, const precis_step *step)
   int bad = 0;
   for (int64_t i = 0; i < step->block.rows; i++) {
     const precis_failed_row *f = &r->failed[step->block.first + i];
-    int64_t g = precis_problem_kv_head(p, f->head), to = f->row * p->heads + f->head;
-    double offset = precis_queries_offset(p, task->q + to * p->dim, task->k_center + g * p->dim);
-    bad |= precis_partial_finish(&r->partial, r->place[first + i], p->value_dim,
-                                 task->v_center + g * p->value_dim, offset,
-                                 task->out + to * p->value_dim, task->lse + to);
+    int64_t at = f->row * p->heads + f->head;
+    const precis_partial row =
+        precis_partial_at(&r->partial, r->place[first + i], r->shape.columns);
+    bad |= (r->precise ? precis_row_finish_double : precis_row_finish_exact)(
+        &task->terms, precis_problem_kv_head(p, f->head), task->q + at * p->dim, &row,
+        precis_finished_at(&task->to, at, p->value_dim));
   }
   return bad ? PRECIS_ERR_RANGE : PRECIS_SUCCESS;
 }
@@ -148,10 +176,10 @@ static void pack_step(repair *r, const precis_step *step)
   void *to = precis_execution_at(&r->execution, step);
   if (step->matter == PRECIS_MATTER_QUERIES)
     pack_rows(r, b->first, b->rows, to);
-  else if (step->matter == PRECIS_MATTER_KEYS)
-    precis_parcel_pack_some(&task->kind, task->keys, b->first, b->rows, task->k_center,
-                            task->v_center, r->some, task->engine.threads, to);
-  else
+  else if (step->matter == PRECIS_MATTER_KEYS && !r->precise)
+    precis_parcel_pack_some(&task->kind, task->keys, b->first, b->rows, &task->terms, r->some,
+                            task->engine.threads, to);
+  else if (step->matter != PRECIS_MATTER_KEYS)
     pack_partials(r, step, to);
 }
 
@@ -165,7 +193,7 @@ static int work(precis_execution *x, const precis_step *step)
   case PRECIS_STEP_CLEAR:
     r->rows = step->block.rows;
     r->taken = 0;
-    precis_partial_clear(&r->partial, r->rows, r->shape.value_dim);
+    precis_partial_clear(&r->partial, r->rows, r->shape.columns);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_UNPACK:
     r->taken += step->block.rows;
@@ -173,7 +201,10 @@ static int work(precis_execution *x, const precis_step *step)
       put_in_order(r);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
-    attend_own_keys(r, step);
+    if (r->precise)
+      attend_precisely(r, step);
+    else
+      attend_own_keys(r, step);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_MERGE:
     merge_partials(r, step, precis_execution_at(x, step));
@@ -190,7 +221,7 @@ static int create(repair *r, const int64_t *counts)
   precis_task *task = r->task;
   const precis_problem *p = task->problem;
   precis_placement at = precis_task_placement(task);
-  r->shape = precis_shape_repair(&at, counts);
+  r->shape = precis_shape_repair(&at, counts, r->precise);
   r->schedule = precis_schedule_queries(&r->shape, &task->world->layout);
   int64_t rows = r->shape.batch_rows;
   r->jobs = precis_memory_array(p->heads, sizeof *r->jobs);
@@ -204,7 +235,7 @@ static int create(repair *r, const int64_t *counts)
   int made = r->jobs && r->first && r->some && r->place && r->position && r->q;
   if (status != PRECIS_SUCCESS || !made)
     return PRECIS_ERR_MEMORY;
-  return precis_partial_create(&r->partial, rows, p->value_dim);
+  return precis_partial_create(&r->partial, rows, r->shape.columns);
 }
 
 static void release(repair *r)
@@ -219,11 +250,11 @@ static void release(repair *r)
   free(r->jobs);
 }
 
-int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures,
+int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures, int precise,
                       int64_t *repaired)
 {
   precis_world *world = task->world;
-  repair r = {.task = task, .failed = failed};
+  repair r = {.task = task, .precise = precise, .failed = failed};
   int64_t *counts = precis_memory_array(world->ranks, sizeof *counts);
   int status = precis_world_agree(world, counts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   *repaired = 0;

@@ -13,7 +13,7 @@ typedef struct ring {
   precis_schedule schedule;
   precis_shape_rows rows;
   int64_t *position; /* of queries at home */
-  float *out, *lse;  /* of queries away from home */
+  precis_finished to; /* of queries away from home */
   const precis_keys *keys;
   precis_keys dealt_keys;
   precis_dealt_queries dealt;
@@ -46,8 +46,7 @@ static int exchange(ring *r, const precis_step *step)
     r->queries.position = task->problem->causal ? r->dealt.position : NULL;
     return status;
   case PRECIS_MATTER_RESULTS:
-    return precis_deal_back(task->world, task->problem, task->map, &r->dealt, r->out, r->lse,
-                            task->out, task->lse);
+    return precis_deal_back(task->world, task->problem, task->map, &r->dealt, &r->to, &task->to);
   default:
     return PRECIS_ERR_INTERNAL;
   }
@@ -72,16 +71,15 @@ static int work(precis_execution *x, const precis_step *step)
   case PRECIS_STEP_CLEAR:
     return PRECIS_SUCCESS; /* made so */
   case PRECIS_STEP_PACK:
-    precis_parcel_pack(&task->kind, r->keys, step->block.first, step->block.rows, task->k_center,
-                       task->v_center, task->engine.threads, precis_execution_at(x, step));
+    precis_parcel_pack(&task->kind, r->keys, step->block.first, step->block.rows, &task->terms, task->engine.threads, precis_execution_at(x, step));
     return PRECIS_SUCCESS;
   case PRECIS_STEP_COMPUTE:
     precis_queries_jobs(p, &r->queries, &task->kind, step->block.rows, parcel_of(x, step), r->jobs);
     precis_task_compute(task, r->jobs, p->heads);
     return PRECIS_SUCCESS;
   case PRECIS_STEP_FINISH:
-    return precis_queries_finish(p, &r->queries, 0, r->queries.rows, task->k_center, task->v_center,
-                                 r->out ? r->out : task->out, r->lse ? r->lse : task->lse)
+    return precis_queries_finish(&task->terms, &r->queries, 0, r->queries.rows,
+                                 task->deal_queries ? &r->to : &task->to)
                ? PRECIS_ERR_RANGE
                : PRECIS_SUCCESS;
   default:
@@ -103,10 +101,9 @@ static int create(ring *r, precis_execution *x)
       precis_schedule_tiles(&r->shape, task->tiles_apart ? &world->apart : &world->layout);
   int64_t rows = r->rows.queries[task->world->rank];
   if (task->deal_queries) {
-    r->out = precis_memory_array(rows * p->heads, (size_t)p->value_dim * sizeof *r->out);
-    r->lse = precis_memory_array(rows * p->heads, sizeof *r->lse);
-    if (r->out == NULL || r->lse == NULL)
-      return PRECIS_ERR_MEMORY;
+    int made = precis_finished_create(rows * p->heads, p->value_dim, &r->to);
+    if (made != PRECIS_SUCCESS)
+      return made;
   }
   int status = precis_execution_create(task, &r->schedule, work, r, x);
   return status == PRECIS_SUCCESS
@@ -120,8 +117,7 @@ static void release(ring *r)
   precis_dealt_queries_free(&r->dealt);
   precis_keys_free(&r->dealt_keys);
   free(r->jobs);
-  free(r->lse);
-  free(r->out);
+  precis_finished_free(&r->to);
   free(r->position);
   precis_shape_rows_free(&r->rows);
 }

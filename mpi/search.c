@@ -33,21 +33,26 @@ typedef struct search {
 
 /* The share of rows that will need repair. */
 static double failing_of(const precis_study *s, int g, precis_limits limits,
-                         const precis_candidate *c, const precis_polynomial *fit, double tol)
+                         const precis_candidate *c, const precis_polynomial *fit, double part)
 {
   /* About what precis_apply_roundings() will say, when tiles are known. */
   int64_t additions = PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK,
                                             s->out->plan.wire_roundings, additions};
+  const precis_goal goal = precis_study_goal(s, g, part);
   precis_head_sample sample = precis_study_sample(s, g, limits);
-  return precis_choose_failing(&sample, fit, &rounding, tol);
+  return precis_choose_failing(&sample, fit, &rounding, &goal);
 }
 
-/* Values spread over their range by a third or so. */
-static double error_in_the_mean(const precis_head_sample *sample, int degree,
-                                precis_polynomial *fit)
+/* What is left of the goal's error: below 1 it is kept in the mean, where deviations are those of a
+ * typical key. */
+static double error_in_the_mean(const precis_study *s, int g, const precis_head_sample *sample,
+                                int degree, precis_polynomial *fit)
 {
-  return precis_choose_least_squares(sample, degree, fit) / 3;
+  const precis_goal goal = precis_study_goal(s, g, 1);
+  double deviation = goal.unit == PRECIS_UNIT_LSE ? 1 : 2 * sample->least_deviation,
+         error = precis_choose_least_squares(sample, degree, fit) * deviation / 3;
+  return error > 0 ? error / goal.error : 0;
 }
 
 int precis_search_fit(const precis_study *s, int g, precis_limits limits, const precis_candidate *c,
@@ -55,12 +60,12 @@ int precis_search_fit(const precis_study *s, int g, precis_limits limits, const 
 {
   precis_head_sample sample = precis_study_sample(s, g, limits);
   if (s->wish->sampled) {
-    *failing = error_in_the_mean(&sample, c->degree, fit) <= s->wish->tol ? 0 : 1;
+    *failing = error_in_the_mean(s, g, &sample, c->degree, fit) <= 1 ? 0 : 1;
     return PRECIS_SUCCESS;
   }
   int status = precis_choose_fit(&sample, c->degree, c->envelope_degree, fit);
   if (status == PRECIS_SUCCESS)
-    *failing = failing_of(s, g, limits, c, fit, precis_wish_tol(s->wish));
+    *failing = failing_of(s, g, limits, c, fit, 1);
   return status;
 }
 
@@ -77,9 +82,9 @@ static int hopeless(search *x, const entry *e)
     int g = precis_study_widest(x->study, e->limits);
     precis_head_sample sample = precis_study_sample(x->study, g, e->limits);
     precis_polynomial fit;
-    *error = error_in_the_mean(&sample, degree, &fit);
+    *error = error_in_the_mean(x->study, g, &sample, degree, &fit);
   }
-  return *error > slack * x->study->wish->tol;
+  return *error > slack;
 }
 
 static int create(search *x, const precis_study *s, const precis_candidate *candidates, int count)
@@ -116,15 +121,21 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
   return PRECIS_SUCCESS;
 }
 
-/* Something at least as strong has failed. */
+static double repair_of(const search *x, double failing)
+{
+  const precis_wish *wish = x->study->wish;
+  return precis_wish_price_of_failing(wish, failing, 0);
+}
+
+/* With as many rows to repair as something at least as strong leaves, it costs too much. */
 static int beaten(const search *x, const entry *e)
 {
   const precis_candidate *c = &x->candidates[e->candidate];
   for (int i = 0; i < x->candidate_count * x->each; i++) {
     const entry *f = &x->entries[i];
     const precis_candidate *d = &x->candidates[f->candidate];
-    if (f->state == KNOWN && f->bound <= PRECIS_BOUND_MOST && f->failing > PRECIS_REPAIRED_MOST &&
-        d->degree >= c->degree && d->envelope_degree >= c->envelope_degree &&
+    if (f->state == KNOWN && f->bound <= PRECIS_BOUND_MOST &&
+        e->known + repair_of(x, f->failing) >= x->best && d->degree >= c->degree && d->envelope_degree >= c->envelope_degree &&
         f->limits.keys >= e->limits.keys && f->limits.queries >= e->limits.queries)
       return 1;
   }
@@ -180,7 +191,7 @@ static double price_of(const search *x, const entry *e, const precis_polynomial 
     return e->known + e->failing * wish->instead_seconds;
   int g = precis_study_widest(s, e->limits);
   double nearly = wish->force ? failing_of(s, g, e->limits, &x->candidates[e->candidate], fit,
-                                           PRECIS_FORCED_MARGIN * wish->tol)
+                                           PRECIS_FORCED_MARGIN)
                               : 0;
   return e->known + precis_wish_price_of_failing(wish, e->failing, nearly);
 }

@@ -37,19 +37,20 @@ static int create(precis_study *s)
   s->moments =
       precis_memory_array(pairs * PRECIS_LEVELS * PRECIS_SAMPLE_MOMENTS, sizeof *s->moments);
   s->key_rho = precis_memory_array(s->a->keys.rows, sizeof *s->key_rho);
+  s->goals = precis_memory_array(s->a->problem.kv_heads, sizeof *s->goals);
   s->log_weight = precis_memory_array(s->a->keys.rows, sizeof *s->log_weight);
   s->sampled_keys = precis_memory_array(PRECIS_SAMPLE_KEYS, sizeof *s->sampled_keys);
   int made = plan->q_center && plan->key_radius && plan->query_radius && plan->key_unit &&
              plan->query_unit && plan->log_scale && plan->least_deviation && plan->exponent &&
              plan->fit && plan->moments && s->query_radius && s->log_scale && s->sample &&
-             s->lengths && s->moments && s->key_rho && s->log_weight && s->sampled_keys;
+             s->lengths && s->moments && s->key_rho && s->log_weight && s->sampled_keys && s->goals;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_study_free(precis_study *s)
 {
   void *arrays[] = {s->query_radius, s->log_scale, s->sample,     s->lengths,
-                    s->moments,      s->key_rho,   s->log_weight, s->sampled_keys};
+                    s->moments,      s->key_rho,   s->log_weight, s->sampled_keys, s->goals};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
 }
@@ -122,17 +123,12 @@ static int sample_queries(const precis_study *s)
   return PRECIS_SUCCESS;
 }
 
-static int64_t key_step(const precis_study *s)
-{
-  return s->map->keys / PRECIS_SAMPLE_KEYS + 1;
-}
-
 static int find_key_units(const precis_study *s)
 {
   int heads = s->a->problem.kv_heads;
   double *unit = s->out->plan.key_unit; /* with room for the count */
   memset(unit, 0, (size_t)(heads + 1) * sizeof *unit);
-  precis_outliers_key_norms(&s->a->keys, precis_survey_k_center(&s->a->survey), key_step(s), unit,
+  precis_outliers_key_norms(&s->a->keys, precis_survey_k_center(&s->a->survey), s->key_step, unit,
                             unit + heads);
   int status = sum(s, unit, heads + 1);
   for (int g = 0; g < heads && unit[heads] > 0; g++)
@@ -177,8 +173,7 @@ static precis_bulk bulk_of(const precis_study *s, int g)
                        .k_center = precis_survey_k_center(survey) + (int64_t)g * p->dim,
                        .v_center =
                            precis_survey_v_center(&s->a->keys, survey) + (int64_t)g * p->value_dim,
-                       .v_most = s->out->plan.value_most + (int64_t)g * p->value_dim,
-                       .v_least = s->out->plan.value_least + (int64_t)g * p->value_dim,
+                       .norm = precis_attention_norm(s->a, g),
                        .least_deviation = s->out->plan.least_deviation[g],
                        .q_center = s->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale};
@@ -209,7 +204,7 @@ static int find_scales(const precis_study *s, int g)
 static void list_sampled_keys(precis_study *s)
 {
   const precis_keys *keys = &s->a->keys;
-  const int64_t step = key_step(s);
+  const int64_t step = s->key_step;
   s->sampled_key_count = 0;
   for (int64_t j = 0; j < keys->rows; j++)
     if (keys->position[j] % step == 0 && !precis_keys_masked(keys, j))
@@ -250,7 +245,7 @@ static double score(const precis_bulk *bulk, int dim, const float *q, const floa
 /* Moments of the sampled rows over sampled keys (of a causal row: those it sees), each key at its
  * level. Weights are relative to the largest of the tightest bulk; those of far heavier outliers
  * are cut off, which nobody will miss. */
-static void sample_keys(const precis_study *s, int g)
+static void sample_keys(const precis_study *s, int g, double *parts)
 {
   const double exponent_most = 300;
   const precis_problem *p = &s->a->problem;
@@ -270,15 +265,33 @@ static void sample_keys(const precis_study *s, int g)
           precis_visible_position(s->map, i * queries / s->sampled) >= keys->position[j]) {
         double y = score(&bulk, p->dim, s->sample + ((int64_t)g * s->sampled + i) * p->dim, k);
         precis_sample_add(moments_of(s, level, g, i), w, deviation, fmin(y, exponent_most));
+        precis_study_signal_add(s, g, j, i, w, y, parts);
       }
   }
+}
+
+/* The sums of all ranks; those of a limit with those of all that are tighter. */
+static int add_moments(precis_study *s, int64_t each)
+{
+  int status = sum(s, s->moments, each * s->keys.count);
+  for (int l = s->keys.count - 2; l >= 0; l--)
+    for (int64_t i = 0; i < each; i++)
+      s->moments[l * each + i] += s->moments[(l + 1) * each + i];
+  return status;
 }
 
 int precis_study_weigh(precis_study *s)
 {
   const precis_problem *p = &s->a->problem;
-  int64_t each = (int64_t)p->kv_heads * s->sampled * PRECIS_SAMPLE_MOMENTS;
-  int status = PRECIS_SUCCESS;
+  int64_t each = (int64_t)p->kv_heads * s->sampled * PRECIS_SAMPLE_MOMENTS,
+          numbers = precis_study_signal_numbers(s);
+  double *parts = precis_memory_array(numbers, sizeof *parts);
+  int status = precis_world_agree(&s->a->world, parts ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status != PRECIS_SUCCESS) {
+    free(parts);
+    return status;
+  }
+  memset(parts, 0, (size_t)numbers * sizeof *parts);
   memset(s->moments, 0, (size_t)(each * PRECIS_LEVELS) * sizeof *s->moments);
   list_sampled_keys(s);
   for (int g = 0; g < p->kv_heads && status == PRECIS_SUCCESS; g++) {
@@ -286,18 +299,19 @@ int precis_study_weigh(precis_study *s)
     if (status == PRECIS_SUCCESS)
       status = find_least_deviation(s, g);
     if (status == PRECIS_SUCCESS)
-      sample_keys(s, g);
+      sample_keys(s, g, parts);
   }
   if (status == PRECIS_SUCCESS)
-    status = sum(s, s->moments, each * s->keys.count);
-  for (int l = s->keys.count - 2; l >= 0; l--)
-    for (int64_t i = 0; i < each; i++)
-      s->moments[l * each + i] += s->moments[(l + 1) * each + i];
+    status = add_moments(s, each);
+  if (status == PRECIS_SUCCESS)
+    status = precis_study_signal_find(s, parts);
+  free(parts);
   return status;
 }
 
 int precis_study_survey(precis_study *s)
 {
+  s->key_step = s->map->keys / PRECIS_SAMPLE_KEYS + 1;
   int status = precis_world_agree(&s->a->world, create(s), NULL);
   if (status == PRECIS_SUCCESS)
     status = center_queries(s);

@@ -23,8 +23,10 @@ typedef struct precis_study {
   precis_levels keys, queries; /* limits to choose from */
   double *log_scale;           /* PRECIS_LEVELS x kv_heads: largest log w within a limit */
   int sampled;                 /* query rows */
+  int64_t key_step;            /* of the keys that are sampled */
   float *sample;               /* kv_heads x sampled x dim: one head of each group for a row */
   double *lengths;             /* kv_heads x sampled: |q - center| */
+  precis_goal *goals;          /* kv_heads */
   double *moments;             /* PRECIS_LEVELS x kv_heads x sampled x PRECIS_SAMPLE_MOMENTS */
   /* Of this rank's keys. */
   double *key_rho, *log_weight;
@@ -37,6 +39,16 @@ typedef struct precis_study {
 int precis_study_survey(precis_study *study);
 int precis_study_weigh(precis_study *study);
 void precis_study_free(precis_study *study);
+
+/* What sampled pairs say of the unit of the tolerance, into `parts` of this rank: key j, row i of the
+ * sample. Then, collective, the goals from all ranks' parts. Errors: MPI. */
+int64_t precis_study_signal_numbers(const precis_study *study);
+void precis_study_signal_add(const precis_study *study, int kv_head, int64_t j, int i, double w,
+                             double y, double *parts);
+int precis_study_signal_find(precis_study *study, double *parts);
+
+/* What sampled rows of a head are to keep; part: of the error. */
+precis_goal precis_study_goal(const precis_study *study, int kv_head, double part);
 
 /* The bulk of a head within these limits. */
 typedef struct precis_limits {

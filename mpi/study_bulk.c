@@ -6,15 +6,14 @@
 
 double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)
 {
-  double rho = s->keys.rho[limits.keys] * (1 + 1e-12);
-  return isinf(rho) ? s->key_radius[g] : fmin(s->key_radius[g], rho * s->out->plan.key_unit[g]);
+  return precis_outliers_radius(s->key_radius[g], s->out->plan.key_unit[g],
+                                s->keys.rho[limits.keys]);
 }
 
 double precis_study_query_radius(const precis_study *s, int g, precis_limits limits)
 {
-  double rho = s->queries.rho[limits.queries] * (1 + 1e-12);
-  return isinf(rho) ? s->query_radius[g]
-                    : fmin(s->query_radius[g], rho * s->out->plan.query_unit[g]);
+  return precis_outliers_radius(s->query_radius[g], s->out->plan.query_unit[g],
+                                s->queries.rho[limits.queries]);
 }
 
 double precis_study_bound(const precis_study *s, int g, precis_limits limits)

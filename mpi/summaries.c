@@ -20,7 +20,7 @@ typedef struct pipeline {
   precis_kept *kept;    /* or NULL */
   const float **from;   /* what is added up: of as many as a node has ranks, or of nodes */
   precis_queries exact; /* of outlier keys; empty where there are none */
-  double weights; /* sum of all weights of the head that is being applied: count 0 of its summary */
+  precis_weight_mass weights; /* of all keys of the head that is being applied */
 } pipeline;
 
 static void poll(precis_summary_work *work)
@@ -70,10 +70,10 @@ static void merge(pipeline *p, const precis_step *step)
 }
 
 static void collect(const void *context, const precis_summary_work *x, int g, int64_t i,
-                    precis_summary_row *row)
+                    precis_row *row)
 {
   const pipeline *p = context;
-  precis_summary_gather(x, g, i, &x->sums, x->plan->log_scale[g], p->weights, row);
+  precis_summary_gather(x, g, i, &x->sums, x->plan->log_scale[g], &p->weights, row);
   if (x->plan->outlier_keys > 0)
     precis_summary_gather_queries(x, g, i, &p->exact, row);
 }
@@ -86,7 +86,7 @@ static void apply(pipeline *p, const precis_step *step)
   double start = MPI_Wtime();
   precis_summary_load_queries(x, part.kv_head);
   if (part.first == 0)
-    p->weights = sums[part.values];
+    p->weights = precis_summary_weights_wire(&part, sums);
   if (p->kept != NULL)
     precis_kept_store(p->kept, x->task->problem->value_dim, &part, sums);
   precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->sums);
@@ -126,10 +126,10 @@ static int work(precis_execution *execution, const precis_step *step)
   }
 }
 
-static int create(pipeline *p, precis_task *task, const precis_summaries *plan, double tol,
+static int create(pipeline *p, precis_task *task, const precis_summaries *plan,
                   precis_summary_result *result)
 {
-  int status = precis_summary_work_create(task, plan, tol, result, &p->work);
+  int status = precis_summary_work_create(task, plan, result, &p->work);
   if (status != PRECIS_SUCCESS)
     return status;
   p->work.poll = poll;
@@ -148,11 +148,11 @@ static int create(pipeline *p, precis_task *task, const precis_summaries *plan, 
   return status;
 }
 
-static int run(precis_task *task, const precis_summaries *plan, double tol, precis_kept *kept,
+static int run(precis_task *task, const precis_summaries *plan, precis_kept *kept,
                precis_summary_result *result, int *without_room)
 {
   pipeline p = {.kept = kept};
-  int status = precis_world_agree(task->world, create(&p, task, plan, tol, result), NULL);
+  int status = precis_world_agree(task->world, create(&p, task, plan, result), NULL);
   if (status == PRECIS_SUCCESS)
     status = precis_execution_open(&p.execution);
   *without_room = p.execution.without_room;
@@ -170,24 +170,23 @@ static int run(precis_task *task, const precis_summaries *plan, double tol, prec
 }
 
 /* Somebody else may have taken, since the plan was made, what it counted on. */
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
-                         precis_kept *kept, precis_summary_result *result)
+int precis_summaries_run(precis_task *task, const precis_summaries *plan, precis_kept *kept,
+                         precis_summary_result *result)
 {
-  int without_room, status = run(task, plan, tol, kept, result, &without_room);
+  int without_room, status = run(task, plan, kept, result, &without_room);
   if (!without_room)
     return status;
   task->summary_apart = 1;
-  return run(task, plan, tol, kept, result, &without_room);
+  return run(task, plan, kept, result, &without_room);
 }
 
-precis_bulk precis_summaries_bulk(const precis_problem *p, const precis_summaries *plan,
-                                  const double *k_center, const double *v_center, int g)
+precis_bulk precis_summaries_bulk(const precis_terms *terms, const precis_summaries *plan, int g)
 {
+  const precis_problem *p = terms->problem;
   return (precis_bulk){.kv_head = g,
-                       .k_center = k_center + (int64_t)g * p->dim,
-                       .v_center = v_center ? v_center + (int64_t)g * p->value_dim : NULL,
-                       .v_most = plan->value_most + (int64_t)g * p->value_dim,
-                       .v_least = plan->value_least + (int64_t)g * p->value_dim,
+                       .k_center = terms->k_center + (int64_t)g * p->dim,
+                       .v_center = terms->v_center + (int64_t)g * p->value_dim,
+                       .norm = precis_terms_norm(terms, g),
                        .least_deviation = plan->least_deviation[g],
                        .q_center = plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,

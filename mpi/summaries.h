@@ -31,16 +31,13 @@ typedef struct precis_summaries {
   precis_bivariate *fit;            /* kv_heads */
   double *moments;        /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits in y; borrowed */
   precis_turning turning; /* of queries and keys into common axes; owned */
-  double *value_most, *value_least; /* kv_heads x value_dim; value_least is negated; borrowed */
   int sampled;           /* nothing is to be proved: every row with a normaliser is good */
   int wire_roundings;    /* of a summary's sums to float32 on their way */
-  double exact_rounding; /* what an exact part promises, see src/rounding.h */
 } precis_summaries;
 
-/* How a head's keys and queries are made ready. Centres: kv_heads x dim of keys, kv_heads x
- * value_dim of values, or NULL where no values are wanted. */
-precis_bulk precis_summaries_bulk(const precis_problem *problem, const precis_summaries *plan,
-                                  const double *k_center, const double *v_center, int kv_head);
+/* How a head's keys and queries are made ready. */
+precis_bulk precis_summaries_bulk(const precis_terms *terms, const precis_summaries *plan,
+                                  int kv_head);
 
 /* Valid as long as the plan. */
 static inline precis_summary_size precis_summaries_size(const precis_summaries *plan)
@@ -59,11 +56,8 @@ typedef struct precis_failed_row {
 } precis_failed_row;
 
 typedef struct precis_summary_result {
-  /* Of this rank's rows: those over the tolerance from the front, outliers, of which nothing is
-   * known, from the back. Owned. */
-  precis_failed_row *rows;
-  int64_t capacity, failures, outliers;
-  double error, lse_error; /* largest certificates of the other rows of this rank */
+  precis_failed_row *rows; /* of this rank, outliers, of which nothing is known; owned */
+  int64_t outliers;
 } precis_summary_result;
 
 void precis_summary_result_free(precis_summary_result *result);
@@ -71,13 +65,13 @@ void precis_summary_result_free(precis_summary_result *result);
 struct precis_kept;
 
 /* Collective. All queries against all keys through summaries, which are stored in `kept` if that is
- * not NULL: results to task->out and task->lse, certificates against tol. Errors: MEMORY, MPI. */
-int precis_summaries_run(precis_task *task, const precis_summaries *plan, double tol,
+ * not NULL: results with proofs to task->to. Errors: MEMORY, MPI. */
+int precis_summaries_run(precis_task *task, const precis_summaries *plan,
                          struct precis_kept *kept, precis_summary_result *result);
 
 /* Collective. The same for causal queries, where every key of a lower rank comes before all keys
  * and queries of a higher one, and the positions of a rank's queries ascend (see mpi/align.h). */
-int precis_causal_run(precis_task *task, const precis_summaries *plan, double tol,
+int precis_causal_run(precis_task *task, const precis_summaries *plan,
                       precis_summary_result *result);
 
 /* Bytes that all ranks send for it, with or without causal prefixes; apart: by ranks that share no

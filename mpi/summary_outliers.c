@@ -6,6 +6,7 @@
 #include "mpi/execute.h"
 #include "mpi/summary_work.h"
 #include "src/memory.h"
+#include "src/problem.h"
 
 /* A batch on its way: positions, then k, v and bias of all key/value heads. */
 typedef struct exchange {
@@ -79,7 +80,7 @@ static void attend(exchange *x)
   precis_keys *keys = &x->waiting;
   if (keys->rows == 0)
     return;
-  precis_parcel_pack(&x->kind, keys, 0, keys->rows, task->k_center, task->v_center,
+  precis_parcel_pack(&x->kind, keys, 0, keys->rows, &task->terms,
                      task->engine.threads, x->parcel);
   precis_queries_jobs(task->problem, x->exact, &x->kind, keys->rows, x->parcel, x->jobs);
   precis_task_compute(task, x->jobs, task->problem->heads);
@@ -160,11 +161,14 @@ int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *ex
 }
 
 void precis_summary_gather_queries(const precis_summary_work *work, int g, int64_t index,
-                                   const precis_queries *exact, precis_summary_row *row)
+                                   const precis_queries *exact, precis_row *row)
 {
-  const double log_2 = 0.693147180559945309417;
-  int64_t head = g * work->group + index % work->group;
-  int64_t at = head * exact->rows + index / work->group;
-  precis_summary_gather_exact(work, exact->partial.m[at] * log_2, exact->partial.l[at],
-                              exact->partial.o + at * work->task->problem->value_dim, row);
+  const precis_terms *terms = &work->task->terms;
+  const precis_problem *p = terms->problem;
+  int64_t i = index / work->group, head = g * work->group + index % work->group;
+  int64_t at = head * exact->rows + i;
+  const float *q = exact->q + (i * p->heads + head) * p->dim;
+  precis_row_add_exact(terms, g, precis_row_query_norm(p->dim, q), exact->partial.m[at],
+                       exact->partial.l[at],
+                       exact->partial.o + at * precis_problem_columns(p), row);
 }

@@ -6,21 +6,6 @@
 #include "src/outliers.h"
 #include "src/queries.h"
 
-/* Expresses the row by the exponent m if that is larger; returns the factor for what is added. */
-static double meet(int value_dim, double m, precis_summary_row *row)
-{
-  if (m > row->m) {
-    double keep = exp(row->m - m);
-    row->l *= keep;
-    row->mass.all *= keep;
-    row->mass.deviating *= keep;
-    for (int c = 0; c < value_dim; c++)
-      row->o[c] *= keep;
-    row->m = m;
-  }
-  return exp(m - row->m);
-}
-
 /* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in
  * double, from which the log-scale is taken. What is left of weights that lie more than 104 below
  * it is 0 in float32, so biases of others are no larger than this. */
@@ -43,138 +28,102 @@ static double turning_rounding(const precis_summary_work *x, int g, int64_t i)
   return error ? expm1(error[g] * bound) : 0;
 }
 
-/* What rounding may add to the error mass of a query, in units of the sum of weights. */
-static precis_error_mass mass_rounding(const precis_summary_work *x, int g, int64_t i)
+/* The largest magnitudes that the terms of a query have together, for each unit of weight. */
+static double term_magnitude(const precis_summary_work *x, int g, int64_t i)
 {
   const precis_bivariate *fit = &x->plan->fit[g];
   const precis_reach plain = {.lead = x->plan->key_radius[g]};
   const precis_reach *keys = x->plan->turning.keys ? &x->plan->turning.keys[g] : &plain;
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
-                                            x->plan->wire_roundings, x->additions};
   double scale = fabs(x->task->problem->scale), y1 = scale * x->norm[i].lead * keys->lead,
          y2 = scale * x->norm[i].trail * keys->trail;
-  return precis_certificate_rounding(&rounding, precis_bivariate_magnitude(fit, y1, y2),
-                                     precis_bivariate_envelope_magnitude(fit, y1, y2));
+  return precis_bivariate_magnitude(fit, y1, y2) + precis_bivariate_envelope_magnitude(fit, y1, y2);
+}
+
+/* What rounding may do to the sums of a query, in units of the sum of weights. */
+static double mass_rounding(const precis_summary_work *x, double magnitude)
+{
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
+                                            x->plan->wire_roundings, x->additions};
+  return precis_certificate_rounding(&rounding, magnitude, 0);
 }
 
 void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
-                           const precis_summary_sums *sums, double log_scale, double weights,
-                           precis_summary_row *row)
+                           const precis_summary_sums *sums, double log_scale,
+                           const precis_weight_mass *weights, precis_row *row)
 {
   int dv = x->task->problem->value_dim;
-  if (!(weights > 0))
+  if (!(weights->all > 0))
     return;
   const precis_error_mass gathered = {sums->env[i], sums->deviating[i]};
-  const precis_error_mass rounding = mass_rounding(x, g, i);
+  double magnitude = term_magnitude(x, g, i), rounding = mass_rounding(x, magnitude);
+  /* Weights and turned rows are off by a part of each term. */
+  rounding += (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
+              (magnitude + rounding);
   const precis_error_mass mass = precis_certificate_mass(
-      &gathered, &rounding, weights, x->plan->count_features > 0 ? x->plan->least_deviation[g] : 0);
-  /* In numerator and normaliser, see precis_certificate_rounding(). */
-  double off = 4 * (weight_rounding(x, g, log_scale) + turning_rounding(x, g, i)) *
-               (fabs(sums->den[i]) + mass.all);
-  double factor = meet(dv, log_scale, row);
+      &gathered, rounding, weights, x->plan->count_features > 0 ? x->plan->least_deviation[g] : 0);
+  double factor = precis_row_meet(dv, log_scale, row);
   row->l += factor * sums->den[i];
-  row->mass.all += factor * (mass.all + off);
-  row->mass.deviating += factor * (mass.deviating + off);
+  row->mass.all += factor * mass.all;
+  row->mass.deviating += factor * mass.deviating;
   for (int c = 0; c < dv; c++)
     row->o[c] += factor * sums->num[i * dv + c];
 }
 
-void precis_summary_gather_exact(const precis_summary_work *x, double m, double l, const double *o,
-                                 precis_summary_row *row)
-{
-  int dv = x->task->problem->value_dim;
-  if (m == -INFINITY)
-    return;
-  double factor = meet(dv, m, row);
-  row->l += factor * l;
-  row->mass.all += factor * l * 2 * x->plan->exact_rounding;
-  row->mass.deviating += factor * l * 2 * x->plan->exact_rounding;
-  for (int c = 0; c < dv; c++)
-    row->o[c] += factor * o[c];
-}
-
-/* The row as a result; nothing seen gives zeros. */
-static void write_row(const precis_summary_work *x, int g, int64_t index,
-                      const precis_summary_row *row, int64_t to)
-{
-  const precis_problem *p = x->task->problem;
-  const double *center = x->task->v_center + (int64_t)g * p->value_dim;
-  float *out = x->task->out + to * p->value_dim;
-  int seen = row->m != -INFINITY;
-  for (int c = 0; c < p->value_dim; c++)
-    out[c] = seen ? (float)(row->o[c] / row->l + center[c]) : 0;
-  x->task->lse[to] = seen ? (float)(row->m + log(row->l) + x->norm[index].offset) : -INFINITY;
-}
-
-/* From the front or from the back of one list, which has room for all. */
-static void set_aside(precis_summary_result *result, int64_t row, int64_t head, int outlier)
-{
-  int64_t *count = outlier ? &result->outliers : &result->failures, number;
-#pragma omp atomic capture
-  number = (*count)++;
-  result->rows[outlier ? result->capacity - 1 - number : number] =
-      (precis_failed_row){row, (int)head};
-}
-
+/* Beyond the limit for queries, or beyond where the polynomials of the head are proved for the keys
+ * that are in the summary now. */
 static int is_outlier(const precis_summary_work *x, int g, int64_t index)
 {
-  return precis_outliers_rho(x->norm[index].plain, x->plan->query_unit[g]) > x->plan->query_rho;
+  const precis_summaries *plan = x->plan;
+  const precis_bulk_norms *norm = &x->norm[index];
+  double scale = fabs(x->task->problem->scale);
+  precis_reach query = {.lead = scale * norm->lead, .trail = scale * norm->trail};
+  precis_reach keys = {.whole = plan->key_radius[g], .lead = plan->key_radius[g]};
+  query.whole = hypot(query.lead, query.trail);
+  if (plan->turning.keys)
+    keys = plan->turning.keys[g];
+  const double more = 1 + 1e-12; /* than rounding takes off; fits cover 1e-9 more */
+  const precis_bivariate_domain needed = {query.whole * keys.whole * more,
+                                          query.lead * keys.lead * more,
+                                          query.trail * keys.trail * more};
+  return precis_outliers_rho(norm->plain, plan->query_unit[g]) > plan->query_rho ||
+         !precis_bivariate_covers(&plan->fit[g], &needed);
 }
 
-/* Writes the result of a row to the task. Returns its certificate; zeros for a row set aside. */
-static precis_certificate finish(precis_summary_work *x, int g, int64_t index,
-                                 const precis_value_range *values, const precis_summary_row *row)
+static void set_aside(precis_summary_result *result, int64_t row, int64_t head)
 {
-  const precis_certificate nothing = {0, 0};
-  const precis_problem *p = x->task->problem;
-  int64_t i = index / x->group, head = g * x->group + index % x->group, to = i * p->heads + head;
-  write_row(x, g, index, row, to);
-  if (is_outlier(x, g, index)) {
-    set_aside(x->result, i, head, 1);
-    return nothing;
-  }
-  if (row->m == -INFINITY || (x->plan->sampled && row->l > 0))
-    return nothing;
-  const precis_error_mass mass = {row->l > 0 ? row->mass.all / row->l : INFINITY,
-                                  row->mass.deviating / row->l};
-  precis_certificate proved =
-      precis_certificate_make(&mass, values, x->task->out + to * p->value_dim);
-  if (proved.error <= x->tol)
-    return proved;
-  set_aside(x->result, i, head, 0);
-  return nothing;
+  int64_t number;
+#pragma omp atomic capture
+  number = result->outliers++;
+  result->rows[number] = (precis_failed_row){row, (int)head};
 }
 
-/* Of the head's values; with room for two rows of them. */
-static precis_value_range range_of(const precis_summary_work *x, int g, double *least,
-                                   double *per_range)
+/* Writes the result of a row to the task. One that float32 cannot hold has no proof, and is answered
+ * exactly. */
+static void finish(precis_summary_work *x, int g, int64_t index, const precis_row *row)
 {
-  const int dv = x->task->problem->value_dim;
-  const int64_t column = (int64_t)g * dv;
-  const double *most = x->plan->value_most + column;
-  for (int c = 0; c < dv; c++) {
-    least[c] = -x->plan->value_least[column + c];
-    per_range[c] = precis_certificate_per_range(most[c], least[c]);
-  }
-  return (precis_value_range){dv, most, least, x->task->v_center + column, per_range};
+  const precis_task *task = x->task;
+  const precis_problem *p = task->problem;
+  int64_t i = index / x->group, head = g * x->group + index % x->group, at = i * p->heads + head;
+  precis_finished to = precis_finished_at(&task->to, at, p->value_dim);
+  precis_row_finish(&task->terms, g, task->q + at * p->dim, row, to);
+  int outlier = is_outlier(x, g, index);
+  if (outlier)
+    set_aside(x->result, i, head);
+  if (outlier || (x->plan->sampled && row->m != -INFINITY))
+    to.proof[0] = to.proof[1] = INFINITY;
+  if (x->plan->sampled && !(row->l > 0) && row->m != -INFINITY)
+    to.proof[1] = NAN; /* good for nothing */
 }
 
 void precis_summary_finish(precis_summary_work *x, int g, int64_t first, int64_t end,
                            precis_summary_collect *collect, const void *context)
 {
-  double error = x->result->error, lse_error = x->result->lse_error;
-  double least[PRECIS_FEATURES_DIM_MAX], per_range[PRECIS_FEATURES_DIM_MAX];
-  const precis_value_range values = range_of(x, g, least, per_range);
-#pragma omp parallel for num_threads(x->task->engine.threads) reduction(max : error, lse_error)
+#pragma omp parallel for num_threads(x->task->engine.threads)
   for (int64_t i = first; i < end; i++) {
     double o[PRECIS_FEATURES_DIM_MAX];
-    precis_summary_row row = {.m = -INFINITY, .o = o};
+    precis_row row = {.m = -INFINITY, .o = o};
     memset(o, 0, sizeof *o * (size_t)x->task->problem->value_dim);
     collect(context, x, g, i, &row);
-    precis_certificate proved = finish(x, g, i, &values, &row);
-    error = fmax(error, proved.error);
-    lse_error = fmax(lse_error, proved.lse_error);
+    finish(x, g, i, &row);
   }
-  x->result->error = error;
-  x->result->lse_error = lse_error;
 }

@@ -29,8 +29,7 @@ precis_summary_part precis_summary_part_of(const precis_summary_work *x, const p
 
 static precis_bulk bulk_of(const precis_summary_work *x, int g)
 {
-  const precis_task *task = x->task;
-  return precis_summaries_bulk(task->problem, x->plan, task->k_center, task->v_center, g);
+  return precis_summaries_bulk(&x->task->terms, x->plan, g);
 }
 
 /* This thread's part of n things: [first, end). */
@@ -126,6 +125,17 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
     }
     x->poll(x);
   }
+}
+
+precis_weight_mass precis_summary_weights(const precis_summary_part *t, const double *counts)
+{
+  return (precis_weight_mass){counts[0], counts[t->features]};
+}
+
+precis_weight_mass precis_summary_weights_wire(const precis_summary_part *t, const float *sums)
+{
+  const float *counts = sums + t->values;
+  return (precis_weight_mass){counts[0], counts[t->features]};
 }
 
 void precis_summary_get(const precis_summary_work *x, const precis_summary_part *t, float *to)
@@ -227,8 +237,7 @@ static int allocate(precis_summary_work *x)
   x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
   x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
   x->sums.deviating = precis_memory_array(rows, sizeof *x->sums.deviating);
-  x->result->capacity = x->task->rows * p->heads;
-  x->result->rows = precis_memory_array(x->result->capacity, sizeof *x->result->rows);
+  x->result->rows = precis_memory_array(x->task->rows * p->heads, sizeof *x->result->rows);
   int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->deviation &&
              x->w_deviation && x->log_weight && x->q && x->norm && x->sums.num && x->sums.den &&
              x->sums.env && x->sums.deviating && x->result->rows;
@@ -240,13 +249,12 @@ static void no_poll(precis_summary_work *x)
   (void)x;
 }
 
-int precis_summary_work_create(precis_task *task, const precis_summaries *plan, double tol,
+int precis_summary_work_create(precis_task *task, const precis_summaries *plan,
                                precis_summary_result *result, precis_summary_work *work)
 {
   *result = (precis_summary_result){0};
   *work = (precis_summary_work){.task = task,
                                 .plan = plan,
-                                .tol = tol,
                                 .result = result,
                                 .poll = no_poll,
                                 .keys_of = -1,
@@ -255,7 +263,7 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan, 
   work->keys = task->keys;
   int status = plan_shapes(work);
   if (status == PRECIS_SUCCESS && isfinite(plan->key_rho)) {
-    status = precis_outliers_split(task->keys, task->k_center, plan->key_unit, plan->key_rho,
+    status = precis_outliers_split(task->keys, task->terms.k_center, plan->key_unit, plan->key_rho,
                                    &work->split);
     work->keys = &work->split.bulk;
   }

@@ -29,7 +29,6 @@ typedef struct precis_summary_sums {
 typedef struct precis_summary_work {
   precis_task *task;
   const precis_summaries *plan;
-  double tol;
   precis_summary_result *result;
   int group;               /* query heads of a key/value head */
   precis_split_keys split; /* where the plan has a limit for keys */
@@ -55,7 +54,7 @@ typedef struct precis_summary_work {
 void precis_summary_clear_sums(const precis_summary_work *work, const precis_summary_sums *sums);
 
 /* Not collective: the caller agrees on the result. Errors: MEMORY, INTERNAL. */
-int precis_summary_work_create(precis_task *task, const precis_summaries *plan, double tol,
+int precis_summary_work_create(precis_task *task, const precis_summaries *plan,
                                precis_summary_result *result, precis_summary_work *work);
 void precis_summary_work_free(precis_summary_work *work);
 
@@ -91,23 +90,16 @@ void precis_summary_apply(precis_summary_work *work, const precis_summary_part *
 void precis_summary_apply_whole(precis_summary_work *work, int kv_head, const float *values,
                                 const float *counts);
 
-/* What is known of one (row, head) when all its keys are in: l, o and the error mass relative to
- * e^m (natural units). */
-typedef struct precis_summary_row {
-  double m, l;
-  precis_error_mass mass;
-  double *o; /* value_dim */
-} precis_summary_row;
+/* The sums of weights of all keys in a summary, from the tile with its first feature, as it is added
+ * up (its counts) and as it travels. */
+precis_weight_mass precis_summary_weights(const precis_summary_part *part, const double *counts);
+precis_weight_mass precis_summary_weights_wire(const precis_summary_part *part, const float *sums);
 
-/* Adds sums over keys to a row: `index` is row x group + head in group; weights is the sum of
- * weights of these keys relative to log_scale. */
+/* Adds sums over keys to a row: `index` is row x group + head in group; weights are of these keys,
+ * relative to log_scale. */
 void precis_summary_gather(const precis_summary_work *work, int kv_head, int64_t index,
-                           const precis_summary_sums *sums, double log_scale, double weights,
-                           precis_summary_row *row);
-
-/* Adds exact sums, relative to e^m, with what rounding may have done to them. */
-void precis_summary_gather_exact(const precis_summary_work *work, double m, double l,
-                                 const double *o, precis_summary_row *row);
+                           const precis_summary_sums *sums, double log_scale,
+                           const precis_weight_mass *weights, precis_row *row);
 
 /* Collective. Sends this rank's outlier keys to all ranks, each of which attends to them with all
  * of its queries: into `exact`, and into `kept_tokens` if that is not NULL (untouched on failure).
@@ -117,14 +109,14 @@ int precis_summary_attend_outliers(precis_summary_work *work, precis_queries *ex
 
 /* Adds what `exact` (of all heads and rows of the task) holds of a row. */
 void precis_summary_gather_queries(const precis_summary_work *work, int kv_head, int64_t index,
-                                   const precis_queries *exact, precis_summary_row *row);
+                                   const precis_queries *exact, precis_row *row);
 
 /* Gathers all that is known of a row. Runs in several threads at once. */
 typedef void precis_summary_collect(const void *context, const precis_summary_work *work,
-                                    int kv_head, int64_t index, precis_summary_row *row);
+                                    int kv_head, int64_t index, precis_row *row);
 
-/* Finishes rows x group [first, end) of a head: writes results to the task, certificates to the
- * work's result, which also lists the rows that have to be computed exactly. */
+/* Finishes rows x group [first, end) of a head: writes results with proofs to the task, and outliers
+ * to the work's result. */
 void precis_summary_finish(precis_summary_work *work, int kv_head, int64_t first, int64_t end,
                            precis_summary_collect *collect, const void *context);
 

@@ -10,6 +10,9 @@
 /* The centres move when a mean has left them by this part of the radius. */
 static const double DRIFT = 0.125;
 
+/* Weights of the spreads are taken anew when a bias exceeds what they are relative to by this. */
+static const double BIAS_DRIFT = 50;
+
 int precis_survey_create(const precis_keys *keys, precis_survey *survey)
 {
   int64_t sums = precis_survey_sums_size(keys), extremes = precis_survey_extremes_size(keys);
@@ -19,12 +22,18 @@ int precis_survey_create(const precis_keys *keys, precis_survey *survey)
   survey->center = precis_memory_array(sums, sizeof(double));
   survey->extremes = precis_memory_array(extremes, sizeof(double));
   survey->scratch = precis_memory_array(larger, sizeof(double));
-  if (!survey->sums || !survey->center || !survey->extremes || !survey->scratch) {
+  int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
+  survey->sigma = precis_memory_array(3 * columns, sizeof(double));
+  if (!survey->sums || !survey->center || !survey->extremes || !survey->scratch || !survey->sigma) {
     precis_survey_free(survey);
     return PRECIS_ERR_MEMORY;
   }
   for (int64_t i = 0; i < sums; i++)
     survey->sums[i] = survey->center[i] = 0;
+  survey->per = survey->sigma + columns;
+  survey->per_range = survey->per + columns;
+  for (int64_t c = 0; c < 3 * columns; c++)
+    survey->sigma[c] = 0;
   precis_survey_extremes_clear(keys, survey->extremes);
   return PRECIS_SUCCESS;
 }
@@ -35,19 +44,48 @@ void precis_survey_free(precis_survey *survey)
   free(survey->center);
   free(survey->extremes);
   free(survey->scratch);
+  free(survey->sigma);
   *survey = (precis_survey){0};
 }
 
+/* Sums over new rows of all ranks; spreads are about the centre as it is. */
 static int add_sums(precis_world *world, const precis_keys *keys, precis_survey *survey)
 {
   int64_t size = precis_survey_sums_size(keys);
   memset(survey->scratch, 0, (size_t)size * sizeof *survey->scratch);
   precis_survey_sums(keys, survey->seen, survey->scratch);
+  precis_survey_spreads(keys, survey->seen, precis_survey_v_center(keys, survey), survey->bias_top,
+                        survey->scratch);
   if (MPI_Allreduce(MPI_IN_PLACE, survey->scratch, (int)size, MPI_DOUBLE, MPI_SUM, world->comm))
     return PRECIS_ERR_MPI;
   for (int64_t i = 0; i < size; i++)
     survey->sums[i] += survey->scratch[i];
   return PRECIS_SUCCESS;
+}
+
+/* Spreads of all rows anew, about another centre or with other weights. */
+static int renew_spreads(precis_world *world, const precis_keys *keys, precis_survey *survey)
+{
+  int64_t at = precis_survey_spreads_at(keys), size = precis_survey_sums_size(keys) - at;
+  memset(survey->sums + at, 0, (size_t)size * sizeof *survey->sums);
+  precis_survey_spreads(keys, 0, precis_survey_v_center(keys, survey), survey->bias_top,
+                        survey->sums);
+  return MPI_Allreduce(MPI_IN_PLACE, survey->sums + at, (int)size, MPI_DOUBLE, MPI_SUM,
+                       world->comm)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
+}
+
+static void find_deviations(const precis_keys *keys, precis_survey *survey)
+{
+  precis_extremes extremes = precis_survey_extremes_view(keys, survey->extremes);
+  precis_survey_deviations(keys, survey->sums, extremes.value_most, extremes.value_least,
+                           survey->sigma);
+  for (int64_t c = 0; c < (int64_t)keys->kv_heads * keys->value_dim; c++) {
+    double range = extremes.value_most[c] + extremes.value_least[c];
+    survey->per[c] = survey->sigma[c] > 0 ? 1 / survey->sigma[c] : 0;
+    survey->per_range[c] = range > 0 ? 1 / range : 0;
+  }
 }
 
 static int raise_extremes(precis_world *world, const precis_keys *keys, precis_survey *survey,
@@ -66,7 +104,7 @@ static int drifted(const precis_keys *keys, const precis_survey *survey)
 {
   precis_extremes extremes = precis_survey_extremes_view(keys, survey->extremes);
   const double *mean = survey->sums, *center = survey->center;
-  double count = survey->sums[precis_survey_sums_size(keys) - 1];
+  double count = survey->sums[precis_survey_spreads_at(keys) - 1];
   for (int g = 0; g < keys->kv_heads; g++) {
     double square = 0;
     for (int c = 0; c < keys->dim; c++, mean++, center++)
@@ -83,25 +121,38 @@ static int drifted(const precis_keys *keys, const precis_survey *survey)
   return 0;
 }
 
+/* The centres to the means, and all that depends on them anew. */
+static int move_centers(precis_world *world, const precis_keys *keys, precis_survey *survey)
+{
+  int64_t at = precis_survey_spreads_at(keys);
+  double count = survey->sums[at - 1];
+  for (int64_t i = 0; i < at - 1; i++)
+    survey->center[i] = survey->sums[i] / count;
+  survey->counted = count;
+  survey->moves++;
+  precis_survey_extremes_clear(keys, survey->extremes);
+  return raise_extremes(world, keys, survey, 0);
+}
+
 int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey)
 {
-  int64_t size = precis_survey_sums_size(keys);
   int status = add_sums(world, keys, survey);
-  double count = survey->sums[size - 1];
+  double count = survey->sums[precis_survey_spreads_at(keys) - 1];
   int move = count > 0 && count >= 2 * survey->counted;
   if (status == PRECIS_SUCCESS && !move) {
     status = raise_extremes(world, keys, survey, survey->seen);
     move = count > 0 && drifted(keys, survey);
   }
-  if (status == PRECIS_SUCCESS && move) {
-    for (int64_t i = 0; i < size - 1; i++)
-      survey->center[i] = survey->sums[i] / count;
-    survey->counted = count;
-    survey->moves++;
-    precis_survey_extremes_clear(keys, survey->extremes);
-    status = raise_extremes(world, keys, survey, 0);
+  if (status == PRECIS_SUCCESS && move)
+    status = move_centers(world, keys, survey);
+  double top = *precis_survey_extremes_view(keys, survey->extremes).bias_top;
+  if (status == PRECIS_SUCCESS && count > 0 && (move || top > survey->bias_top + BIAS_DRIFT)) {
+    survey->bias_top = top;
+    status = renew_spreads(world, keys, survey);
   }
-  if (status == PRECIS_SUCCESS)
+  if (status == PRECIS_SUCCESS) {
+    find_deviations(keys, survey);
     survey->seen = keys->rows;
+  }
   return status;
 }

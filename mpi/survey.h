@@ -15,6 +15,10 @@ typedef struct precis_survey {
   int moves;        /* how often the centres have moved */
   double counted;   /* unmasked keys, in all, when the centres were last moved */
   double *extremes; /* of all ranks, see precis_survey_extremes() */
+  double bias_top;  /* that weights of the spreads are relative to: about the largest bias */
+  double *sigma;    /* kv_heads x value_dim: deviations of the value columns, 0: constant */
+  double *per;      /* the same size, see norm.h: 1 / sigma ... */
+  double *per_range; /* ... and 1 / range */
   double *scratch;
 } precis_survey;
 

@@ -9,6 +9,7 @@
 #include "src/keys.h"
 #include "src/parcel.h"
 #include "src/precis.h"
+#include "src/row.h"
 #include "src/shapes.h"
 #include "src/split.h"
 
@@ -17,7 +18,7 @@ typedef struct precis_task {
   const precis_problem *problem;
   precis_engine engine;
   const precis_keys *keys;
-  const double *k_center, *v_center;
+  precis_terms terms;
   precis_parcel_kind kind; /* of a parcel of all key/value heads */
   int64_t tile_rows;       /* most keys in a parcel */
   int64_t thread_memory;   /* fast memory of a thread in bytes, equal on all ranks */
@@ -30,7 +31,7 @@ typedef struct precis_task {
 
   int64_t rows; /* this rank's queries */
   const float *q;
-  float *out, *lse; /* results in the caller's order: rows x heads x value_dim, rows x heads */
+  precis_finished to; /* results of rows x heads, in the caller's order */
 
   int (*poll)(void *context); /* keeps the messages of a schedule moving; NULL: none is under way */
   void *poll_context;

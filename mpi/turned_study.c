@@ -138,15 +138,16 @@ static const precis_block_row *table_of(study *s, int g, int lead)
 }
 
 static double failing_of(const study *s, int g, const choice *c, const precis_block_row *table,
-                         const precis_bivariate *fit, double tol)
+                         const precis_bivariate *fit, double part)
 {
+  const precis_goal goal = precis_study_goal(s->known, g, part);
   /* About what precis_apply_roundings() will say, when tiles are known. */
   int64_t additions =
       PRECIS_CHUNK_FEATURES + 16 + c->set.blocks + c->price.features / PRECIS_CHUNK_FEATURES;
   const precis_summary_rounding rounding = {c->price.envelope_degree, PRECIS_KEY_BLOCK,
                                             s->known->out->plan.wire_roundings, additions};
   return precis_block_failing(s->known->sampled, table, fit, &rounding,
-                              s->known->out->plan.least_deviation[g], tol);
+                              s->known->out->plan.least_deviation[g], &goal);
 }
 
 static double price_of_failing(const study *s, double failing, double nearly)
@@ -158,9 +159,10 @@ static double estimate(study *s, int g, const choice *c, int luck)
 {
   const precis_block_row *table = table_of(s, g, c->set.lead);
   int rows = s->known->sampled;
-  double tol = precis_wish_tol(s->known->wish),
-         over = precis_block_estimate(rows, table, &c->set, luck, tol),
-         nearly = precis_block_estimate(rows, table, &c->set, luck, PRECIS_FORCED_MARGIN * tol);
+  const precis_goal goal = precis_study_goal(s->known, g, 1),
+                    margin = precis_study_goal(s->known, g, PRECIS_FORCED_MARGIN);
+  double over = precis_block_estimate(rows, table, &c->set, luck, &goal),
+         nearly = precis_block_estimate(rows, table, &c->set, luck, &margin);
   return c->price.seconds + c->later + price_of_failing(s, over, nearly);
 }
 
@@ -178,7 +180,6 @@ static void rank_choices(study *s, int g)
 static double try_one(study *s, int g, const choice *c)
 {
   const precis_block_row *table = table_of(s, g, c->set.lead);
-  double tol = precis_wish_tol(s->known->wish);
   precis_bivariate_domain domain = domain_of(s, g, c->set.lead);
   precis_bivariate_moments moments;
   precis_bivariate fit;
@@ -186,8 +187,8 @@ static double try_one(study *s, int g, const choice *c)
   if (!(domain.bound > 0) || precis_bivariate_fit(&c->set, &domain, &moments, &fit))
     return INFINITY;
   return c->price.seconds + c->later +
-         price_of_failing(s, failing_of(s, g, c, table, &fit, tol),
-                          failing_of(s, g, c, table, &fit, PRECIS_FORCED_MARGIN * tol));
+         price_of_failing(s, failing_of(s, g, c, table, &fit, 1),
+                          failing_of(s, g, c, table, &fit, PRECIS_FORCED_MARGIN));
 }
 
 /* How many each rank may try: as long as that is little beside what may be saved. */
@@ -237,7 +238,7 @@ static int fit_head(study *s, int g, const choice *c, double *failing)
   domain.trail_bound = fmax(domain.trail_bound, 1e-20);
   int status = precis_bivariate_fit(&c->set, &domain, &s->turning.moments[g], &s->fit[g]);
   if (status == PRECIS_SUCCESS)
-    *failing += failing_of(s, g, c, s->table, &s->fit[g], precis_wish_tol(s->known->wish));
+    *failing += failing_of(s, g, c, s->table, &s->fit[g], 1);
   return status;
 }
 
@@ -299,7 +300,7 @@ static int study_axes(study *s, int *found)
   double failing;
   status = fit_heads(s, &s->choice[best], &failing);
   /* The head it was tried on is the widest, not always the worst. */
-  if (status == PRECIS_SUCCESS && (s->known->wish->force || failing <= PRECIS_REPAIRED_MOST)) {
+  if (status == PRECIS_SUCCESS) {
     adopt(s, &s->choice[best], failing);
     *found = 1;
   }

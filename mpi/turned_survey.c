@@ -66,8 +66,7 @@ static precis_bulk bulk_of(const precis_turned_survey *s, int g)
                        .k_center = precis_survey_k_center(&a->survey) + (int64_t)g * p->dim,
                        .v_center =
                            precis_survey_v_center(&a->keys, &a->survey) + (int64_t)g * p->value_dim,
-                       .v_most = s->study->out->plan.value_most + (int64_t)g * p->value_dim,
-                       .v_least = s->study->out->plan.value_least + (int64_t)g * p->value_dim,
+                       .norm = precis_attention_norm(a, g),
                        .least_deviation = s->study->out->plan.least_deviation[g],
                        .q_center = s->study->out->plan.q_center + (int64_t)g * p->dim,
                        .scale = p->scale,

@@ -10,11 +10,11 @@
 #include "src/model.h"
 
 typedef struct precis_wish {
+  precis_unit unit;
   double tol;            /* > 0 */
   int degree;            /* 0: any */
   int sampled;           /* an estimate will do: no proof, no envelope */
   int prefixes;          /* summaries of causal prefixes */
-  double exact_rounding; /* what exact parts promise */
   int force;             /* summaries even if exact is cheaper */
   const precis_scene *scene;
   double calls;           /* that it is to serve, this one included; >= 1 */

@@ -169,3 +169,10 @@ int precis_bivariate_fit(const precis_feature_set *set, const precis_bivariate_d
   *result = f;
   return PRECIS_SUCCESS;
 }
+
+int precis_bivariate_covers(const precis_bivariate *fit, const precis_bivariate_domain *d)
+{
+  return d->bound <= fit->domain.bound && fmin(d->lead_bound, d->bound) <= fit->domain.lead_bound &&
+         (fit->set.lead >= fit->set.dim ||
+          fmin(d->trail_bound, d->bound) <= fit->domain.trail_bound);
+}

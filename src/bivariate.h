@@ -63,6 +63,9 @@ static inline double precis_bivariate_bound_most(const precis_feature_set *set)
 int precis_bivariate_fit(const precis_feature_set *set, const precis_bivariate_domain *domain,
                          const precis_bivariate_moments *moments, precis_bivariate *result);
 
+/* Whether a domain lies in that of the fit. */
+int precis_bivariate_covers(const precis_bivariate *fit, const precis_bivariate_domain *domain);
+
 /* The same for a polynomial in y: a full set of so many variables. */
 precis_bivariate precis_bivariate_of(const precis_polynomial *fit, int dim);
 

@@ -108,10 +108,29 @@ static double left_out(const precis_block_row *row, const precis_feature_set *se
   return sum / row->normaliser;
 }
 
+/* Root mean square of a row's scores, and the mean of it; never 0. */
+static double spread_of(const precis_block_row *row)
+{
+  return row->weights > 0 ? sqrt(row->square / row->weights) : 0;
+}
+
+static double mean_spread(int rows, const precis_block_row *row)
+{
+  double sum = 0;
+  int count = 0;
+  for (int i = 0; i < rows; i++)
+    if (row[i].weights > 0) {
+      sum += spread_of(&row[i]);
+      count++;
+    }
+  return sum > 0 ? sum / count : 1;
+}
+
 double precis_block_estimate(int rows, const precis_block_row *row, const precis_feature_set *set,
-                             int luck, double tol)
+                             int luck, const precis_goal *goal)
 {
   int judged = 0, over = 0;
+  double mean = mean_spread(rows, row);
   for (int i = 0; i < rows; i++) {
     if (!counts(&row[i]))
       continue;
@@ -119,24 +138,26 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
     double mass = left_out(&row[i], set, luck),
            deviation = row[i].deviating[0][0] / row[i].mean[0][0];
     const precis_error_mass masses = {mass, mass * deviation};
-    over += !precis_certificate_likely(&masses, 1, tol);
+    over += !precis_certificate_likely(&masses, 1, spread_of(&row[i]) / mean, goal);
   }
   return judged > 0 ? (double)over / judged : 0;
 }
 
 double precis_block_failing(int rows, const precis_block_row *row, const precis_bivariate *fit,
                             const precis_summary_rounding *rounding, double least_deviation,
-                            double tol)
+                            const precis_goal *goal)
 {
   const precis_feature_set *set = &fit->set;
   double least = set->blocks > set->value_blocks ? least_deviation : 0;
   int judged = 0, failing = 0;
+  double mean = mean_spread(rows, row);
   for (int i = 0; i < rows; i++) {
     const precis_block_row *r = &row[i];
-    const precis_error_mass each = precis_certificate_rounding(
+    double each = precis_certificate_rounding(
         rounding, precis_bivariate_magnitude(fit, r->lead_bound, r->trail_bound),
         precis_bivariate_envelope_magnitude(fit, r->lead_bound, r->trail_bound));
     precis_error_mass sums = {0, 0};
+    const precis_weight_mass weights = {r->weights, r->deviating[0][0]};
     double total = 0;
     for (int b = 0; b < set->blocks; b++) {
       int lead = set->block[b].lead, trail = set->block[b].trail;
@@ -144,9 +165,9 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
       sums.deviating += fit->e[b] * r->deviating[lead][trail];
       total += fit->a[b] * r->mean[lead][trail];
     }
-    const precis_error_mass mass = precis_certificate_mass(&sums, &each, r->weights, least);
+    const precis_error_mass mass = precis_certificate_mass(&sums, each, &weights, least);
     judged += r->weights > 0;
-    failing += r->weights > 0 && !precis_certificate_likely(&mass, total, tol);
+    failing += r->weights > 0 && !precis_certificate_likely(&mass, total, spread_of(r) / mean, goal);
   }
   return judged > 0 ? (double)failing / judged : 0;
 }

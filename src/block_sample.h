@@ -27,17 +27,17 @@ void precis_block_row_add(precis_block_row *row, double w, double deviation, dou
 void precis_block_moments(int rows, const precis_block_row *row, const precis_feature_set *set,
                           precis_bivariate_moments *moments);
 
-/* The share of rows that will exceed tol, estimated before anything is fitted by the first terms of
+/* The share of rows that will miss the goal, estimated before anything is fitted by the first terms of
  * the Taylor series that A leaves out: as few as may be with luck (no fit was ever seen to do
  * better), or about as many as there will be, where terms that E has no even powers for count more.
  */
 double precis_block_estimate(int rows, const precis_block_row *row, const precis_feature_set *set,
-                             int luck, double tol);
+                             int luck, const precis_goal *goal);
 
-/* The share of rows whose certificate, with rounding, would exceed tol. least_deviation: no
+/* The share of rows whose certificate, with rounding, would miss the goal. least_deviation: no
  * deviation is smaller; > 0. */
 double precis_block_failing(int rows, const precis_block_row *row, const precis_bivariate *fit,
                             const precis_summary_rounding *rounding, double least_deviation,
-                            double tol);
+                            const precis_goal *goal);
 
 #endif

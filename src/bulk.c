@@ -119,48 +119,22 @@ void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
   make_keys(bulk, keys, first, rows, k, v);
 }
 
-static inline double deviation_of(const float *restrict v, const double *restrict center,
-                                  const double *restrict factor, int n)
-{
-  double most = 0;
-#pragma omp simd reduction(max : most)
-  for (int c = 0; c < n; c++) {
-    double part = fabs(v[c] - center[c]) * factor[c];
-    most = part > most ? part : most;
-  }
-  return most;
-}
-
-PRECIS_CLONES
-static void make_deviations(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
-                            int64_t rows, float *deviation)
-{
-  const double up = 1 + 0x1p-22; /* more than float32 and the sums here round off */
-  double factor[PRECIS_FEATURES_DIM_MAX], least = bulk->least_deviation * up;
-  for (int c = 0; c < keys->value_dim; c++) {
-    double range = bulk->v_most[c] + bulk->v_least[c];
-    factor[c] = range > 0 ? up / range : 0;
-  }
-  for (int64_t j = 0; j < rows; j++) {
-    int64_t at = (first + j) * keys->kv_heads + bulk->kv_head;
-    double part =
-        precis_keys_masked(keys, first + j)
-            ? 0
-            : deviation_of(keys->v + at * keys->value_dim, bulk->v_center, factor, keys->value_dim);
-    deviation[j] = (float)(part > least ? part : least);
-  }
-}
-
 void precis_bulk_deviations(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                             int64_t rows, float *deviation)
 {
-  make_deviations(bulk, keys, first, rows, deviation);
+  const float least = (float)(bulk->least_deviation * (1 + 0x1p-22));
+  int dv = keys->value_dim;
+  precis_norm_distances(&bulk->norm, rows, keys->v + (first * keys->kv_heads + bulk->kv_head) * dv,
+                        (int64_t)keys->kv_heads * dv, bulk->v_center, deviation, 1);
+  for (int64_t j = 0; j < rows; j++)
+    deviation[j] = precis_keys_masked(keys, first + j) ? 0
+                   : deviation[j] > least              ? deviation[j]
+                                                       : least;
 }
 
 double precis_bulk_least_deviation(double mean)
 {
-  const double least = 1e-3;
-  return mean / 2 > least ? mean / 2 : least;
+  return mean > 0 ? mean / 2 : 1;
 }
 
 void precis_bulk_scale_weights(int64_t rows, const double *log_weight, double log_scale, float *w)

@@ -8,21 +8,21 @@
  * where the power of two makes both radii about the square root of the bound on |y|, lest monomials
  * overflow. In axes of axes.h k' is 2^-e N (k_j - c) and q'_i is 2^e s M (q_i - c_q).
  *
- * The deviation of a key is how far its values are from their centre, as a part of their range, in
- * the column where that is most: see certificate.h. */
+ * The deviation of a key is how far its values are from their centre: see certificate.h. */
 #ifndef PRECIS_SRC_BULK_H
 #define PRECIS_SRC_BULK_H
 
 #include <stdint.h>
 
 #include "src/keys.h"
+#include "src/norm.h"
 #include "src/precis.h"
 
 typedef struct precis_bulk {
   int kv_head;
   const double *k_center;             /* dim, of this head */
   const double *v_center;             /* value_dim */
-  const double *v_most, *v_least;     /* value_dim: the largest values, the smallest negated */
+  precis_norm norm;                   /* of deviations */
   double least_deviation;             /* smaller ones are raised to it */
   const double *q_center;             /* dim */
   double scale;                       /* s */
@@ -51,8 +51,7 @@ double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int
 void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v);
 
-/* Deviations of the same rows, nowhere below the true ones: at most 1 if the centre is within the
- * range. */
+/* Deviations of the same rows, nowhere below the true ones; 0 for masked ones. */
 void precis_bulk_deviations(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                             int64_t rows, float *deviation);
 

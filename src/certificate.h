@@ -1,68 +1,73 @@
 /* certificate.h - what is proved of one row
  *
- * With P in place of e^y, E(y) >= |P(y) - e^y|, Z the computed normaliser (exact parts included)
- * and t = sum_j w_j E(y_j) / Z,
+ * With P in place of e^y, E(y) >= |P(y) - e^y|, Z the divisor that was used (exact parts included),
+ * e_N and e_Z what rounding did to numerator and divisor, and a centre mu of the values,
  *
- *   out - true = sum_j w_j (P(y_j) - e^{y_j}) (v_j - true) / Z
- *   |out_c - true_c| <= t / (1 - t) max(most_c - out_c, out_c - least_c)
- *   |lse - true| <= -log(1 - t)
+ *   Z (out - true) = sum_j w_j (P(y_j) - e^{y_j}) (v_j - true) + e_N - e_Z (true - mu)
  *
- * for t < 1 and Z > 0, over any set of visible keys; `most` and `least` bound the values. That
- * takes all values for as far from the truth as any. Most lie near the centre: with the deviation
- * of a key, d_j >= |v_jc - center_c| / (most_c - least_c) for all columns c, and
- * u = sum_j w_j E(y_j) d_j / Z,
+ * over any set of visible keys. In any norm |.|, with the deviation of a key d_j >= |v_j - mu|,
  *
- *   |v_jc - true_c| <= |v_jc - center_c| + |out_c - center_c| + |out_c - true_c|
- *   |out_c - true_c| <= (u (most_c - least_c) + t |out_c - center_c|) / (1 - t)
+ *   |v_j - true| <= d_j + |out - mu| + |out - true|      |true - mu| <= |out - mu| + |out - true|
  *
- * which is half as much for Gaussian values, and less where values are mostly small. Either holds,
- * so that the smaller is promised. Where all d_j >= d > 0, t <= u / d, since E >= 0: features that
- * E alone needs are kept with deviations only. Rounding in float32 joins t and u: see
- * precis_certificate_rounding(). */
+ * so that, with t = (sum_j w_j E(y_j) + |e_Z|) / Z and u = (sum_j w_j E(y_j) d_j + |e_N|) / Z,
+ *
+ *   |out - true| <= (u + t |out - mu|) / (1 - t)      |lse - true| <= -log(1 - t)
+ *
+ * for t < 1 and Z > 0. Where all d_j >= d > 0, t <= u / d, since E >= 0: features that E alone
+ * needs are kept with deviations only. Exact parts, which only round, join with E = e e^y: see
+ * rounding.h. */
 #ifndef PRECIS_SRC_CERTIFICATE_H
 #define PRECIS_SRC_CERTIFICATE_H
 
 #include <stdint.h>
 
+#include "src/precis.h"
+
 typedef struct precis_certificate {
-  double error;     /* in units of each column's range; infinity where nothing is proved */
+  double error;     /* in the norm; infinity where nothing is proved */
   double lse_error; /* natural log */
 } precis_certificate;
 
 /* Error mass of a row: sum_j w_j E(y_j), and the same with deviations. */
 typedef struct precis_error_mass {
   double all;       /* over Z: t */
-  double deviating; /* over Z: u; infinity where deviations are not known */
+  double deviating; /* over Z: u */
 } precis_error_mass;
 
-/* Masses of a row from sums and what rounding may add to them, for each unit of the sum of weights.
- * least: of the deviations, where sums.all lacks the features that E alone needs; 0 where it has
- * all. */
-precis_error_mass precis_certificate_mass(const precis_error_mass *sums,
-                                          const precis_error_mass *rounding, double weights,
-                                          double least);
+/* Sums of weights of keys, and the same with deviations. */
+typedef struct precis_weight_mass {
+  double all, deviating;
+} precis_weight_mass;
 
-/* The largest and the smallest value of each column, and the centre that deviations are from. */
-typedef struct precis_value_range {
-  int value_dim;
-  const double *most, *least, *center; /* value_dim */
-  const double *per_range;             /* value_dim: see precis_certificate_per_range() */
-} precis_value_range;
+/* Masses of a row from sums and what rounding may do for each unit of weight (of e_N and e_Z alike,
+ * the former with deviations). least: of the deviations, where sums.all lacks the features that E
+ * alone needs; 0 where it has all. */
+precis_error_mass precis_certificate_mass(const precis_error_mass *sums, double rounding,
+                                          const precis_weight_mass *weights, double least);
 
-/* 1 / (most - least), or 0 for a column of range 0, which is exact. */
-static inline double precis_certificate_per_range(double most, double least)
+/* mass: not over Z. away: |out - mu|, NAN or infinity where the output is not finite. */
+precis_certificate precis_certificate_make(const precis_error_mass *mass, double normaliser,
+                                           double away);
+
+/* What rows are to keep, when their outputs are not known yet. In PRECIS_UNIT_OUTPUTS a row whose
+ * scores spread more than those of others has more to say, and may be off by as much more. */
+typedef struct precis_goal {
+  precis_unit unit;
+  double error; /* of a row with scores as they are in the mean: in the norm, or of lse */
+  double away;  /* about |out - mu| */
+} precis_goal;
+
+/* The same for a part of the error. */
+static inline precis_goal precis_goal_times(precis_goal goal, double factor)
 {
-  return most > least ? 1 / (most - least) : 0;
+  goal.error *= factor;
+  return goal;
 }
 
-/* mass: over Z. */
-precis_certificate precis_certificate_make(const precis_error_mass *mass,
-                                           const precis_value_range *values, const float *out);
-
-/* Whether a row of this mass (not over Z) and normaliser is likely to keep tol, when its output is
- * not known yet: one in the middle of the values is half their range from either end, and most are
- * near it. */
-int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double tol);
+/* Whether a row of this mass (not over Z) and normaliser is likely to. spread: of its scores, over
+ * the mean of all rows'. */
+int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double spread,
+                              const precis_goal *goal);
 
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {
@@ -72,10 +77,10 @@ typedef struct precis_summary_rounding {
   int64_t additions; /* when applied: of a term, see precis_apply_roundings() */
 } precis_summary_rounding;
 
-/* What rounding may add to the error mass of a row, in units of the sum of weights W of the keys in
- * the summary: 4 gamma sum |a| |y|^.. + gamma sum |e| |y|^.., with deviations 1 in place of 4, from
- * the magnitudes of polynomial.h or bivariate.h at the row's bounds of |y|. */
-precis_error_mass precis_certificate_rounding(const precis_summary_rounding *rounding,
-                                              double magnitude, double envelope_magnitude);
+/* What rounding may do to the sums of a row for each unit of the sum of weights of the keys in the
+ * summary: gamma (sum |a| |y|^.. + sum |e| |y|^..), from the magnitudes of polynomial.h or
+ * bivariate.h at the row's bounds of |y|. */
+double precis_certificate_rounding(const precis_summary_rounding *rounding, double magnitude,
+                                   double envelope_magnitude);
 
 #endif

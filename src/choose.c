@@ -213,25 +213,46 @@ static precis_error_mass envelope_of(const precis_polynomial *fit, const double 
   return (precis_error_mass){constant + others, constant * mean + others * far};
 }
 
+/* Root mean square of a row's scores. */
+static double spread_of(const double *row)
+{
+  return row[0] > 0 ? sqrt(fmax(row[2], 0) / row[0]) : 0;
+}
+
+static double mean_spread(const precis_head_sample *sample)
+{
+  double sum = 0;
+  int rows = 0;
+  for (int i = 0; i < sample->rows; i++)
+    if (row_of(sample, i)[0] > 0) {
+      sum += spread_of(row_of(sample, i));
+      rows++;
+    }
+  return rows > 0 ? sum / rows : 0;
+}
+
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
-                             const precis_summary_rounding *rounding, double tol)
+                             const precis_summary_rounding *rounding, const precis_goal *goal)
 {
   int failing = 0, rows = 0, counts_only = fit->envelope_degree > fit->degree;
+  double mean = mean_spread(sample);
   for (int i = 0; i < sample->rows; i++) {
     const double *row = row_of(sample, i);
     if (!in_bulk(sample, i))
       continue;
     double bound = bound_of(sample, i), total = 0;
-    const precis_error_mass each =
+    double each =
         precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
                                     precis_polynomial_envelope_magnitude(fit, bound));
     for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
       total += fit->a[m] * row[m];
     const precis_error_mass sums = envelope_of(fit, row);
+    const precis_weight_mass weights = {row[0], row[PRECIS_SAMPLE_DEVIATION]};
     const precis_error_mass mass =
-        precis_certificate_mass(&sums, &each, row[0], counts_only ? sample->least_deviation : 0);
+        precis_certificate_mass(&sums, each, &weights, counts_only ? sample->least_deviation : 0);
+    double spread = mean > 0 ? spread_of(row) / mean : 1;
     rows += row[0] > 0;
-    failing += row[0] > 0 && !precis_certificate_likely(&mass, total, tol);
+    failing += row[0] > 0 && !precis_certificate_likely(&mass, total, spread, goal);
   }
   return rows > 0 ? (double)failing / rows : 0;
 }
@@ -240,7 +261,5 @@ double precis_choose_price_of_failing(int forced, double repair_seconds, double 
                                       double nearly)
 {
   const double failing_seconds = 1e9, nearly_seconds = 1e6;
-  if (forced)
-    return failing * failing_seconds + nearly * nearly_seconds;
-  return failing <= PRECIS_REPAIRED_MOST ? repair_seconds : INFINITY;
+  return forced ? failing * failing_seconds + nearly * nearly_seconds : repair_seconds;
 }

@@ -22,15 +22,11 @@ enum {
   PRECIS_SAMPLE_MOMENTS = PRECIS_SAMPLE_DEVIATION + 2
 };
 
-/* More rows than this to repair, and another plan is better. */
-static const double PRECIS_REPAIRED_MOST = 0.05;
-
 /* Where exact moves are forbidden, the certificates of sampled rows are to keep this part of the
  * tolerance: rows that were not sampled may be worse. */
 static const double PRECIS_FORCED_MARGIN = 0.25;
 
-/* What rows over the tolerance add to the seconds of a plan: their repair, of so many seconds, or
- * infinity where they are too many. Where exact moves are forbidden (`forced`) one such row is the
+/* What rows over the tolerance add to the seconds of a plan: their repair, of so many seconds. Where exact moves are forbidden (`forced`) one such row is the
  * end, so that no price is too high to avoid it, and those that are `nearly` over (by the margin
  * above) are dear as well. Both are shares of the rows; nearly plays no part otherwise. */
 double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,
@@ -82,8 +78,8 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments);
 double precis_choose_least_squares(const precis_head_sample *sample, int degree,
                                    precis_polynomial *fit);
 
-/* The share of the sampled rows of the bulk whose certificate, with rounding, would exceed tol. */
+/* The share of the sampled rows of the bulk whose certificate, with rounding, would miss the goal. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
-                             const precis_summary_rounding *rounding, double tol);
+                             const precis_summary_rounding *rounding, const precis_goal *goal);
 
 #endif

@@ -12,7 +12,7 @@ int64_t precis_cost_query_row(const precis_problem *p)
 
 int64_t precis_cost_output_row(const precis_problem *p)
 {
-  return INDEX + WORD * p->heads * (p->value_dim + 1);
+  return INDEX + WORD * p->heads * precis_problem_results(p);
 }
 
 int64_t precis_cost_key_row(const precis_problem *p, int with_bias)
@@ -27,7 +27,7 @@ int64_t precis_cost_outlier_key(const precis_problem *p)
 
 int64_t precis_cost_outlier_query(const precis_problem *p)
 {
-  return INDEX + WORD * (1 + p->dim + precis_partial_words(1, p->value_dim));
+  return INDEX + WORD * (1 + p->dim + precis_partial_words(1, precis_problem_columns(p)));
 }
 
 void precis_cost_kv_heads(const precis_problem *problem, const precis_cut *from, int64_t queries,
@@ -156,7 +156,7 @@ static precis_wire heads_bytes(const precis_cost_input *in)
       precis_piece piece = precis_split_piece(in->cuts + r, queries, i);
       wire = precis_wire_plus(wire,
                               precis_wire_times(foreign_rows(in, r, piece.first, piece.end, near),
-                                                WORD * (p->dim + p->value_dim + 1)));
+                                                WORD * (p->dim + precis_problem_results(p))));
     }
   }
   return wire;
@@ -171,7 +171,7 @@ precis_wire precis_cost_tree(int ranks, int nodes, int64_t bytes)
 static precis_wire queries_bytes(const precis_cost_input *in)
 {
   const precis_problem *p = in->problem;
-  int64_t row = p->heads * WORD * (p->dim + precis_partial_words(1, p->value_dim));
+  int64_t row = p->heads * WORD * (p->dim + precis_partial_words(1, precis_problem_columns(p)));
   precis_wire wire =
       precis_cost_tree(in->map->ranks, in->nodes, precis_visible_queries(in->map) * row);
   return precis_wire_plus(wire, precis_wire_times(in->keys_dealt_for_queries,

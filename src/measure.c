@@ -206,33 +206,45 @@ static void pages(void)
 static void survey(precis_measure *m)
 {
   static const double center[MIDDLE];
-  double extremes[1 + 2 * MIDDLE + 1];
-  memset(m->sums, 0, (2 * MIDDLE + 1) * sizeof *m->sums);
+  double extremes[1 + 2 * MIDDLE + 2];
+  memset(m->sums, 0, (4 * MIDDLE + 2) * sizeof *m->sums);
   precis_survey_sums(&m->keys, 0, m->sums);
+  precis_survey_spreads(&m->keys, 0, center, 0, m->sums);
   precis_survey_extremes_clear(&m->keys, extremes);
   precis_survey_extremes(&m->keys, 0, center, extremes);
 }
 
+static const double CENTER[WIDE], PER[WIDE] = {1, 1, 1}, RADIUS[1] = {1};
+
+/* Of keys and values about 0, in a norm. */
+static precis_terms terms_of(const precis_problem *p)
+{
+  return (precis_terms){.problem = p,
+                        .k_center = CENTER,
+                        .v_center = CENTER,
+                        .per = PER,
+                        .key_radius = RADIUS,
+                        .sum_terms = 64};
+}
+
+static const precis_problem MIDDLE_PROBLEM = {
+    .heads = 1, .kv_heads = 1, .dim = MIDDLE, .value_dim = MIDDLE, .scale = 1};
+
 static void pack(precis_measure *m)
 {
-  static const double center[MIDDLE];
+  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
   const precis_parcel_kind kind = {.heads = 1, .dim = MIDDLE, .value_dim = MIDDLE};
-  precis_parcel_pack(&kind, &m->keys, 0, ROWS, center, center, m->threads, m->to);
+  precis_parcel_pack(&kind, &m->keys, 0, ROWS, &terms, m->threads, m->to);
 }
 
 static void bulk(precis_measure *m)
 {
-  static const double center[MIDDLE];
-  double reach[MIDDLE];
-  const precis_bulk bulk = {.k_center = center,
-                            .v_center = center,
-                            .v_most = reach,
-                            .v_least = reach,
-                            .q_center = center,
+  const precis_bulk bulk = {.k_center = CENTER,
+                            .v_center = CENTER,
+                            .norm = {.columns = MIDDLE, .per = PER},
+                            .q_center = CENTER,
                             .scale = .125,
                             .lead = MIDDLE};
-  for (int c = 0; c < MIDDLE; c++)
-    reach[c] = .5;
   precis_bulk_weights(&bulk, &m->keys, 0, ROWS, m->sums);
   precis_bulk_keys(&bulk, &m->keys, 0, ROWS, m->to, m->to + (int64_t)ROWS * MIDDLE);
   precis_bulk_deviations(&bulk, &m->keys, 0, ROWS, m->to + (int64_t)ROWS * 2 * MIDDLE);
@@ -247,15 +259,14 @@ static void merge(precis_measure *m)
 
 static void finish(precis_measure *m)
 {
-  static const double center[MIDDLE];
-  const precis_problem p = {
-      .heads = 1, .kv_heads = 1, .dim = MIDDLE, .value_dim = MIDDLE, .scale = 1};
+  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
+  float *lse = m->to + (int64_t)ROWS * MIDDLE;
   precis_queries queries = {.rows = ROWS, .q = m->x, .partial = m->partial};
-  precis_queries_finish(&p, &queries, 0, ROWS, center, center, m->to,
-                        m->to + (int64_t)ROWS * MIDDLE);
+  const precis_finished to = {m->to, lse, lse + ROWS};
+  precis_queries_finish(&terms, &queries, 0, ROWS, &to);
 }
 
-/* What a row of a summary costs beside its result: its certificate. */
+/* What a row of a summary costs when it is done: its result and its certificate. */
 static void rows(precis_measure *m)
 {
   static const precis_polynomial fit = {.degree = 3,
@@ -264,22 +275,21 @@ static void rows(precis_measure *m)
                                         .a = {1, 1, .5, .17},
                                         .e = {1e-3, 0, 1e-3, 0, 1e-3}};
   const precis_summary_rounding rounding = {4, 256, 2, 4096};
-  double most[MIDDLE], least[MIDDLE], center[MIDDLE], per_range[MIDDLE];
-  const precis_value_range values = {MIDDLE, most, least, center, per_range};
-  for (int c = 0; c < MIDDLE; c++) {
-    most[c] = 1;
-    least[c] = -1;
-    center[c] = 0;
-    per_range[c] = .5;
-  }
+  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
+  double o[MIDDLE] = {0};
+  float *lse = m->to + (int64_t)ROWS * MIDDLE;
+  const precis_finished to = {m->to, lse, lse + ROWS};
   for (int64_t i = 0; i < PROOFS; i++) {
-    double y = .5 + 1e-6 * (double)i;
-    precis_error_mass mass =
-        precis_certificate_rounding(&rounding, precis_polynomial_magnitude(&fit, y),
-                                    precis_polynomial_envelope_magnitude(&fit, y));
-    mass.all += 1e-3 * exp(m->x[i]);
-    mass.deviating += .3e-3 * exp(m->x[i]);
-    m->sums[i] = precis_certificate_make(&mass, &values, m->y + i * MIDDLE).error;
+    double y = .5 + 1e-6 * (double)i,
+           off = precis_certificate_rounding(&rounding, precis_polynomial_magnitude(&fit, y),
+                                             precis_polynomial_envelope_magnitude(&fit, y));
+    const precis_error_mass sums = {1e-3 * exp(m->x[i]), .3e-3 * exp(m->x[i])};
+    const precis_weight_mass weights = {1, 1};
+    precis_row row = {.m = 0,
+                      .l = 1,
+                      .mass = precis_certificate_mass(&sums, off, &weights, 0),
+                      .o = o};
+    precis_row_finish(&terms, 0, m->x + i, &row, precis_finished_at(&to, i % ROWS, MIDDLE));
   }
 }
 

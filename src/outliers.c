@@ -46,6 +46,12 @@ static double rho_of(const precis_keys *keys, const double *center, const double
   return most;
 }
 
+double precis_outliers_radius(double longest, double unit, double rho)
+{
+  double within = rho * (1 + 1e-12) * unit;
+  return isinf(rho) || longest < within ? longest : within;
+}
+
 void precis_outliers_key_rho(const precis_keys *keys, const double *center, const double *unit,
                              double *rho)
 {

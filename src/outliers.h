@@ -30,6 +30,9 @@ void precis_outliers_key_norms(const precis_keys *keys, const double *center, in
 /* rho of a norm; 0 for a norm of 0 whatever the unit. */
 double precis_outliers_rho(double norm, double unit);
 
+/* The largest norm of rows within rho, where no row is longer than `longest`. */
+double precis_outliers_radius(double longest, double unit, double rho);
+
 /* rho of each key, 0 for masked ones. center: kv_heads x dim, unit: kv_heads. */
 void precis_outliers_key_rho(const precis_keys *keys, const double *center, const double *unit,
                              double *rho);

@@ -153,8 +153,6 @@ static int best_summary(const precis_paper *p, const precis_scene *s, const prec
                         double exact)
 {
   int best = p->move == PRECIS_MOVE_SUMMARIES ? cheapest(s, fits, exact, 0) : -1;
-  if (best < 0)
-    best = cheapest(s, fits, exact, PRECIS_REPAIRED_MOST);
   return best < 0 ? cheapest(s, fits, exact, 0.999) : best;
 }
 
@@ -175,7 +173,7 @@ static void consider_summaries(const precis_paper *p, const precis_paper_layout 
   plan->predicted[PRECIS_MOVE_SUMMARIES] = made;
   plan->failing = f->failing;
   if (p->move == PRECIS_MOVE_SUMMARIES ||
-      (p->move == PRECIS_MOVE_AUTO && made.seconds < exact && f->failing <= PRECIS_REPAIRED_MOST))
+      (p->move == PRECIS_MOVE_AUTO && made.seconds < exact))
     plan->move = PRECIS_MOVE_SUMMARIES;
 }
 
@@ -219,7 +217,7 @@ static void explain(const precis_paper *p, const precis_paper_fits *fits, precis
   else if (plan->fit < 0)
     snprintf(plan->why, sizeof plan->why, "%s: exact, as no summary keeps the tolerance%s", name,
              p->memory_limit > 0 ? " within the memory limit" : "");
-  else if (plan->failing > PRECIS_REPAIRED_MOST)
+  else if (plan->failing > 0.05)
     snprintf(plan->why, sizeof plan->why,
              "%s: exact, as the best summary would leave %.2g of the rows to repair", name,
              plan->failing);

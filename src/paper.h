@@ -22,7 +22,9 @@ typedef struct precis_paper {
   int ranks, ranks_per_node;
   double spread, bound; /* of the scores, see precis_paper_scores; bound 0: expected */
   int unit;
+  double signal; /* see precis_paper_scores */
   double tol;       /* 0: exact */
+  precis_unit tol_of;
   int degree;       /* 0: any */
   precis_move move; /* AUTO, or the one that is asked for */
   precis_rates rates;

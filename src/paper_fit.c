@@ -1,4 +1,6 @@
 /* Polynomials for the scores that a plan on paper assumes. */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "src/cost.h"
@@ -8,7 +10,7 @@
 #include "src/paper_sample.h"
 
 static void fit_one(const precis_paper *p, const precis_scene *s, const precis_head_sample *sample,
-                    precis_paper_fit *f)
+                    const precis_goal *goal, precis_paper_fit *f)
 {
   const precis_candidate *c = &f->candidate;
   precis_polynomial fit;
@@ -18,7 +20,20 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
       PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES};
   f->failing = 1;
   if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)
-    f->failing = precis_choose_failing(sample, &fit, &rounding, p->tol);
+    f->failing = precis_choose_failing(sample, &fit, &rounding, goal);
+}
+
+/* Values of a column range over twice the largest of so many Gaussian ones, some four deviations
+ * each way. */
+static precis_goal goal_of(const precis_paper *p, const precis_paper_scores *scores)
+{
+  const double range = 9;
+  double signal = precis_paper_signal(scores),
+         unit = p->tol_of == PRECIS_UNIT_OUTPUTS ? signal
+                : p->tol_of == PRECIS_UNIT_RANGE ? range * sqrt(scores->value_dim) / 2
+                                                 : 1;
+  return (precis_goal){.unit = p->tol_of, .error = p->tol < DBL_MAX ? p->tol * unit : DBL_MAX,
+                       .away = signal};
 }
 
 int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
@@ -30,7 +45,9 @@ int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
                                       .keys = p->keys,
                                       .spread = p->spread,
                                       .bound = p->bound,
-                                      .unit = p->unit};
+                                      .unit = p->unit,
+                                      .signal = p->signal};
+  const precis_goal goal = goal_of(p, &scores);
   double *moments =
       precis_memory_array(PRECIS_SAMPLE_QUERIES * PRECIS_SAMPLE_MOMENTS, sizeof *moments);
   double lengths[PRECIS_SAMPLE_QUERIES];
@@ -45,7 +62,7 @@ int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
     fits->count = precis_choose_candidates(&s, p->degree, PRECIS_PAPER_FITS, all);
     for (int i = 0; i < fits->count; i++) {
       fits->fit[i].candidate = all[i];
-      fit_one(p, &s, &sample, &fits->fit[i]);
+      fit_one(p, &s, &sample, &goal, &fits->fit[i]);
     }
   }
   free(moments);

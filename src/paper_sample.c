@@ -36,13 +36,18 @@ static double longest(const precis_paper_scores *s, int64_t n)
   return length_at(s->dim, z < 38 ? z : 38);
 }
 
-/* The mean of the largest of |v_c| over the columns, against the range of n values, which is twice
- * the largest of them: medians both. */
+/* The length of a value in units of its columns' deviations. */
 static double deviation(const precis_paper_scores *s)
 {
-  double largest = normal_quantile((1 + pow(.5, 1. / s->value_dim)) / 2),
-         half_range = normal_quantile(pow(.5, 1. / (double)s->keys));
-  return half_range > largest ? largest / (2 * half_range) : .5;
+  return sqrt(s->value_dim);
+}
+
+double precis_paper_signal(const precis_paper_scores *s)
+{
+  double square = s->signal * s->signal, follows = square / (1 + square),
+         signal = follows * s->value_dim / s->dim,
+         noise = s->value_dim / fmax(1, (double)s->keys);
+  return s->spread * sqrt(signal + noise);
 }
 
 double precis_paper_bound(const precis_paper_scores *s)

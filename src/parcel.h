@@ -3,7 +3,7 @@
  * One contiguous buffer, head-major, centred, masked rows zeroed:
  *   positions  rows int64                 (if with_positions)
  *   k          heads x rows x dim float
- *   v          heads x rows x value_dim float
+ *   v          heads x rows x columns float: the values, then the key's deviation (certificate.h)
  *   bias       rows float, in units of log 2    (if with_bias) */
 #ifndef PRECIS_SRC_PARCEL_H
 #define PRECIS_SRC_PARCEL_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "src/keys.h"
+#include "src/terms.h"
 #include "src/tile.h"
 
 typedef struct precis_parcel_kind {
@@ -19,19 +20,22 @@ typedef struct precis_parcel_kind {
   int with_bias, with_positions;
 } precis_parcel_kind;
 
+/* Of a key, in v. */
+static inline int precis_parcel_columns(const precis_parcel_kind *kind)
+{
+  return kind->value_dim + 1;
+}
+
 int64_t precis_parcel_bytes(const precis_parcel_kind *kind, int64_t rows);
 
-/* Packs rows [first, first + rows). k_center: kv_heads x dim, v_center: kv_heads x value_dim, of
- * all heads. Runs on `threads` OpenMP threads. */
+/* Packs rows [first, first + rows), centred by the terms. Runs on `threads` OpenMP threads. */
 void precis_parcel_pack(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
-                        int64_t rows, const double *k_center, const double *v_center, int threads,
-                        void *buffer);
+                        int64_t rows, const precis_terms *terms, int threads, void *buffer);
 
 /* The same for the key/value heads h with wanted[h] alone (NULL: all of them); of others, the
  * parcel's part is left as it was. */
 void precis_parcel_pack_some(const precis_parcel_kind *kind, const precis_keys *keys, int64_t first,
-                             int64_t rows, const double *k_center, const double *v_center,
-                             const unsigned char *wanted, int threads, void *buffer);
+                             int64_t rows, const precis_terms *terms, const unsigned char *wanted, int threads, void *buffer);
 
 /* The tile of key/value head `head` (0: first_head). */
 precis_tile precis_parcel_tile(const precis_parcel_kind *kind, int64_t rows, const void *buffer,

@@ -99,21 +99,3 @@ void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int valu
   for (int64_t i = 0; i < rows; i++, wire += value_dim + 2)
     precis_partial_merge(partial, i, value_dim, wire[0], wire[1], wire + 2);
 }
-
-int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim,
-                          const double *center, double offset, float *out, float *lse)
-{
-  const double log_2 = 0.693147180559945309417;
-  const double *o = partial->o + row * value_dim;
-  int seen = partial->m[row] != -INFINITY, bad = 0;
-  double scale = seen ? 1 / partial->l[row] : 0;
-  for (int c = 0; c < value_dim; c++) {
-    out[c] = seen ? (float)(o[c] * scale + center[c]) : 0;
-    bad |= !isfinite(out[c]);
-  }
-  double sum = seen ? log_2 * (partial->m[row] + log2(partial->l[row])) + offset : -INFINITY;
-  bad |= isnan(sum) || sum == INFINITY;
-  if (lse != NULL)
-    *lse = (float)sum;
-  return bad ? -1 : 0;
-}

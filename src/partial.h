@@ -3,7 +3,9 @@
  * For every query row: a reference exponent m, l = sum_j 2^(x_j - m), o = sum_j 2^(x_j - m) v_j,
  * with scores x_j in units of log 2 and values v_j centred. m is any number near the largest x_j,
  * -infinity while no key was seen (l and o are then 0). Partials over disjoint sets of keys merge
- * associatively. Doubles, so that the error does not grow with the number of merges. */
+ * associatively. Doubles, so that the error does not grow with the number of merges. In attention
+ * o has a last column more than there are values, of the deviations of keys (certificate.h):
+ * value_dim below counts it. */
 #ifndef PRECIS_SRC_PARTIAL_H
 #define PRECIS_SRC_PARTIAL_H
 
@@ -45,11 +47,5 @@ int64_t precis_partial_words(int64_t rows, int value_dim);
 void precis_partial_pack(const precis_partial *partial, int64_t rows, int value_dim, float *wire);
 void precis_partial_merge_packed(precis_partial *partial, int64_t rows, int value_dim,
                                  const float *wire);
-
-/* Row `row` made into results: out[value_dim] = o / l + center, *lse = log 2 (m + log2 l) + offset
- * (natural log); 0 and -infinity where no key was seen. lse may be NULL. Returns 0, or -1 if a
- * result is not finite (the range of float32 was exceeded). */
-int precis_partial_finish(const precis_partial *partial, int64_t row, int value_dim,
-                          const double *center, double offset, float *out, float *lse);
 
 #endif

@@ -224,7 +224,11 @@ typedef struct precis_report {
 } precis_report;
 
 /* precis_report report = PRECIS_REPORT_INIT; */
+#ifdef __cplusplus
 #define PRECIS_REPORT_INIT {sizeof(precis_report)}
+#else
+#define PRECIS_REPORT_INIT {.size = sizeof(precis_report)}
+#endif
 
 /* Where a call puts what it finds; this rank's rows. */
 typedef struct precis_results {

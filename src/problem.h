@@ -14,6 +14,18 @@ int precis_problem_settle(precis_problem *problem, precis_message *why);
 /* The same checks for options. */
 int precis_options_check(const precis_options *options, precis_message *why);
 
+/* Columns that are summed with weights: the values, and the deviation of a key, see certificate.h. */
+static inline int precis_problem_columns(const precis_problem *problem)
+{
+  return problem->value_dim + 1;
+}
+
+/* Numbers of a row's result: values, lse, and the proof of row.h. */
+static inline int precis_problem_results(const precis_problem *problem)
+{
+  return problem->value_dim + 3;
+}
+
 /* The key/value head of query head h. */
 static inline int precis_problem_kv_head(const precis_problem *problem, int head)
 {

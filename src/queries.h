@@ -8,6 +8,7 @@
 #include "src/parcel.h"
 #include "src/partial.h"
 #include "src/precis.h"
+#include "src/row.h"
 
 typedef struct precis_queries {
   int64_t rows;
@@ -32,13 +33,9 @@ void precis_queries_pack(const precis_problem *problem, const precis_queries *qu
 void precis_queries_merge(const precis_problem *problem, precis_queries *queries, int64_t first,
                           int64_t rows, const float *wire);
 
-/* Writes rows [first, first + rows) as results: out rows x heads x value_dim, lse rows x heads.
- * Returns 0, or -1 if a result is not finite. */
-int precis_queries_finish(const precis_problem *problem, const precis_queries *queries,
-                          int64_t first, int64_t rows, const double *k_center,
-                          const double *v_center, float *out, float *lse);
-
-/* scale <q, center>, what centring took from the scores of a query. */
-double precis_queries_offset(const precis_problem *problem, const float *q, const double *center);
+/* Writes rows [first, first + rows) as results with their proofs, to rows x heads of them. Returns
+ * 0, or -1 if a result is not finite. */
+int precis_queries_finish(const precis_terms *terms, const precis_queries *queries, int64_t first,
+                          int64_t rows, const precis_finished *to);
 
 #endif

@@ -1,21 +1,22 @@
-/* rounding.h - how far float32 can take an exact move from the truth
- *
- * Exact moves approximate nothing but round: this is the error that they promise. */
+/* rounding.h - how far float32 can take an exact part of a row from the truth */
 #ifndef PRECIS_SRC_ROUNDING_H
 #define PRECIS_SRC_ROUNDING_H
 
-#include <stdint.h>
+#include "src/terms.h"
 
-typedef struct precis_rounding {
-  int dim;
-  double score_most; /* |scale| max|q| max|k - center|, natural units */
-  double bias_most;  /* max |bias|, finite ones */
-  int64_t sum_terms; /* most terms in one float32 sum of weights */
-  int roundings;     /* of partials to float32 on their way */
-} precis_rounding;
+/* A bound e on the relative error of weights, and of sums of weights and of weighted values
+ * relative to the same sums of magnitudes, for one row: its query's norm |q|, and `score`, about
+ * the largest of its scores (natural units, bias - bias_center included). Infinity where nothing
+ * can be said. The error mass of the row (certificate.h) is e times its sums. */
+double precis_rounding_exact(const precis_terms *terms, int kv_head, double query_norm,
+                             double score);
 
-/* A bound on |out - true| / (largest - smallest value of the column), for every row and column,
- * before out is rounded to float32. */
-double precis_rounding_bound(const precis_rounding *rounding);
+/* The same where all is computed in double from float32 queries, keys and values. */
+double precis_rounding_double(const precis_terms *terms, int kv_head, double query_norm,
+                              double score);
+
+/* What float64 leaves of lse: offsets are sums of products that may cancel. `size` is the sum of
+ * their magnitudes, and of whatever else was added. */
+double precis_rounding_lse(const precis_problem *problem, double size);
 
 #endif

@@ -108,7 +108,8 @@ enum { PRECIS_QUERIES_OWNERS = 64 };
 typedef struct precis_queries_shape {
   const char *move;
   int heads; /* partials of a row */
-  int value_dim;
+  int64_t partial_words; /* of a partial on its way */
+  int columns;             /* of a partial */
   const int64_t *rows;     /* ranks: that each has sent to all */
   int64_t batch_rows;      /* at most, in a round; >= 1 */
   int owners;              /* ranks that share a round, at most; 1 .. PRECIS_QUERIES_OWNERS */

@@ -95,7 +95,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   case PRECIS_CAUSAL_WORK:
     made.kept = 1;
     made.bytes = precis_summaries_work_bytes(x, rank) +
-                 precis_partial_bytes(rows * x->heads, x->value_dim) +
+                 precis_partial_bytes(rows * x->heads, x->value_dim + 1) +
                  rows * (x->heads / x->kv_heads) * (x->value_dim + 2) * WORD;
     break;
   case PRECIS_CAUSAL_PARCEL:

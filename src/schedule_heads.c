@@ -1,5 +1,6 @@
 /* The heads move as a schedule. */
 #include "src/cost.h"
+#include "src/problem.h"
 #include "src/schedule_emit.h"
 
 enum { QUERY_TAG, PARCEL_TAG, RESULT_TAG };
@@ -91,7 +92,7 @@ static void emit_trade(precis_emitter *e, precis_step_matter matter, int shift)
   const precis_heads_shape *x = e->schedule->shape;
   int ranks = e->schedule->ranks, me = e->rank, right = (me + shift) % ranks,
       left = (me - shift + ranks) % ranks, results = matter == PRECIS_MATTER_RESULTS;
-  int64_t bytes = (results ? x->problem->value_dim + 1 : x->problem->dim) * WORD;
+  int64_t bytes = (results ? precis_problem_results(x->problem) : x->problem->dim) * WORD;
   precis_block out = results ? all_between(x, right, me) : all_between(x, me, right);
   precis_block in = results ? all_between(x, me, left) : all_between(x, left, me);
   int slot = shift == 0 ? PRECIS_HEADS_OUT : PRECIS_HEADS_IN;
@@ -176,7 +177,7 @@ static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_
 static int64_t trade_bytes(const precis_schedule *s, int rank)
 {
   const precis_heads_shape *x = s->shape;
-  int64_t rows = 0, dim = x->problem->dim, out = x->problem->value_dim + 1;
+  int64_t rows = 0, dim = x->problem->dim, out = precis_problem_results(x->problem);
   for (int r = 0; r < s->ranks; r++) {
     int64_t there = all_between(x, rank, r).rows, here = all_between(x, r, rank).rows;
     rows = there > rows ? there : rows;
@@ -210,7 +211,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   switch (number) {
   case PRECIS_HEADS_SUMS:
     made.kept = 1;
-    made.bytes = precis_partial_bytes(rows, x->problem->value_dim);
+    made.bytes = precis_partial_bytes(rows, precis_problem_columns(x->problem));
     break;
   case PRECIS_HEADS_QUERIES:
     made.bytes = rows * x->problem->dim * WORD;

@@ -85,7 +85,7 @@ static precis_message_place rows_place(const precis_queries_shape *x, const batc
 
 static int64_t partial_bytes(const precis_queries_shape *x, int64_t rows)
 {
-  return precis_partial_words(rows * x->heads, x->value_dim) * (int64_t)sizeof(float);
+  return rows * x->heads * x->partial_words * (int64_t)sizeof(float);
 }
 
 static precis_message_place partials_place(const precis_queries_shape *x, const batch *b, int slot,
@@ -115,13 +115,13 @@ static void emit_sums(precis_emitter *e, precis_step_kind kind, precis_step_matt
   const precis_queries_shape *x = e->schedule->shape;
   precis_step step = local_step(kind, matter, b, place);
   step.into = PRECIS_QUERIES_SUMS;
-  step.into_offset = precis_partial_bytes(b->before * x->heads, x->value_dim);
+  step.into_offset = precis_partial_bytes(b->before * x->heads, x->columns);
   precis_emit(e, step);
 }
 
 int64_t precis_queries_first(const precis_queries_shape *x, const precis_step *step)
 {
-  return step->into_offset / precis_partial_bytes(x->heads, x->value_dim);
+  return step->into_offset / precis_partial_bytes(x->heads, x->columns);
 }
 
 /* A place for one child's partials at a time. */
@@ -249,7 +249,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
   switch (number) {
   case PRECIS_QUERIES_SUMS:
     return (precis_slot){
-        .name = "sums", .kept = 1, .bytes = precis_partial_bytes(rows * x->heads, x->value_dim)};
+        .name = "sums", .kept = 1, .bytes = precis_partial_bytes(rows * x->heads, x->columns)};
   case PRECIS_QUERIES_BATCH:
     return (precis_slot){.name = "batch", .travels = 1, .bytes = rows * x->row_bytes};
   case PRECIS_QUERIES_PARCEL:

@@ -1,4 +1,5 @@
 /* The tiles move as a schedule. */
+#include "src/problem.h"
 #include "src/schedule_emit.h"
 
 static int64_t rows_of(const precis_tiles_shape *x, int rank, int64_t parcel)
@@ -154,7 +155,7 @@ static precis_slot slot(const precis_schedule *s, int rank, int number)
     return (precis_slot){.name = "sums",
                          .kept = 1,
                          .bytes = precis_partial_bytes(x->query_rows[rank] * x->problem->heads,
-                                                       x->problem->value_dim)};
+                                                       precis_problem_columns(x->problem))};
   int mates = precis_nodes_mates(s->nodes, rank), carried = (s->nodes->largest + mates - 1) / mates,
       needed = number == PRECIS_TILES_PARCEL || s->ranks > 1;
   return (precis_slot){.name = number == PRECIS_TILES_PARCEL ? "parcel 0" : "parcel 1",

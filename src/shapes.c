@@ -5,6 +5,8 @@
 #include "src/balance.h"
 #include "src/cost.h"
 #include "src/memory.h"
+#include "src/precise.h"
+#include "src/problem.h"
 #include "src/share.h"
 
 enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14, LEAST_SLICE = 1024 };
@@ -126,7 +128,8 @@ int precis_shape_queries(const precis_placement *at, precis_shape_rows *rows,
   precis_queries_shape made = {.move = "queries",
                                .owners = PRECIS_QUERIES_OWNERS,
                                .heads = p->heads,
-                               .value_dim = p->value_dim,
+                               .partial_words = precis_partial_words(1, precis_problem_columns(p)),
+                               .columns = precis_problem_columns(p),
                                .row_bytes = (int64_t)p->heads * p->dim * (int64_t)sizeof(float),
                                .tile_rows = precis_shape_parcel_rows(p, at->tile_rows),
                                .kind = at->kind,
@@ -184,9 +187,11 @@ precis_spread_shape precis_shape_outlier_keys(const precis_problem *p, const int
                                .value_dim = p->value_dim};
 }
 
-/* What travels of a row: its position, its head and its query. */
-precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts)
+/* What travels of a row: its position, its head and its query. precise: see precise.h. */
+precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts,
+                                         int precise)
 {
+  int columns = precis_problem_columns(at->problem);
   int64_t most = precis_largest(counts, at->map->ranks), all = 0,
           query = at->problem->dim * (int64_t)sizeof(float);
   for (int r = 0; r < at->map->ranks; r++)
@@ -194,7 +199,9 @@ precis_queries_shape precis_shape_repair(const precis_placement *at, const int64
   all = together(at->map->ranks, all, most);
   return (precis_queries_shape){.move = "repair",
                                 .heads = 1,
-                                .value_dim = at->problem->value_dim,
+                                .partial_words = precise ? precis_precise_words(columns)
+                                                         : precis_partial_words(1, columns),
+                                .columns = columns,
                                 .rows = counts,
                                 .owners = PRECIS_QUERIES_OWNERS,
                                 .batch_rows = all < REPAIRED_MOST ? all : REPAIRED_MOST,

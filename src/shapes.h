@@ -61,6 +61,7 @@ precis_summaries_shape precis_shape_prefixes(const precis_placement *at, int64_t
 /* Keys that summaries leave out, `counts` of each rank, and (query, head) pairs to be attended to
  * exactly. */
 precis_spread_shape precis_shape_outlier_keys(const precis_problem *problem, const int64_t *counts);
-precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts);
+precis_queries_shape precis_shape_repair(const precis_placement *at, const int64_t *counts,
+                                         int precise);
 
 #endif

@@ -7,6 +7,11 @@
 
 int64_t precis_survey_sums_size(const precis_keys *keys)
 {
+  return precis_survey_spreads_at(keys) + 1 + 2 * (int64_t)keys->kv_heads * keys->value_dim;
+}
+
+int64_t precis_survey_spreads_at(const precis_keys *keys)
+{
   return (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) + 1;
 }
 
@@ -35,9 +40,56 @@ void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums)
   add_sums(keys, first, sums);
 }
 
+static inline void add_spread(double *restrict sums, double *restrict squares, double w,
+                              const float *restrict v, const double *restrict center, int64_t n)
+{
+  for (int64_t c = 0; c < n; c++) {
+    double part = w * (v[c] - center[c]);
+    sums[c] += part;
+    squares[c] += part * (v[c] - center[c]);
+  }
+}
+
+PRECIS_CLONES
+static void add_spreads(const precis_keys *keys, int64_t first, const double *center,
+                        double bias_top, double *sums)
+{
+  int64_t v_row = (int64_t)keys->kv_heads * keys->value_dim;
+  for (int64_t j = first; j < keys->rows; j++) {
+    if (precis_keys_masked(keys, j))
+      continue;
+    double w = keys->bias ? exp(keys->bias[j] - bias_top) : 1;
+    sums[0] += w;
+    add_spread(sums + 1, sums + 1 + v_row, w, keys->v + j * v_row, center, v_row);
+  }
+}
+
+void precis_survey_spreads(const precis_keys *keys, int64_t first, const double *center,
+                           double bias_top, double *sums)
+{
+  add_spreads(keys, first, center, bias_top, sums + precis_survey_spreads_at(keys));
+}
+
+/* The variance about the mean is the one about the centre less the square of their difference;
+ * below what rounding leaves of that difference there is none. */
+void precis_survey_deviations(const precis_keys *keys, const double *sums, const double *most,
+                              const double *least, double *sigma)
+{
+  const double rounding = 1e-13;
+  int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
+  const double *spread = sums + precis_survey_spreads_at(keys);
+  double weights = spread[0];
+  for (int64_t c = 0; c < columns; c++) {
+    double mean = spread[1 + c] / weights, square = spread[1 + columns + c] / weights,
+           variance = square - mean * mean;
+    int varies = weights > 0 && most[c] > -least[c] && variance > rounding * square;
+    sigma[c] = varies ? sqrt(variance) : 0;
+  }
+}
+
 int64_t precis_survey_extremes_size(const precis_keys *keys)
 {
-  return (int64_t)keys->kv_heads * (1 + 2 * keys->value_dim) + 1;
+  return (int64_t)keys->kv_heads * (1 + 2 * keys->value_dim) + 2;
 }
 
 precis_extremes precis_survey_extremes_view(const precis_keys *keys, double *array)
@@ -45,7 +97,8 @@ precis_extremes precis_survey_extremes_view(const precis_keys *keys, double *arr
   int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
   precis_extremes view = {.radius = array, .value_most = array + keys->kv_heads};
   view.value_least = view.value_most + columns;
-  view.bias_most = view.value_least + columns;
+  view.bias_top = view.value_least + columns;
+  view.bias_bottom = view.bias_top + 1;
   return view;
 }
 
@@ -53,7 +106,7 @@ void precis_survey_extremes_clear(const precis_keys *keys, double *array)
 {
   int64_t size = precis_survey_extremes_size(keys);
   for (int64_t i = 0; i < size; i++)
-    array[i] = i < keys->kv_heads || i == size - 1 ? 0 : -INFINITY;
+    array[i] = i < keys->kv_heads ? 0 : -INFINITY;
 }
 
 static inline double squared_distance(const float *restrict x, const double *restrict center, int n)
@@ -95,8 +148,9 @@ static void raise_extremes(const precis_keys *keys, int64_t first, const double 
       view.radius[g] = distance > view.radius[g] ? distance : view.radius[g];
     }
     raise_values(&view, keys->v + j * v_row, v_row);
-    if (keys->bias != NULL && fabs(keys->bias[j]) > *view.bias_most)
-      *view.bias_most = fabs(keys->bias[j]);
+    double bias = keys->bias ? keys->bias[j] : 0;
+    *view.bias_top = bias > *view.bias_top ? bias : *view.bias_top;
+    *view.bias_bottom = -bias > *view.bias_bottom ? -bias : *view.bias_bottom;
   }
 }
 

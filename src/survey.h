@@ -10,10 +10,21 @@
 #include "src/keys.h"
 
 /* Sums over keys, laid out for one reduction: kv_heads x dim of k, kv_heads x value_dim of v, the
- * number of keys. */
+ * number of keys; then, with weights w = e^(bias - bias_top), see precis_survey_spreads(): the sum
+ * of w, kv_heads x value_dim of w (v - center) and the same of w (v - center)^2. */
 int64_t precis_survey_sums_size(const precis_keys *keys);
-/* Adds rows [first, keys->rows) to sums. */
+/* Where the sum of w is among them. */
+int64_t precis_survey_spreads_at(const precis_keys *keys);
+/* Adds rows [first, keys->rows) to the sums before the spreads. */
 void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums);
+/* And to the spreads. center: kv_heads x value_dim. */
+void precis_survey_spreads(const precis_keys *keys, int64_t first, const double *center,
+                           double bias_top, double *sums);
+
+/* The deviation of each value column, weighted, from all sums: kv_heads x value_dim; 0 for a column
+ * that is constant. most, least (negated): kv_heads x value_dim, see below. */
+void precis_survey_deviations(const precis_keys *keys, const double *sums, const double *most,
+                              const double *least, double *sigma);
 
 /* Largest values, laid out for one reduction by maximum. Views into one array of
  * precis_survey_extremes_size() doubles. */
@@ -21,12 +32,13 @@ typedef struct precis_extremes {
   double *radius;      /* kv_heads: |k - center| */
   double *value_most;  /* kv_heads x value_dim: v */
   double *value_least; /* kv_heads x value_dim: -v */
-  double *bias_most;   /* 1: |bias| */
+  double *bias_top;    /* 1: bias, the largest ... */
+  double *bias_bottom; /* 1: ... and -bias, of keys that are not masked */
 } precis_extremes;
 
 int64_t precis_survey_extremes_size(const precis_keys *keys);
 precis_extremes precis_survey_extremes_view(const precis_keys *keys, double *array);
-/* -infinity (0 for the radius and the bias) where no key was seen. */
+/* -infinity (0 for the radius) where no key was seen. */
 void precis_survey_extremes_clear(const precis_keys *keys, double *array);
 /* Raises the extremes by rows [first, keys->rows). center: kv_heads x dim. */
 void precis_survey_extremes(const precis_keys *keys, int64_t first, const double *center,

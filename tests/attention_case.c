@@ -108,7 +108,7 @@ static void attend(running *r)
   float *out = malloc((size_t)(outs + 1) * sizeof *out),
         *lse = malloc((size_t)(lses + 1) * sizeof *lse);
   const float *q = r->data.q + first * p->heads * p->dim;
-  precis_report report = {.ranks = -1};
+  precis_report report = {.size = sizeof report, .ranks = -1};
   for (int64_t i = 0; i < outs; i++)
     out[i] = UNTOUCHED;
   for (int64_t i = 0; i < lses; i++)

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 
   precis_problem problem = {.heads = HEADS, .dim = DIM};
   precis_attention *attention = NULL;
-  precis_report report;
+  precis_report report = PRECIS_REPORT_INIT;
   int error = precis_create(MPI_COMM_WORLD, &problem, NULL, &attention);
   if (!error)
     error = precis_append(attention, ROWS, k, v, NULL);

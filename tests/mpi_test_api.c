@@ -104,7 +104,7 @@ static void bad_rows(void **state)
   assert_all(MPI_COMM_WORLD, precis_append(attention, 1, good, good, NULL) == PRECIS_SUCCESS);
 
   float out[] = {7, 7, 7, 7}, lse[] = {7, 7};
-  precis_report report = {.ranks = -7};
+  precis_report report = {.size = sizeof report, .ranks = -7};
   assert_all(MPI_COMM_WORLD, precis_attend(attention, last ? -1 : 1, good, out, lse, &report) ==
                                  PRECIS_ERR_ARGUMENT);
   assert_all(MPI_COMM_WORLD, precis_attend(attention, 1, good, last ? NULL : out, lse, &report) ==

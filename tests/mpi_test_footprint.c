@@ -156,7 +156,7 @@ static void predicted(void **state)
     precis_problem p;
     arrays a = make(&shapes[i], &p);
     for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
-      precis_report report;
+      precis_report report = PRECIS_REPORT_INIT;
       int64_t peak;
       int status = attend(&p, &a, move, 0, &report, &peak);
       int64_t foretold = status == PRECIS_SUCCESS ? report.forecast[move].peak_bytes : 0;
@@ -179,7 +179,7 @@ static void limited(void **state)
     precis_problem p;
     arrays a = make(&shapes[i], &p);
     int64_t free_peak, peak, kept = 0, refused = 0;
-    precis_report report;
+    precis_report report = PRECIS_REPORT_INIT;
     assert_all(MPI_COMM_WORLD, attend(&p, &a, PRECIS_MOVE_AUTO, 0, &report, &free_peak) == 0);
     for (int part = 20; part > 0; part -= 2) {
       int64_t limit = free_peak / 16 * part;
@@ -207,7 +207,7 @@ static void forced(void **state)
   precis_problem p;
   arrays a = make(&shapes[0], &p);
   for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
-    precis_report report;
+    precis_report report = PRECIS_REPORT_INIT;
     int64_t peak;
     int status = attend(&p, &a, move, 1 << 20, &report, &peak);
     assert_all(MPI_COMM_WORLD, status == PRECIS_ERR_MEMORY && strstr(said, "limit") != NULL);

@@ -62,7 +62,7 @@ static int run(const wish *w, const float *x, float *out, int *attended, int64_t
                                   .tile_rows = 4};
   const float bias[MANY] = {0};
   int rows = w->heavy ? MANY : ROWS;
-  precis_report report = {.outlier_keys = 0};
+  precis_report report = PRECIS_REPORT_INIT;
   precis_attention *attention = NULL;
   int status = precis_create(MPI_COMM_WORLD, &problem, &options, &attention);
   if (status == PRECIS_SUCCESS)

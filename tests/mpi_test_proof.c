@@ -261,7 +261,7 @@ static double worst_values(double reach, double far, const precis_options *optio
   static float k[WORST_KEYS], each[WORST_KEYS * WORST_KEYS], v[WORST_KEYS * WORST_COLUMNS];
   float weight[WORST_KEYS], out[WORST_COLUMNS];
   double exact[WORST_KEYS], sum = 0, want[WORST_COLUMNS] = {0}, error = 0;
-  precis_report report;
+  precis_report report = PRECIS_REPORT_INIT;
   memset(each, 0, sizeof each);
   for (int j = 0; j < WORST_KEYS; j++) {
     k[j] = (float)(reach * cos((j + .5) * 3.14159265358979 / WORST_KEYS));

@@ -204,7 +204,7 @@ static void many_calls(void **state)
         attend(&s, &d);
       }
       assert_all(MPI_COMM_WORLD, automatic_move || s.by_summaries == s.calls);
-      precis_report report;
+      precis_report report = PRECIS_REPORT_INIT;
       assert_all(MPI_COMM_WORLD,
                  precis_attend(s.attention, 0, NULL, NULL, NULL, &report) == PRECIS_SUCCESS);
       assert_all(MPI_COMM_WORLD, report.queries == 0 && report.keys == 1500);
@@ -287,7 +287,7 @@ static void scattered_positions(void **state)
     append(&s, &d, 0, c.keys);
     int64_t rows = c.queries / ranks;
     float *out = malloc((size_t)rows * 2 * sizeof *out);
-    precis_report report = {.ranks = -1};
+    precis_report report = {.size = sizeof report, .ranks = -1};
     out[0] = 777;
     int status =
         precis_attend_at(s.attention, (ranks - 1 - rank) * rows, rows, d.q, out, NULL, &report);

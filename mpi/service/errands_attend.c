@@ -120,7 +120,7 @@ static int attend_singly(precis_errands *e, const batch *failed)
 {
   int status = PRECIS_SUCCESS;
   for (int i = 0; i < failed->count; i++) {
-    precis_report report = {0};
+    precis_report report = PRECIS_REPORT_INIT;
     batch alone = {.errands = {failed->errands[i]}, .count = 1, .rows = failed->errands[i]->rows};
     if (status != PRECIS_ERR_MPI)
       status = attend(e, &alone, &report);
@@ -132,7 +132,7 @@ static int attend_singly(precis_errands *e, const batch *failed)
 int precis_errands_attend(precis_errands *e, precis_errand *errand)
 {
   batch b;
-  precis_report report = {0};
+  precis_report report = PRECIS_REPORT_INIT;
   e->hold->why.text[0] = '\0';
   if (errand->context->slot < 0) {
     errand->gone = 1;

@@ -58,7 +58,7 @@ static int attend(precis_hold *hold, const precis_order *order, const precis_hol
                   part *mine)
 {
   precis_attention *a = hold->handles[order->slot];
-  precis_report report;
+  precis_report report = PRECIS_REPORT_INIT;
   int status = order->position < 0
                    ? precis_attend(a, mine->rows, mine->q, mine->out, mine->lse, &report)
                    : precis_attend_at(a, order->position + mine->first, mine->rows, mine->q,

@@ -117,7 +117,7 @@ static int run_shape(precis_cli *cli, const shape *s, result *results)
     result *r = &results[m];
     *r = (result){.shape = s, .move = (precis_move)(PRECIS_MOVE_TILES + m)};
     for (int64_t i = 0; i < repeats && status == PRECIS_SUCCESS; i++) {
-      precis_report report;
+      precis_report report = PRECIS_REPORT_INIT;
       status = attend(cli, &p, r->move, &t, &report);
       if (status == PRECIS_SUCCESS && (!r->ran || report.seconds_total < r->report.seconds_total)) {
         r->report = report;

@@ -65,7 +65,7 @@ static int attend(precis_run *r)
 {
   precis_cli *cli = r->cli;
   const precis_batch *b = &r->batch;
-  precis_report report;
+  precis_report report = PRECIS_REPORT_INIT;
   precis_cli_phase(cli, "attending");
   int status = precis_attend_at(r->attention, r->input.first_position + b->first, b->rows, b->q,
                                 b->out, b->lse, &report);

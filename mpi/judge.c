@@ -1,0 +1,277 @@
+#include "mpi/judge.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/memory.h"
+#include "src/norm.h"
+#include "src/problem.h"
+
+/* Of the largest deviation of a value: what attention adds to the mean is not told from rounding
+ * below it. */
+static const double CONSTANT = 0x1p-18;
+
+enum { LEAST, MOST, ROWS, LARGEST };
+
+int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, precis_judge *j)
+{
+  const precis_problem *p = &a->problem;
+  int64_t rows = task->rows * p->heads;
+  *j = (precis_judge){.a = a, .task = task, .tol = a->options.tol, .prefixes = prefixes};
+  j->convert = precis_memory_array(p->kv_heads, sizeof *j->convert);
+  j->least = precis_memory_array(rows, sizeof *j->least);
+  j->sums = precis_memory_array((int64_t)p->heads * PRECIS_JUDGE_SUMS, sizeof *j->sums);
+  j->mean = precis_memory_array(p->heads, sizeof *j->mean);
+  j->constant = precis_memory_array(p->heads, 1);
+  j->failed = precis_memory_array(rows, sizeof *j->failed);
+  int made = j->convert && j->least && j->sums && j->mean && j->constant && j->failed;
+  for (int g = 0; g < p->kv_heads && made; g++) {
+    const precis_norm proofs = precis_attention_norm(a, g),
+                      unit = {p->value_dim, 0, a->survey.per + (int64_t)g * p->value_dim};
+    j->convert[g] = precis_norm_conversion(&proofs, &unit);
+  }
+  return precis_world_agree(&a->world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+}
+
+void precis_judge_free(precis_judge *j)
+{
+  free(j->convert);
+  free(j->least);
+  free(j->sums);
+  free(j->mean);
+  free(j->constant);
+  free(j->failed);
+  *j = (precis_judge){0};
+}
+
+static precis_signal_rows rows_of(const precis_judge *j)
+{
+  const precis_attention *a = j->a;
+  return (precis_signal_rows){.world = j->task->world,
+                              .problem = &a->problem,
+                              .keys = &a->keys,
+                              .survey = &a->survey,
+                              .map = j->task->map,
+                              .prefixes = j->prefixes,
+                              .rows = j->task->rows,
+                              .results = &j->task->to,
+                              .convert = j->convert};
+}
+
+int precis_judge_distances(const precis_judge *j, float *distance)
+{
+  const precis_signal_rows of = rows_of(j);
+  return precis_signal_measure(&j->a->signal, &of, NULL, distance);
+}
+
+/* Lower bounds of all rows, and what they add up to on all ranks. */
+static int measure(precis_judge *j)
+{
+  precis_attention *a = j->a;
+  const precis_problem *p = &a->problem;
+  const precis_task *task = j->task;
+  const precis_signal_rows of = rows_of(j);
+  int status = precis_signal_measure(&a->signal, &of, j->least, NULL);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  memset(j->sums, 0, (size_t)p->heads * PRECIS_JUDGE_SUMS * sizeof *j->sums);
+  double *largest = j->sums + LARGEST * (int64_t)p->heads;
+  for (int64_t i = 0; i < task->rows * p->heads; i++) {
+    int64_t h = i % p->heads;
+    double proved = 2 * j->convert[precis_problem_kv_head(p, (int)h)] * task->to.proof[2 * i];
+    if (task->to.lse[i] == -INFINITY)
+      continue;
+    j->sums[LEAST * p->heads + h] += j->least[i];
+    j->sums[MOST * p->heads + h] += isnan(proved) ? INFINITY : j->least[i] + proved;
+    j->sums[ROWS * p->heads + h]++;
+    largest[h] = fmax(largest[h], j->least[i]);
+  }
+  return MPI_Allreduce(MPI_IN_PLACE, j->sums, 3 * p->heads, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
+                 MPI_Allreduce(MPI_IN_PLACE, largest, p->heads, MPI_DOUBLE, MPI_MAX, a->world.comm)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
+}
+
+static void find_means(precis_judge *j)
+{
+  const precis_attention *a = j->a;
+  int heads = a->problem.heads;
+  for (int h = 0; h < heads; h++) {
+    double sum = a->signal.sum[h] + j->sums[LEAST * heads + h],
+           rows = a->signal.rows[h] + j->sums[ROWS * heads + h];
+    /* Less what adding up rounds off. */
+    j->mean[h] = rows > 0 ? sum / rows * (1 - rows * 0x1p-50) : 0;
+    j->constant[h] =
+        !(j->mean[h] >=
+          CONSTANT * a->signal.farthest[precis_problem_kv_head(&a->problem, h)]) ||
+        !(j->mean[h] > 0);
+  }
+}
+
+/* What a row's error may be, in the norm of precis_unit, by the unit of outputs. */
+static double unit_of(const precis_judge *j, int64_t row, int64_t head)
+{
+  return fmax(j->least[row], j->mean[head]);
+}
+
+static int fails(const precis_judge *j, int64_t i)
+{
+  const precis_problem *p = &j->a->problem;
+  const float *proof = j->task->to.proof + PRECIS_PROOF_NUMBERS * i;
+  int64_t h = i % p->heads;
+  if (j->task->to.lse[i] == -INFINITY)
+    return 0;
+  if (isnan(proof[1]))
+    return 1;
+  if (j->a->options.guarantee == PRECIS_GUARANTEE_SAMPLED && isinf(proof[0]))
+    return 0;
+  if (!(j->tol > 0))
+    return j->prove && !(proof[0] < INFINITY);
+  switch (j->a->options.tol_of) {
+  case PRECIS_UNIT_RANGE:
+    return !(proof[0] <= j->tol);
+  case PRECIS_UNIT_LSE:
+    return !(proof[1] <= j->tol);
+  default:
+    return !(j->convert[precis_problem_kv_head(p, (int)h)] * proof[0] <= j->tol * unit_of(j, i, h));
+  }
+}
+
+int precis_judge_rows(precis_judge *j)
+{
+  precis_attention *a = j->a;
+  int64_t rows = j->task->rows, heads = a->problem.heads;
+  int status = measure(j);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  find_means(j);
+  int64_t failures[2] = {0, 0};
+  for (int64_t i = 0; i < rows * heads; i++)
+    if (fails(j, i)) {
+      j->failed[failures[0]++] = (precis_failed_row){i / heads, (int)(i % heads)};
+      failures[1] += j->constant[i % heads];
+    }
+  j->failures = failures[0];
+  if (MPI_Allreduce(MPI_IN_PLACE, failures, 2, MPI_INT64_T, MPI_SUM, a->world.comm))
+    return PRECIS_ERR_MPI;
+  j->all_failures = failures[0];
+  j->constant_failures = failures[1];
+  return PRECIS_SUCCESS;
+}
+
+int64_t precis_judge_drop_constant(precis_judge *j)
+{
+  int64_t left = 0;
+  if (j->a->options.tol_of == PRECIS_UNIT_OUTPUTS) {
+    for (int64_t i = 0; i < j->failures; i++)
+      if (!j->constant[j->failed[i].head])
+        j->failed[left++] = j->failed[i];
+    j->failures = left;
+    j->all_failures -= j->constant_failures;
+    j->constant_failures = 0;
+  }
+  return j->all_failures;
+}
+
+/* Of one head: largest certificate in units of outputs, the sum of their squares, largest bounds in
+ * the norm of the proofs and of lse. */
+enum { RATIO, PROVED, LSE, MAXIMA, SQUARES = MAXIMA, FIGURES };
+
+static void add_figures(const precis_judge *j, double *figures)
+{
+  const precis_problem *p = &j->a->problem;
+  for (int64_t i = 0; i < j->task->rows * p->heads; i++) {
+    int64_t h = i % p->heads;
+    const float *proof = j->task->to.proof + PRECIS_PROOF_NUMBERS * i;
+    if (j->task->to.lse[i] == -INFINITY)
+      continue;
+    double ratio = proof[0] > 0 ? j->convert[precis_problem_kv_head(p, (int)h)] * proof[0] /
+                                      unit_of(j, i, h)
+                                : 0;
+    figures[RATIO * p->heads + h] = fmax(figures[RATIO * p->heads + h], ratio);
+    figures[PROVED * p->heads + h] = fmax(figures[PROVED * p->heads + h], proof[0]);
+    figures[LSE * p->heads + h] = fmax(figures[LSE * p->heads + h], proof[1]);
+    figures[SQUARES * p->heads + h] += ratio * ratio;
+  }
+}
+
+static void fill_heads(precis_judge *j, const double *figures)
+{
+  precis_attention *a = j->a;
+  const precis_problem *p = &a->problem;
+  int heads = p->heads;
+  for (int h = 0; h < heads; h++) {
+    int g = precis_problem_kv_head(p, h);
+    const precis_norm proofs = precis_attention_norm(a, g),
+                      range = {p->value_dim, 1, a->survey.per_range + (int64_t)g * p->value_dim};
+    double rows = j->sums[ROWS * heads + h], upper = j->sums[MOST * heads + h] / rows,
+           largest = j->sums[LARGEST * heads + h];
+    a->heads[h] = (precis_head_report){
+        .promise_outputs = figures[RATIO * heads + h],
+        .promise_outputs_rms = rows > 0 ? sqrt(figures[SQUARES * heads + h] / rows) : 0,
+        .promise_range =
+            figures[PROVED * heads + h] > 0
+                ? figures[PROVED * heads + h] * precis_norm_conversion(&proofs, &range)
+                : 0,
+        .lse_promise = figures[LSE * heads + h],
+        .mean_signal = j->mean[h],
+        .trivial_error = largest >= upper ? 1 : upper > 0 ? largest / upper : 0,
+        .constant = j->constant[h]};
+  }
+}
+
+/* Over the heads, which are equal on all ranks. */
+static void fill_report(const precis_judge *j, precis_report *r)
+{
+  const precis_attention *a = j->a;
+  double square = 0, rows = 0;
+  r->mean_signal = r->trivial_error = INFINITY;
+  for (int h = 0; h < a->problem.heads; h++) {
+    const precis_head_report *head = &a->heads[h];
+    double count = j->sums[ROWS * a->problem.heads + h];
+    r->promise_range = fmax(r->promise_range, head->promise_range);
+    r->lse_promise = fmax(r->lse_promise, head->lse_promise);
+    r->constant_heads += head->constant;
+    if (head->constant)
+      continue;
+    r->promise_outputs = fmax(r->promise_outputs, head->promise_outputs);
+    r->mean_signal = fmin(r->mean_signal, head->mean_signal);
+    r->trivial_error = fmin(r->trivial_error, head->trivial_error);
+    square += head->promise_outputs_rms * head->promise_outputs_rms * count;
+    rows += count;
+  }
+  r->promise_outputs_rms = rows > 0 ? sqrt(square / rows) : 0;
+  if (!isfinite(r->mean_signal))
+    r->mean_signal = r->trivial_error = 0;
+  r->promise = a->options.tol_of == PRECIS_UNIT_RANGE ? r->promise_range
+               : a->options.tol_of == PRECIS_UNIT_LSE ? r->lse_promise
+                                                      : r->promise_outputs;
+}
+
+int precis_judge_report(precis_judge *j, precis_report *report)
+{
+  precis_attention *a = j->a;
+  int heads = a->problem.heads;
+  double *figures = precis_memory_array((int64_t)heads * FIGURES, sizeof *figures);
+  int status = precis_world_agree(&a->world, figures ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  if (status == PRECIS_SUCCESS) {
+    memset(figures, 0, (size_t)heads * FIGURES * sizeof *figures);
+    add_figures(j, figures);
+    if (MPI_Allreduce(MPI_IN_PLACE, figures, MAXIMA * heads, MPI_DOUBLE, MPI_MAX, a->world.comm) ||
+        MPI_Allreduce(MPI_IN_PLACE, figures + MAXIMA * heads, heads, MPI_DOUBLE, MPI_SUM,
+                      a->world.comm))
+      status = PRECIS_ERR_MPI;
+  }
+  if (status == PRECIS_SUCCESS) {
+    fill_heads(j, figures);
+    fill_report(j, report);
+    for (int h = 0; h < heads; h++) {
+      a->signal.sum[h] += j->sums[LEAST * heads + h];
+      a->signal.rows[h] += j->sums[ROWS * heads + h];
+    }
+    a->has_heads = 1;
+  }
+  free(figures);
+  return status;
+}

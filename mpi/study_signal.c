@@ -1,0 +1,164 @@
+/* study_signal.c - what rows are to keep, before they have run: an estimate of the unit of the
+ * tolerance
+ *
+ * The unit of outputs is how far rows are from what the mean query gets (signal.h). Sampled keys
+ * tell it with noise that would count as signal, so they are cut into groups: products of what
+ * different groups say of a row have the noise in them on both sides, independent, and 0 in the
+ * mean. What the values' own noise leaves of all keys is added. The estimate steers, proofs never
+ * depend on it. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/study.h"
+#include "src/problem.h"
+
+enum { GROUPS = 4, ROWS_MOST = 32, COLUMNS_MOST = 8, PAIRS = GROUPS * (GROUPS - 1) / 2 };
+
+/* Of a row over the keys of a group: sums with the row's own weights, and with those of the mean
+ * query. */
+typedef struct part {
+  double l, o[COLUMNS_MOST], mean_l, mean_o[COLUMNS_MOST];
+} part;
+
+typedef struct columns {
+  int count;
+  int at[COLUMNS_MOST];
+  double per[COLUMNS_MOST], center[COLUMNS_MOST];
+} columns;
+
+static columns columns_of(const precis_study *s, int g)
+{
+  const precis_attention *a = s->a;
+  int dv = a->problem.value_dim;
+  columns c = {.count = dv < COLUMNS_MOST ? dv : COLUMNS_MOST};
+  const double *center = precis_survey_v_center(&a->keys, &a->survey) + (int64_t)g * dv,
+               *per = a->survey.per + (int64_t)g * dv;
+  for (int i = 0; i < c.count; i++) {
+    c.at[i] = i * dv / c.count;
+    c.per[i] = per[c.at[i]];
+    c.center[i] = center[c.at[i]];
+  }
+  return c;
+}
+
+static int rows_of(const precis_study *s)
+{
+  return s->sampled < ROWS_MOST ? s->sampled : ROWS_MOST;
+}
+
+void precis_study_signal_add(const precis_study *s, int g, int64_t j, int i, double w, double y,
+                             double *parts)
+{
+  const precis_keys *keys = &s->a->keys;
+  const columns c = columns_of(s, g);
+  int rows = rows_of(s);
+  if (rows == 0 || i % (s->sampled / rows) != 0 || i / (s->sampled / rows) >= rows)
+    return;
+  int64_t group = keys->position[j] / s->key_step % GROUPS;
+  part *p = (part *)parts + ((int64_t)g * rows + i / (s->sampled / rows)) * GROUPS + group;
+  const float *v = keys->v + (j * keys->kv_heads + g) * keys->value_dim;
+  double own = w * exp(fmin(y, 300));
+  p->l += own;
+  p->mean_l += w;
+  for (int n = 0; n < c.count; n++) {
+    double x = (v[c.at[n]] - c.center[n]) * c.per[n];
+    p->o[n] += own * x;
+    p->mean_o[n] += w * x;
+  }
+}
+
+int64_t precis_study_signal_numbers(const precis_study *s)
+{
+  return (int64_t)s->a->problem.kv_heads * rows_of(s) * GROUPS *
+         (int64_t)(sizeof(part) / sizeof(double));
+}
+
+/* The mean square of what rows get beyond the mean query, per column: products of groups, less
+ * their own deviation. */
+static double square_of(const precis_study *s, int g, const part *parts)
+{
+  const columns c = columns_of(s, g);
+  double pair[PAIRS] = {0}, sum = 0, square = 0;
+  int rows = rows_of(s), used = 0;
+  for (int i = 0; i < rows; i++) {
+    const part *row = parts + ((int64_t)g * rows + i) * GROUPS;
+    double x[GROUPS][COLUMNS_MOST];
+    int good = 1, number = 0;
+    for (int a = 0; a < GROUPS; a++) {
+      good &= row[a].l > 0 && row[a].mean_l > 0 && row[a].l < DBL_MAX;
+      for (int n = 0; n < c.count; n++)
+        x[a][n] = row[a].o[n] / row[a].l - row[a].mean_o[n] / row[a].mean_l;
+    }
+    used += good;
+    for (int a = 0; a < GROUPS && good; a++)
+      for (int b = 0; b < a; b++, number++)
+        for (int n = 0; n < c.count; n++)
+          pair[number] += x[a][n] * x[b][n];
+  }
+  for (int i = 0; i < PAIRS && used > 0; i++) {
+    double mean = pair[i] / used;
+    sum += mean / PAIRS;
+    square += mean * mean / PAIRS;
+  }
+  double deviation = sqrt(fmax(0, square - sum * sum) / GROUPS);
+  return fmax(0, sum - deviation) * s->a->problem.value_dim / c.count;
+}
+
+/* What independent values leave: the deviation of a mean of so many, each weighted by about its
+ * score. */
+static double noise_of(const precis_study *s, int g)
+{
+  double square = 0, weights = 0, deviation = 2 * s->out->plan.least_deviation[g];
+  for (int i = 0; i < s->sampled; i++) {
+    const double *row = s->moments + ((int64_t)g * s->sampled + i) * PRECIS_SAMPLE_MOMENTS;
+    square += row[0] > 0 ? fmin(row[2] / row[0], 1e3) : 0;
+    weights += row[0] > 0;
+  }
+  double keys = fmax(1, (double)s->map->keys);
+  return weights > 0 ? square / weights * deviation * deviation / keys : 0;
+}
+
+/* Of the rows that the handle has answered; -1: none yet. */
+static double known(const precis_study *s, int g)
+{
+  const precis_signal *signal = &s->a->signal;
+  double least = -1;
+  for (int h = g * s->group; h < (g + 1) * s->group; h++) {
+    double mean = signal->rows[h] > 0 ? signal->sum[h] / signal->rows[h] : -1;
+    least = h == g * s->group || mean < least ? mean : least;
+  }
+  return least;
+}
+
+int precis_study_signal_find(precis_study *s, double *parts)
+{
+  const precis_attention *a = s->a;
+  if (MPI_Allreduce(MPI_IN_PLACE, parts, (int)precis_study_signal_numbers(s), MPI_DOUBLE, MPI_SUM,
+                    a->world.comm))
+    return PRECIS_ERR_MPI;
+  int dv = a->problem.value_dim;
+  for (int g = 0; g < a->problem.kv_heads; g++) {
+    double signal = known(s, g),
+           estimate = sqrt(square_of(s, g, (const part *)parts) + noise_of(s, g));
+    if (signal < 0)
+      signal = precis_visible_queries(s->map) > 1 ? estimate : 0;
+    const double zero[PRECIS_DIM_MAX] = {0};
+    const precis_norm norm = precis_attention_norm(a, g);
+    double center = precis_norm_distance_double(
+        &norm, precis_survey_v_center(&a->keys, &a->survey) + (int64_t)g * dv, zero);
+    double error = precis_wish_tol(s->wish);
+    if (s->wish->unit == PRECIS_UNIT_OUTPUTS)
+      error *= s->wish->tol < DBL_MAX ? signal : 1;
+    if (s->wish->unit != PRECIS_UNIT_LSE)
+      error -= center * 0x1p-24;
+    s->goals[g] = (precis_goal){.unit = s->wish->unit, .error = error, .away = signal};
+  }
+  return PRECIS_SUCCESS;
+}
+
+precis_goal precis_study_goal(const precis_study *s, int g, double share)
+{
+  return precis_goal_times(s->goals[g], share);
+}
