@@ -303,6 +303,8 @@ PRECIS_API int precis_destroy(precis_attention **attention);
 PRECIS_API const char *precis_strerror(int code);
 /* The name of a move ("tiles"), never NULL. Not collective; static storage. */
 PRECIS_API const char *precis_move_name(precis_move move);
+/* The name of a unit ("outputs"), never NULL. Not collective; static storage. */
+PRECIS_API const char *precis_unit_name(precis_unit unit);
 /* "0.2.0". Not collective; static storage. */
 PRECIS_API const char *precis_version(void);
 

@@ -30,8 +30,8 @@ static double far_weight(const precis_terms *t, double bias)
 /* A weight e^x is off by the relative error e^delta - 1 plus that of exp2, where delta bounds the
  * error of the score x:
  *  - scaled query, centred key and the product of dim terms: gamma(dim + 3) times the bound on |x|,
- *  - the bias, its addition and subtracting the reference: a rounding each, of at most twice the
- * bound on |x| plus |bias|.
+ *  - where there are biases or very large scores, the bias, its addition and subtracting the
+ * reference: a rounding each, of at most twice the bound on |x| plus |bias|.
  * Sums pass sum_terms roundings, partials on their way `roundings` more, centred values and
  * products two. (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3: any order of
  * summation is within gamma(n - 1).) */
@@ -39,8 +39,11 @@ double precis_rounding_exact(const precis_terms *t, int g, double query_norm, do
 {
   const precis_problem *p = t->problem;
   double bound = fabs(p->scale) * query_norm * t->key_radius[g], bias = bias_of(t, bound, score);
-  double delta = gamma_of(PRECIS_TILE_SCORE_ROUNDINGS(p->dim) + 1, UNIT) * bound + 3 * UNIT * (2 * bound + bias);
-  double weights = expm1(delta) + PRECIS_EXP2_ERROR + far_weight(t, bias);
+  double delta = gamma_of(PRECIS_TILE_SCORE_ROUNDINGS(p->dim) + 1, UNIT) * bound;
+  if (t->bias_reach > 0 || bound > PRECIS_TILE_REFERENCE / 2)
+    delta += 3 * UNIT * (2 * bound + bias);
+  double weights = expm1(delta) + PRECIS_EXP2_ERROR + far_weight(t, bias) +
+                   exp(t->log_keys) * 0x1p-60;
   double e = weights + gamma_of((double)t->sum_terms + t->roundings + 2, UNIT) * (1 + weights);
   return e < 0.5 ? e / (1 - e) : INFINITY;
 }

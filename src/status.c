@@ -32,6 +32,19 @@ const char *precis_move_name(precis_move move)
   return "unknown";
 }
 
+const char *precis_unit_name(precis_unit unit)
+{
+  switch (unit) {
+  case PRECIS_UNIT_OUTPUTS:
+    return "outputs";
+  case PRECIS_UNIT_RANGE:
+    return "range";
+  case PRECIS_UNIT_LSE:
+    return "lse";
+  }
+  return "unknown";
+}
+
 const char *precis_version(void)
 {
   return PACKAGE_VERSION;

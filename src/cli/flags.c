@@ -66,7 +66,7 @@ const precis_flag precis_flags[] = {
     {"--traces", "DIR", PLAN, TEXT, AT(traces), 0, 0, 0, 0,
      "also write what each rank does to this folder, as time-independent traces for SimGrid's "
      "smpirun -replay; computing takes the predicted seconds on hosts of 1 Gf. See jobs/replay"},
-    {"--signal", "S", GEN, NUMBER, AT(signal), 0, 1e6, 0, 0,
+    {"--signal", "S", GEN | PLAN, NUMBER, AT(signal), 0, 1e6, 0, 0,
      "how much values follow the keys: deviation of a smooth function of the key over that of the "
      "noise (default: 2; 0: values are independent of keys)"},
     {"--seed", "S", GEN, SIZE, AT(seed), 0, 0x1p62, 0, 0, "of the random numbers (default: 0)"},
@@ -103,9 +103,14 @@ const precis_flag precis_flags[] = {
     {"--scale", "S", RUN | CHECK | REMOTE, PRECIS_RULE_FACTOR, AT(scale), -1e30, 1e30, 0, 0,
      "of the products of queries and keys (default: 1/sqrt(d))"},
     {"--tol", "T", RUN | PLAN, NUMBER, AT(tol), 0, 1e30, 0, 0,
-     "the error allowed, in units of each column's value range: largest minus smallest value. "
-     "Summaries are used where they keep it, proved for every row, and are cheaper; what they miss "
-     "is computed exactly. 0, the default: exact, up to the rounding that the report promises"},
+     "the error allowed of every row, in the unit of --tol-of. Summaries are used where they keep "
+     "it, proved for every row, and are cheaper; what they miss is computed exactly, in double "
+     "where float32 does not do. 0, the default: exact, up to the rounding that the report promises"},
+    {"--tol-of", "UNIT", RUN | PLAN, WORD, AT(tol_of), 0, 0, "outputs|range|lse", 0,
+     "the unit of --tol. outputs (default): how far a row is from what the mean query would get from "
+     "the same keys, or the mean of that over all rows, whichever is more; zeros, the mean of the "
+     "values or any constant have errors of about 1. range: the largest minus the smallest value of "
+     "each column. lse: the log-sum-exp itself"},
     {"--tol", "T", CHECK, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "exit with status 3 if the relative difference exceeds T"},
     {"--exact", NULL, RUN, FLAG, AT(exact), 0, 0, 0, 0, "the same as --tol 0"},
@@ -156,7 +161,9 @@ const precis_flag precis_flags[] = {
     {"--out", "FILE", REMOTE, TEXT, AT(out), 0, 0, 0, 0,
      "attend: the .safetensors file to write, tensors out and lse"},
     {"--tol", "T", REMOTE, NUMBER, AT(tol), 0, 1e30, 0, 0,
-     "create: the error allowed, in units of each column's value range (default: exact)"},
+     "create: the error allowed, in the unit of --tol-of (default: exact)"},
+    {"--tol-of", "UNIT", REMOTE, WORD, AT(tol_of), 0, 0, "outputs|range|lse", 0,
+     "create: the unit of --tol (default: outputs), as precis run has it"},
     {"--key", "KEY", REMOTE, TEXT, AT(key), 0, 0, 0, 0,
      "names this request: sent again with the same key it is not done twice (create, append)"},
     {"--log", "FORM", SERVE, WORD, AT(log_form), 0, 0, "text|json|none", 0,

@@ -96,6 +96,8 @@ static int make_spec(remote *r)
     json_object_set_new(spec, "scale", json_real(s->scale));
   if (s->tol > 0)
     json_object_set_new(spec, "tol", json_real(s->tol));
+  if (s->tol_of != PRECIS_UNIT_OUTPUTS)
+    json_object_set_new(spec, "tol_of", json_string(precis_unit_name((precis_unit)s->tol_of)));
   r->text = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
   json_decref(spec);
   if (r->text == NULL)

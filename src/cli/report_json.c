@@ -59,11 +59,27 @@ static json_t *plan_object(const precis_run_report *r)
                    precis_forecast_object(&r->attend.forecast[r->attend.move]));
 }
 
-static json_t *promise_object(const precis_report *attend)
+static json_t *promise_object(const precis_report *attend, precis_unit unit)
 {
-  return json_pack("{s:o, s:o, s:o, s:b}", "error", precis_json_number(attend->promise),
-                   "lse_error", precis_json_number(attend->lse_promise), "rows_recomputed",
+  return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error",
+                   precis_json_number(attend->promise), "unit", precis_unit_name(unit), "outputs",
+                   precis_json_number(attend->promise_outputs), "outputs_rms",
+                   precis_json_number(attend->promise_outputs_rms), "range",
+                   precis_json_number(attend->promise_range), "lse",
+                   precis_json_number(attend->lse_promise), "lse_error",
+                   precis_json_number(attend->lse_promise), "rows_recomputed",
                    precis_json_integer(attend->rows_recomputed), "estimate", attend->estimate);
+}
+
+/* What the promise is worth; null where all heads are constant. */
+static json_t *outputs_object(const precis_run_report *r)
+{
+  const precis_report *a = &r->attend;
+  if (a->constant_heads == r->problem.heads)
+    return json_null();
+  return json_pack("{s:o, s:i, s:o}", "mean_signal", precis_json_number(a->mean_signal),
+                   "constant_heads", a->constant_heads, "trivial_error",
+                   precis_json_number(a->trivial_error));
 }
 
 static json_t *moved_object(const precis_report *attend)
@@ -107,9 +123,11 @@ static json_t *batches_object(const precis_batches_report *b)
 json_t *precis_report_json(const precis_run_report *r)
 {
   json_t *all =
-      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
+      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
                 precis_version(), "problem", problem_object(r), "machine", machine_object(r),
-                "plan", plan_object(r), "promise", promise_object(&r->attend), "batches",
+                "plan", plan_object(r), "promise",
+                promise_object(&r->attend, (precis_unit)r->settings->tol_of), "outputs",
+                outputs_object(r), "batches",
                 batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds",
                 seconds_object(r), "rates", "gflops", precis_json_number(precis_report_gflops(r)),
                 "tokens_per_second", precis_json_number(precis_report_tokens_per_second(r)),

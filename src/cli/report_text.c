@@ -67,18 +67,34 @@ static void print_summary(const precis_report *a, FILE *stream)
             a->outlier_queries);
 }
 
-static void print_promise(const precis_report *a, FILE *stream)
+static const char *unit_words(precis_unit unit)
+{
+  return unit == PRECIS_UNIT_RANGE ? "each column's value range"
+         : unit == PRECIS_UNIT_LSE ? "1 in lse"
+                                   : "what attention adds";
+}
+
+static void print_promise(const precis_report *a, precis_unit unit, FILE *stream)
 {
   if (a->estimate)
-    fprintf(stream,
-            "estimate   error about %.2g of each column's value range, measured on some rows, "
-            "not proved; lse %.2g\n",
-            a->promise, a->lse_promise);
+    fprintf(stream, "estimate   error about %.2g of %s, measured on some rows, not proved\n",
+            a->promise, unit_words(unit));
   else
+    fprintf(stream, "promise    error at most %.2g of %s, proved for every row\n", a->promise,
+            unit_words(unit));
+  if (!a->estimate)
     fprintf(stream,
-            "promise    error at most %.2g of each column's value range, proved for every row; "
-            "lse %.2g\n",
-            a->promise, a->lse_promise);
+            "           %.2g of what attention adds to the mean query's answer (%.2g as root mean "
+            "square), %.2g of the value range, lse within %.2g\n",
+            a->promise_outputs, a->promise_outputs_rms, a->promise_range, a->lse_promise);
+  if (a->mean_signal > 0)
+    fprintf(stream,
+            "worth      rows are %.2g deviations of the values from the mean query's answer; to "
+            "answer that everywhere would be wrong by %.2g\n",
+            a->mean_signal, a->trivial_error);
+  if (a->constant_heads > 0)
+    fprintf(stream, "constant   %d head%s whose rows hardly differ, exact\n", a->constant_heads,
+            plural(a->constant_heads));
   if (a->rows_recomputed > 0)
     fprintf(stream, "repair     %" PRId64 " row%s recomputed exactly, %s moved for %s\n",
             a->rows_recomputed, plural(a->rows_recomputed), precis_bytes_text(a->repair_bytes).text,
@@ -139,7 +155,7 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",
           precis_bytes_text(a->network_bytes).text, precis_bytes_text(a->node_bytes).text,
           a->messages, plural(a->messages));
-  print_promise(a, stream);
+  print_promise(a, (precis_unit)r->settings->tol_of, stream);
   if (r->measured.rows > 0)
     fprintf(stream,
             "measured   error %.2g of the value range, %.2g relative, over %" PRId64

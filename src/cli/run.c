@@ -42,6 +42,7 @@ static int create(precis_run *r)
   const precis_settings *s = &r->cli->settings;
   precis_options options = {.move = precis_settings_move(s),
                             .tol = fmax(s->tol, 0),
+                            .tol_of = (precis_unit)s->tol_of,
                             .guarantee = (precis_guarantee)s->guarantee,
                             .degree = (int)s->degree,
                             .threads = (int)s->threads,

@@ -42,6 +42,7 @@ static void gather_facts(const precis_run *r, precis_facts *facts)
     precis_facts_add(facts, "--first-position", "%" PRId64, r->input.first_position);
   precis_facts_add(facts, "--scale", "%.17g", p->scale);
   precis_facts_add(facts, "--tol", "%.17g", s->tol > 0 ? s->tol : 0);
+  precis_facts_add(facts, "--tol-of", "%s", precis_unit_name((precis_unit)s->tol_of));
   precis_facts_add(facts, "--guarantee", "%s",
                    s->guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
   precis_facts_add(facts, "--move", "%s", precis_move_name((precis_move)s->move));
