@@ -29,6 +29,7 @@ precis_terms precis_call_terms(const precis_call *c)
                         .v_center = precis_survey_v_center(&a->keys, &a->survey),
                         .per = range ? a->survey.per_range : a->survey.per,
                         .largest = range,
+                        .fold = a->survey.fold,
                         .key_radius = extremes.radius,
                         .log_keys = log(a->appended > 1 ? (double)a->appended : 1)};
   if (a->with_bias && a->appended > 0 && *extremes.bias_top > -INFINITY) {

@@ -71,8 +71,10 @@ static int attend_by_kept(precis_call *c, precis_task *task, precis_summary_resu
   if (status != PRECIS_SUCCESS)
     return status;
   task->terms.per = a->kept.per;
+  task->terms.fold = a->kept.fold;
   status = precis_world_agree(&a->world, precis_kept_run(task, &a->kept, result), NULL);
   task->terms.per = c->terms.per;
+  task->terms.fold = c->terms.fold;
   if (status == PRECIS_SUCCESS)
     convert_proofs(c, task);
   return status;

@@ -23,7 +23,8 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
   made.values32 = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values32);
   made.counts32 = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts32);
   made.per = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.per);
-  if (!made.per || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
+  made.fold = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.fold);
+  if (!made.per || !made.fold || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
     made.plan = (precis_summaries){0};
     precis_kept_free(&made);
     return PRECIS_ERR_MEMORY;
@@ -31,6 +32,7 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
   memcpy(made.moments, plan->moments,
          (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
   memcpy(made.per, terms->per, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.per);
+  memcpy(made.fold, terms->fold, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.fold);
   *kept = made;
   plan->q_center = plan->key_radius = plan->query_radius = NULL;
   plan->key_unit = plan->query_unit = plan->log_scale = plan->least_deviation = NULL;
@@ -45,6 +47,7 @@ void precis_kept_free(precis_kept *kept)
   precis_summaries_release(&kept->plan);
   free(kept->moments);
   free(kept->per);
+  free(kept->fold);
   free(kept->values);
   free(kept->counts);
   free(kept->values32);
@@ -175,6 +178,7 @@ static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t fir
   precis_summary_work work;
   adding.keys = &rows;
   adding.terms.per = kept->per;
+  adding.terms.fold = kept->fold;
   adding.rows = 0;
   int made = precis_summary_work_create(&adding, &kept->plan, &none, &work);
   if (made == PRECIS_SUCCESS)

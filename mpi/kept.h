@@ -30,7 +30,8 @@ typedef struct precis_kept {
   int64_t count_numbers;      /* features, then with deviations features + count_features */
   double *values, *counts;    /* kv_heads x each */
   float *values32, *counts32; /* the same, rounded */
-  double *per;                /* kv_heads x value_dim: of the norm of the deviations in it */
+  double *per, *fold;         /* kv_heads x value_dim: of the norm of the deviations in it, and of
+                                 the values, see terms.h */
   precis_keys tokens;         /* outlier keys of all ranks */
 } precis_kept;
 

@@ -187,6 +187,7 @@ precis_bulk precis_summaries_bulk(const precis_terms *terms, const precis_summar
                        .k_center = terms->k_center + (int64_t)g * p->dim,
                        .v_center = terms->v_center + (int64_t)g * p->value_dim,
                        .norm = precis_terms_norm(terms, g),
+                       .fold = terms->fold + (int64_t)g * p->value_dim,
                        .least_deviation = plan->least_deviation[g],
                        .q_center = plan->q_center + (int64_t)g * p->dim,
                        .scale = p->scale,

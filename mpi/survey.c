@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/memory.h"
+#include "src/norm.h"
 #include "src/precis.h"
 
 /* The centres move when a mean has left them by this part of the radius. */
@@ -23,7 +24,7 @@ int precis_survey_create(const precis_keys *keys, precis_survey *survey)
   survey->extremes = precis_memory_array(extremes, sizeof(double));
   survey->scratch = precis_memory_array(larger, sizeof(double));
   int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
-  survey->sigma = precis_memory_array(3 * columns, sizeof(double));
+  survey->sigma = precis_memory_array(4 * columns, sizeof(double));
   if (!survey->sums || !survey->center || !survey->extremes || !survey->scratch || !survey->sigma) {
     precis_survey_free(survey);
     return PRECIS_ERR_MEMORY;
@@ -32,8 +33,9 @@ int precis_survey_create(const precis_keys *keys, precis_survey *survey)
     survey->sums[i] = survey->center[i] = 0;
   survey->per = survey->sigma + columns;
   survey->per_range = survey->per + columns;
-  for (int64_t c = 0; c < 3 * columns; c++)
-    survey->sigma[c] = 0;
+  survey->fold = survey->per_range + columns;
+  for (int64_t c = 0; c < 4 * columns; c++)
+    survey->sigma[c] = c < 3 * columns ? 0 : 1;
   precis_survey_extremes_clear(keys, survey->extremes);
   return PRECIS_SUCCESS;
 }
@@ -85,6 +87,7 @@ static void find_deviations(const precis_keys *keys, precis_survey *survey)
     double range = extremes.value_most[c] + extremes.value_least[c];
     survey->per[c] = survey->sigma[c] > 0 ? 1 / survey->sigma[c] : 0;
     survey->per_range[c] = range > 0 ? 1 / range : 0;
+    survey->fold[c] = precis_norm_fold(survey->sigma[c], range > 0 ? range : 0);
   }
 }
 

@@ -19,6 +19,7 @@ typedef struct precis_survey {
   double *sigma;    /* kv_heads x value_dim: deviations of the value columns, 0: constant */
   double *per;      /* the same size, see norm.h: 1 / sigma ... */
   double *per_range; /* ... and 1 / range */
+  double *fold;      /* see terms.h */
   double *scratch;
 } precis_survey;
 

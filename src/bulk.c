@@ -53,7 +53,14 @@ static inline void move_row(float *restrict to, const float *restrict from,
     to[c] = (float)((from[c] - center[c]) * factor);
 }
 
-/* The same by way of the axes; the row in them is left in `turned`. */
+static inline void fold_row(float *restrict to, const float *restrict from,
+                            const double *restrict center, const double *restrict fold, int n)
+{
+  for (int c = 0; c < n; c++)
+    to[c] = (float)((from[c] - center[c]) * fold[c]);
+}
+
+/* Rows of keys or queries by way of the axes; the row in them is left in `turned`. */
 static void turn_row(const double *map, int dim, const float *from, const double *center,
                      double factor, double *turned, float *to)
 {
@@ -108,7 +115,7 @@ static void make_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t 
       turn_row(bulk->to_keys, keys->dim, from, bulk->k_center, factor, turned, k + j * keys->dim);
     else
       move_row(k + j * keys->dim, from, bulk->k_center, factor, keys->dim);
-    move_row(v + j * keys->value_dim, keys->v + at * keys->value_dim, bulk->v_center, 1,
+    fold_row(v + j * keys->value_dim, keys->v + at * keys->value_dim, bulk->v_center, bulk->fold,
              keys->value_dim);
   }
 }

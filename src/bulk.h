@@ -23,6 +23,7 @@ typedef struct precis_bulk {
   const double *k_center;             /* dim, of this head */
   const double *v_center;             /* value_dim */
   precis_norm norm;                   /* of deviations */
+  const double *fold;                 /* value_dim: see terms.h */
   double least_deviation;             /* smaller ones are raised to it */
   const double *q_center;             /* dim */
   double scale;                       /* s */
@@ -46,7 +47,7 @@ int precis_bulk_exponent(double key_radius, double query_radius);
 double precis_bulk_weights(const precis_bulk *bulk, const precis_keys *keys, int64_t first,
                            int64_t rows, double *log_weight);
 
-/* k' and centred v of the same rows, rows x dim and rows x value_dim; masked rows are zero. In axes
+/* k' and v, centred and folded, of the same rows, rows x dim and rows x value_dim; masked rows are zero. In axes
  * O(dim^2) a row. */
 void precis_bulk_keys(const precis_bulk *bulk, const precis_keys *keys, int64_t first, int64_t rows,
                       float *k, float *v);

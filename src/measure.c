@@ -27,6 +27,7 @@ struct precis_measure {
   double *sums;  /* of a summary */
   void *scratch; /* of all threads, for any kernel */
   int64_t scratch_each;
+  double ones[WIDE]; /* a norm, and powers of two: see terms.h */
   precis_partial partial;
   precis_keys keys; /* views of x and y */
 };
@@ -119,6 +120,8 @@ precis_measure *precis_measure_create(int threads, int64_t thread_memory)
     precis_measure_free(m);
     return NULL;
   }
+  for (int c = 0; c < WIDE; c++)
+    m->ones[c] = 1;
   fill(NUMBERS, m->x);
   fill(NUMBERS, m->y);
   for (int64_t i = 0; i < ROWS; i++)
@@ -214,15 +217,16 @@ static void survey(precis_measure *m)
   precis_survey_extremes(&m->keys, 0, center, extremes);
 }
 
-static const double CENTER[WIDE], PER[WIDE] = {1, 1, 1}, RADIUS[1] = {1};
+static const double CENTER[WIDE], RADIUS[1] = {1};
 
 /* Of keys and values about 0, in a norm. */
-static precis_terms terms_of(const precis_problem *p)
+static precis_terms terms_of(const precis_measure *m, const precis_problem *p)
 {
   return (precis_terms){.problem = p,
                         .k_center = CENTER,
                         .v_center = CENTER,
-                        .per = PER,
+                        .per = m->ones,
+                        .fold = m->ones,
                         .key_radius = RADIUS,
                         .sum_terms = 64};
 }
@@ -232,7 +236,7 @@ static const precis_problem MIDDLE_PROBLEM = {
 
 static void pack(precis_measure *m)
 {
-  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
+  const precis_terms terms = terms_of(m, &MIDDLE_PROBLEM);
   const precis_parcel_kind kind = {.heads = 1, .dim = MIDDLE, .value_dim = MIDDLE};
   precis_parcel_pack(&kind, &m->keys, 0, ROWS, &terms, m->threads, m->to);
 }
@@ -242,6 +246,7 @@ static void bulk(precis_measure *m)
   const precis_bulk bulk = {.k_center = CENTER,
                             .v_center = CENTER,
                             .norm = {.columns = MIDDLE, .per = PER},
+                            .fold = m->ones,
                             .q_center = CENTER,
                             .scale = .125,
                             .lead = MIDDLE};
@@ -259,7 +264,7 @@ static void merge(precis_measure *m)
 
 static void finish(precis_measure *m)
 {
-  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
+  const precis_terms terms = terms_of(m, &MIDDLE_PROBLEM);
   float *lse = m->to + (int64_t)ROWS * MIDDLE;
   precis_queries queries = {.rows = ROWS, .q = m->x, .partial = m->partial};
   const precis_finished to = {m->to, lse, lse + ROWS};
@@ -275,7 +280,7 @@ static void rows(precis_measure *m)
                                         .a = {1, 1, .5, .17},
                                         .e = {1e-3, 0, 1e-3, 0, 1e-3}};
   const precis_summary_rounding rounding = {4, 256, 2, 4096};
-  const precis_terms terms = terms_of(&MIDDLE_PROBLEM);
+  const precis_terms terms = terms_of(m, &MIDDLE_PROBLEM);
   double o[MIDDLE] = {0};
   float *lse = m->to + (int64_t)ROWS * MIDDLE;
   const precis_finished to = {m->to, lse, lse + ROWS};

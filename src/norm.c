@@ -106,3 +106,9 @@ double precis_norm_conversion(const precis_norm *from, const precis_norm *to)
   /* From the largest column to the 2-norm all columns may be at their largest at once. */
   return (from->largest && !to->largest ? sqrt(square) : most) * UP;
 }
+
+double precis_norm_fold(double deviation, double range)
+{
+  double size = deviation > 0 ? deviation : range;
+  return size > 0 ? ldexp(1, -ilogb(size)) : 1;
+}

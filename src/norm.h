@@ -35,4 +35,8 @@ double precis_norm_rounding(const precis_norm *norm, const float *x);
  * out; infinity if `to` has a column that `from` leaves out. */
 double precis_norm_conversion(const precis_norm *from, const precis_norm *to);
 
+/* A power of two that brings a column's deviation, or its range where there is none, to 1 .. 2; 1 for
+ * columns that are constant. */
+double precis_norm_fold(double deviation, double range);
+
 #endif

@@ -29,17 +29,18 @@ static float *bias_part(const precis_parcel_kind *kind, int64_t rows, void *buff
 }
 
 static inline void center_row(float *restrict to, const float *restrict from,
-                              const double *restrict center, int n)
+                              const double *restrict center, const double *restrict factor, int n)
 {
   for (int c = 0; c < n; c++)
-    to[c] = (float)(from[c] - center[c]);
+    to[c] = (float)((from[c] - center[c]) * (factor ? factor[c] : 1));
 }
 
-/* Rows of one head, `width` wide, of an array of all heads, to rows `to_width` wide. Cloned as a
- * whole: rows are short. */
+/* Rows of one head, `width` wide, of an array of all heads, to rows `to_width` wide. factor: NULL for
+ * 1. Cloned as a whole: rows are short. */
 PRECIS_CLONES
 static void pack_rows(const precis_keys *keys, const float *from, int width, int head,
-                      int64_t first, int64_t rows, const double *center, float *to, int to_width)
+                      int64_t first, int64_t rows, const double *center, const double *factor,
+                      float *to, int to_width)
 {
   for (int64_t j = 0; j < rows; j++) {
     int64_t row = first + j;
@@ -47,7 +48,8 @@ static void pack_rows(const precis_keys *keys, const float *from, int width, int
       memset(to + j * to_width, 0, (size_t)to_width * sizeof *to);
     else
       center_row(to + j * to_width, from + (row * keys->kv_heads + head) * width,
-                 center + (int64_t)head * width, width);
+                 center + (int64_t)head * width, factor ? factor + (int64_t)head * width : NULL,
+                 width);
   }
 }
 
@@ -96,10 +98,10 @@ void precis_parcel_pack_some(const precis_parcel_kind *kind, const precis_keys *
     if (wanted != NULL && !wanted[head])
       continue;
     float *v_rows = v + (h * rows + from) * columns;
-    pack_rows(keys, keys->k, kind->dim, head, first + from, some, terms->k_center,
+    pack_rows(keys, keys->k, kind->dim, head, first + from, some, terms->k_center, NULL,
               k + (h * rows + from) * kind->dim, kind->dim);
-    pack_rows(keys, keys->v, kind->value_dim, head, first + from, some, terms->v_center, v_rows,
-              columns);
+    pack_rows(keys, keys->v, kind->value_dim, head, first + from, some, terms->v_center, terms->fold,
+              v_rows, columns);
     pack_deviations(keys, head, first + from, some, terms, v_rows);
   }
 }

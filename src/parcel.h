@@ -3,7 +3,7 @@
  * One contiguous buffer, head-major, centred, masked rows zeroed:
  *   positions  rows int64                 (if with_positions)
  *   k          heads x rows x dim float
- *   v          heads x rows x columns float: the values, then the key's deviation (certificate.h)
+ *   v          heads x rows x columns float: the values, folded (terms.h), then the key's deviation
  *   bias       rows float, in units of log 2    (if with_bias) */
 #ifndef PRECIS_SRC_PARCEL_H
 #define PRECIS_SRC_PARCEL_H

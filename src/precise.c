@@ -32,7 +32,7 @@ static void load(const precis_terms *terms, int g, const precis_keys *all, int64
     for (int c = 0; c < d; c++)
       b->k[c][j] = k[c] - k_center[c];
     for (int c = 0; c < dv; c++)
-      b->v[j][c] = v[c] - v_center[c];
+      b->v[j][c] = (v[c] - v_center[c]) * terms->fold[(int64_t)g * dv + c];
     b->v[j][dv] = precis_norm_distance(&norm, v, v_center);
     b->bias[j] = masked ? -INFINITY
                         : ((all->bias ? all->bias[row] : 0) - terms->bias_center) * LOG2_E;

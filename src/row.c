@@ -93,11 +93,12 @@ static offset offset_of(const precis_problem *p, const float *restrict q,
 
 PRECIS_CLONES
 static int write_out(int n, const double *restrict o, double divisor,
-                     const double *restrict center, float *restrict out)
+                     const double *restrict center, const double *restrict fold,
+                     float *restrict out)
 {
   double factor = 1 / divisor, nothing = 0;
   for (int c = 0; c < n; c++) {
-    out[c] = (float)(o[c] * factor + center[c]);
+    out[c] = (float)(o[c] * factor / fold[c] + center[c]);
     nothing += out[c] * 0.0;
   }
   return isnan(nothing) ? -1 : 0;
@@ -127,7 +128,8 @@ int precis_row_finish(const precis_terms *terms, int g, const float *q, const pr
   const precis_norm norm = precis_terms_norm(terms, g);
   if (row->m == -INFINITY)
     return nothing_seen(terms, to);
-  int bad = write_out(p->value_dim, row->o, row->l, center, to.out);
+  int bad = write_out(p->value_dim, row->o, row->l, center,
+                      terms->fold + (int64_t)g * p->value_dim, to.out);
   offset taken = offset_of(p, q, terms->k_center + (int64_t)g * p->dim);
   double lse = row->m + log(row->l) + taken.sum;
   /* What the last rounding does to out is not in the distance that the proof needs. */

@@ -7,7 +7,7 @@
 #include "src/partial.h"
 #include "src/terms.h"
 
-/* Sums relative to e^m, natural units: l of weights, o of weighted centred values, and what may be
+/* Sums relative to e^m, natural units: l of weights, o of weighted values, centred and folded (terms.h), and what may be
  * wrong with them. m is -infinity where no key was seen. Biases are whole in m, offsets of centred
  * keys are not. */
 typedef struct precis_row {

@@ -16,6 +16,9 @@ typedef struct precis_terms {
   const double *k_center, *v_center;
   const double *per; /* kv_heads x value_dim: of the norm, see norm.h; borrowed */
   int largest;
+  /* Powers of two, kv_heads x value_dim: centred values times these are of a size about 1, so that
+   * no column leaves the range of float32 in products and sums. */
+  const double *fold;
   /* Of exact parts: */
   const double *key_radius; /* kv_heads: no |k - k_center| is larger; borrowed */
   double bias_center;       /* subtracted from biases */
