@@ -41,6 +41,7 @@ static int check_same(precis_world *world, const precis_problem *p, const precis
                      (double)o->move,
                      (double)o->tile_rows,
                      o->tol,
+                     (double)o->tol_of,
                      o->degree,
                      (double)o->guarantee,
                      o->machine != NULL,

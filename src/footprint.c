@@ -7,10 +7,14 @@
 #include "src/jobs.h"
 #include "src/parcel.h"
 #include "src/partial.h"
+#include "src/problem.h"
 #include "src/schedule_emit.h"
 #include "src/shapes.h"
 
 static const double WORD = sizeof(float), LONG = sizeof(double);
+
+/* Numbers of a row's proof, and bytes of a row that is set aside. */
+enum { PROOF = 2, FAILED = 16 };
 
 /* Of a message in flight in mpi/world.h: requests in pieces, and their number. */
 static const double TRANSFER = 64 * sizeof(void *) + 8;
@@ -40,21 +44,27 @@ static double rows_of(const precis_scene *s)
 static double held(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  double sums = (double)p->kv_heads * (p->dim + p->value_dim) + 1,
-         extremes = (double)p->kv_heads * (1 + 2. * p->value_dim) + 1;
+  double columns = (double)p->kv_heads * p->value_dim;
+  double sums = (double)p->kv_heads * p->dim + 3 * columns + 2,
+         extremes = p->kv_heads + 2 * columns + 2;
+  /* What answers are measured by: see mpi/signal.h. */
+  double signal = (double)p->heads * (p->dim + p->value_dim + 4) +
+                  (double)p->kv_heads * (p->dim + p->value_dim + 1);
   precis_engine engine = {.threads = (int)s->rates.threads};
-  engine.shape = precis_tile_plan(p->dim, p->value_dim, s->thread_memory);
+  engine.shape = precis_tile_plan(p->dim, precis_problem_columns(p), s->thread_memory);
   return keys_of(s) * key_row(s) +
-         LONG * (2 * sums + extremes + (sums > extremes ? sums : extremes)) +
+         LONG * (2 * sums + extremes + (sums > extremes ? sums : extremes) + 4 * columns + signal) +
+         (double)p->heads * sizeof(precis_head_report) +
          WORD * (double)precis_engine_scratch(&engine);
 }
 
-/* A call's own results, and a few numbers for each rank. */
+/* A call's own results and proofs, what rows are judged by, and a few numbers for each rank. */
 static double call(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  int numbers = 1 + (s->results_in_place ? 0 : p->value_dim);
-  return WORD * rows_of(s) * p->heads * numbers + 48. * (s->ranks + 1);
+  int numbers = 2 + PROOF + (s->results_in_place ? 0 : p->value_dim);
+  return rows_of(s) * p->heads * (WORD * numbers + FAILED) + 48. * (s->ranks + 1) +
+         LONG * 8. * p->heads;
 }
 
 static double parcel(const precis_scene *s, int heads)
@@ -71,13 +81,13 @@ static double parcel(const precis_scene *s, int heads)
 
 static double partials(const precis_scene *s, double rows)
 {
-  return LONG * rows * (s->problem->value_dim + 2);
+  return LONG * rows * (precis_problem_columns(s->problem) + 2);
 }
 
 static double dealt_queries(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  return rows_of(s) * (WORD * p->heads * (p->dim + p->value_dim + 1.) + 2 * LONG);
+  return rows_of(s) * (WORD * p->heads * (p->dim + precis_problem_results(p)) + 2 * LONG);
 }
 
 /* The buffers of the largest message each way when rows are dealt out and results come back: a
@@ -140,7 +150,7 @@ static double heads(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
   double rows = (double)s->piece_rows, message = rows_of(s) * s->pieces;
-  int width = p->dim > p->value_dim + 1 ? p->dim : p->value_dim + 1;
+  int results = precis_problem_results(p), width = p->dim > results ? p->dim : results;
   message = message < rows ? message : rows;
   return WORD * rows * p->dim + (p->causal ? LONG * (double)s->queries : 0) + partials(s, rows) +
          2 * parcel(s, s->needed_heads[0]) + (s->ranks > 1 ? parcel(s, s->needed_heads[1]) : 0) +
@@ -154,7 +164,7 @@ static double queries(const precis_scene *s)
   parcels.tile_rows = precis_shape_parcel_rows(p, s->tile_rows);
   double batch = (double)precis_shape_batch_rows(p, s->ranks, s->queries, precis_scene_queries(s)),
          rows = batch * p->heads;
-  return WORD * rows * (p->dim + 2. * (p->value_dim + 2)) + LONG * batch + partials(s, rows) +
+  return WORD * rows * (p->dim + 2. * (precis_problem_columns(p) + 2)) + LONG * batch + partials(s, rows) +
          parcel(&parcels, p->kv_heads) + (double)p->heads * sizeof(precis_job) +
          (s->deal_keys_for_queries ? keys_of(s) * key_row(s) + exchanged(s, key_row(s), keys_of(s))
                                    : 0);

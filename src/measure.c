@@ -245,7 +245,7 @@ static void bulk(precis_measure *m)
 {
   const precis_bulk bulk = {.k_center = CENTER,
                             .v_center = CENTER,
-                            .norm = {.columns = MIDDLE, .per = PER},
+                            .norm = {.columns = MIDDLE, .per = m->ones},
                             .fold = m->ones,
                             .q_center = CENTER,
                             .scale = .125,

@@ -4,6 +4,7 @@
 
 #include "src/footprint.h"
 #include "src/partial.h"
+#include "src/problem.h"
 #include "src/shapes.h"
 #include "src/summarise.h"
 #include "src/tile.h"
@@ -55,7 +56,7 @@ static sketch sketch_of(const precis_scene *s)
   k.rows = (double)precis_scene_queries(s);
   k.key_numbers = (double)p->kv_heads * (p->dim + p->value_dim);
   k.parcels = ceil(k.keys / (double)s->tile_rows);
-  k.shape = precis_tile_plan(p->dim, p->value_dim, s->thread_memory);
+  k.shape = precis_tile_plan(p->dim, precis_problem_columns(p), s->thread_memory);
   return k;
 }
 

@@ -128,7 +128,7 @@ typedef struct precis_options {
   double tol;
   precis_unit tol_of;
   precis_guarantee guarantee;
-  int degree;  /* of the polynomial in place of e^y, 1..8; 0: the cheapest that keeps tol */
+  int degree;  /* of the polynomial in place of e^y, 1..24; 0: the cheapest that keeps tol */
   int threads; /* OpenMP threads a rank computes with; 0: OpenMP's own default */
   int64_t fast_memory_bytes; /* of the cache that a rank owns; 0: asked of hwloc */
   int64_t tile_rows;         /* keys in a travelling tile; 0: sized from the shape */

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "src/polynomial.h"
+
 static int check_dim(const char *name, int value, precis_message *why)
 {
   if (value >= 1 && value <= PRECIS_DIM_MAX)
@@ -62,14 +64,17 @@ int precis_options_check(const precis_options *options, precis_message *why)
   if (!(options->tol >= 0) || !isfinite(options->tol))
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "tol is %g, must be finite and not negative", options->tol);
+  if (options->tol_of < PRECIS_UNIT_OUTPUTS || options->tol_of > PRECIS_UNIT_LSE)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "tol_of is %d, which is no precis_unit",
+                              (int)options->tol_of);
   if (options->guarantee != PRECIS_GUARANTEE_BOUND &&
       options->guarantee != PRECIS_GUARANTEE_SAMPLED)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "guarantee is %d, which is no precis_guarantee",
                               (int)options->guarantee);
-  if (options->degree < 0 || options->degree > 8)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "degree is %d, must be from 0 to 8",
-                              options->degree);
+  if (options->degree < 0 || options->degree > PRECIS_DEGREE_MAX)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "degree is %d, must be from 0 to %d",
+                              options->degree, PRECIS_DEGREE_MAX);
   int status = check_count("threads", options->threads, why);
   if (status == PRECIS_SUCCESS)
     status = check_count("fast_memory_bytes", options->fast_memory_bytes, why);

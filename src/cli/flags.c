@@ -122,7 +122,7 @@ const precis_flag precis_flags[] = {
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
      "and values; status 3 if they miss --tol), or auto (default): the fewest predicted seconds, "
      "summaries only where --tol allows them"},
-    {"--degree", "G", RUN | PLAN, SIZE, AT(degree), 1, 8, 0, 0,
+    {"--degree", "G", RUN | PLAN, SIZE, AT(degree), 1, 24, 0, 0,
      "of the polynomials of summaries (default: the cheapest that keeps --tol). Without --tol, "
      "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(verify), 1, TOKENS_MOST, 0, 0,
