@@ -152,6 +152,7 @@ static int attend(precis_attention *a, const int64_t *first_position, int64_t ro
   precis_call c = {.a = a,
                    .rows = rows,
                    .q = q,
+                   .part = 1,
                    .before = a->world.traffic,
                    .started = MPI_Wtime(),
                    .processor_started = precis_call_processor()};

@@ -21,6 +21,7 @@ typedef struct precis_call {
   precis_attend_plan plan;
   precis_prospect prospect; /* of summaries; empty where they were not considered */
   precis_move exact_move;   /* what summaries took the place of */
+  double part;              /* of the tolerance that sampled rows have to keep; 1 at first */
   int use_kept, keeping;    /* the handle's summary serves, or is being built */
   int prefixes;             /* summaries of causal prefixes, ... */
   precis_align align;       /* ... on rows brought in line */
@@ -41,6 +42,11 @@ double precis_call_processor(void);
 /* Collective. Puts summaries in the place of the exact move that was planned, where they are wanted
  * and better. Errors: TOLERANCE (they were asked for and cannot be used), MEMORY, MPI, INTERNAL. */
 int precis_call_consider(precis_call *c, precis_message *why);
+
+/* Collective. Where summaries alone may run and have left rows over the tolerance: looks for ones that
+ * keep a part of it only, in the place of those that ran. Errors: TOLERANCE (there are none, or none
+ * that are stronger), MEMORY, MPI. */
+int precis_call_strengthen(precis_call *c);
 
 /* Sets up c->task with results to `to`. */
 void precis_call_set_up(precis_call *c, const precis_finished *to);

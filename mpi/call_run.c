@@ -8,6 +8,7 @@
 #include "mpi/repair.h"
 #include "src/footprint.h"
 #include "src/problem.h"
+#include "src/rounding.h"
 
 void precis_call_set_up(precis_call *c, const precis_finished *to)
 {
@@ -90,6 +91,29 @@ static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary
   return precis_summaries_run(task, summaries_of(c), c->keeping ? &a->kept : NULL, result);
 }
 
+/* Outliers so long that float32 may not do come last; returns how many others there are. Where exact
+ * moves are allowed those that it fails are found out later, and nobody is set apart. */
+static int64_t set_apart_long(const precis_call *c, const precis_task *task,
+                              const precis_summary_result *result)
+{
+  const double rounding_most = 2e-5;
+  const precis_problem *p = task->problem;
+  int64_t others = result->outliers;
+  for (int64_t i = 0; i < others && c->a->options.move == PRECIS_MOVE_SUMMARIES;) {
+    precis_failed_row row = result->rows[i];
+    const float *q = task->q + (row.row * p->heads + row.head) * p->dim;
+    double rounding = precis_rounding_exact(&task->terms, precis_problem_kv_head(p, row.head),
+                                            precis_row_query_norm(p->dim, q), 0);
+    if (rounding <= rounding_most) {
+      i++;
+    } else {
+      result->rows[i] = result->rows[--others];
+      result->rows[others] = row;
+    }
+  }
+  return others;
+}
+
 /* Outlier queries, which were planned for. A kept summary plans for none: traffic for these is
  * counted apart. */
 static int answer_outliers(precis_call *c, precis_task *task, const precis_summary_result *result,
@@ -97,8 +121,14 @@ static int answer_outliers(precis_call *c, precis_task *task, const precis_summa
 {
   precis_world *world = &c->a->world;
   precis_traffic start = world->traffic;
+  int64_t others = set_apart_long(c, task, result), more = 0;
   precis_waiting_step(&world->waiting, "rows to be answered exactly");
-  int status = precis_repair_run(task, result->rows, result->outliers, 0, &c->outlier_queries);
+  int status = precis_repair_run(task, result->rows, others, 0, &c->outlier_queries);
+  if (status == PRECIS_SUCCESS || status == PRECIS_ERR_RANGE) {
+    int precise = precis_repair_run(task, result->rows + others, result->outliers - others, 1, &more);
+    status = status == PRECIS_SUCCESS ? precise : status;
+  }
+  c->outlier_queries += more;
   status = precis_world_agree(world, status, why);
   if (c->use_kept)
     c->repair = precis_traffic_minus(&world->traffic, &start);
@@ -276,6 +306,24 @@ static int repair(precis_call *c, int precise, precis_message *why)
   return status == PRECIS_SUCCESS ? precis_judge_rows(judge) : status;
 }
 
+/* Where exact moves are forbidden: other summaries, as long as there are stronger ones. So a looser
+ * tolerance never fails where a tighter one succeeds. */
+static int run_stronger(precis_call *c, precis_message *why)
+{
+  int status = PRECIS_SUCCESS;
+  while (status == PRECIS_SUCCESS && c->judge.all_failures > 0) {
+    int found = c->a->options.tol > 0 ? precis_call_strengthen(c) : PRECIS_ERR_TOLERANCE;
+    if (found == PRECIS_ERR_TOLERANCE)
+      return refuse_failures(c, why);
+    status = found;
+    if (status == PRECIS_SUCCESS)
+      status = precis_world_agree(&c->a->world, run_move(c, why), why);
+    if (status == PRECIS_SUCCESS)
+      status = precis_judge_rows(&c->judge);
+  }
+  return status;
+}
+
 /* Results as they are, rows that fail exactly, then in double, as long as some fail. */
 static int judge(precis_call *c, precis_message *why)
 {
@@ -293,7 +341,7 @@ static int judge(precis_call *c, precis_message *why)
   if (status == PRECIS_SUCCESS)
     status = precis_judge_rows(&c->judge);
   if (status == PRECIS_SUCCESS && summaries && c->judge.all_failures > 0)
-    status = forced ? refuse_failures(c, why) : repair(c, 0, why);
+    status = forced ? run_stronger(c, why) : repair(c, 0, why);
   if (status == PRECIS_SUCCESS && summaries &&
       a->options.guarantee == PRECIS_GUARANTEE_SAMPLED)
     status = check_estimate(c, why);

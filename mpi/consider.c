@@ -72,7 +72,7 @@ static precis_wish wish_of(const precis_call *c)
 {
   const precis_attention *a = c->a;
   precis_wish wish = {.unit = a->options.tol_of,
-                      .tol = a->options.tol > 0 ? a->options.tol : DBL_MAX,
+                      .tol = a->options.tol > 0 ? c->part * a->options.tol : DBL_MAX,
                       .degree = a->options.degree,
                       .force = a->options.move == PRECIS_MOVE_SUMMARIES,
                       .sampled = a->options.guarantee == PRECIS_GUARANTEE_SAMPLED,
@@ -242,4 +242,41 @@ int precis_call_consider(precis_call *c, precis_message *why)
     a->exact_spent += c->prefixes ? 0 : c->plan.predicted[c->plan.move].seconds;
   }
   return PRECIS_SUCCESS;
+}
+
+/* What tells two plans of summaries apart, as far as it matters here. */
+static int is_other(const precis_summaries *plan, const precis_summaries *before)
+{
+  return plan->features != before->features || plan->count_features != before->count_features ||
+         plan->key_rho < before->key_rho || plan->query_rho < before->query_rho;
+}
+
+int precis_call_strengthen(precis_call *c)
+{
+  const double weaker = 0.25;
+  precis_attention *a = c->a;
+  const precis_summaries before = c->summary;
+  int status = PRECIS_SUCCESS, other = 0;
+  while (status == PRECIS_SUCCESS && !other && c->part > 1e-6) {
+    c->part *= weaker;
+    precis_prospect_free(&c->prospect);
+    precis_wish wish = wish_of(c);
+    status = study_for(c, &wish);
+    if (status == PRECIS_SUCCESS && !c->prospect.use)
+      break;
+    other = status == PRECIS_SUCCESS && is_other(&c->prospect.plan, &before);
+  }
+  if (status != PRECIS_SUCCESS || !other)
+    return status != PRECIS_SUCCESS ? status : PRECIS_ERR_TOLERANCE;
+  precis_kept_free(&a->kept);
+  c->use_kept = c->keeping = 0;
+  if (c->prefixes) {
+    precis_align_free(&c->align);
+    status = precis_align_plan(&a->world, &a->keys, &c->plan.map, &c->align);
+  }
+  if (status == PRECIS_SUCCESS) {
+    predict_summaries(c);
+    explain(c);
+  }
+  return status;
 }
