@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/header.h"
+#include "src/keys.h"
 #include "src/precis.h"
 
 /* Bytes read at once: enough for any disk, little enough that the values are still in the cache
@@ -105,33 +106,38 @@ static int read_bytes(const precis_file_array *array, int64_t offset, int64_t by
   return PRECIS_SUCCESS;
 }
 
-/* The first value that has no place here, or count. A finite F64 that became -infinity masks
+static double as_double(const void *raw, int64_t at)
+{
+  double value;
+  memcpy(&value, (const char *)raw + at * (int64_t)sizeof value, sizeof value);
+  return value;
+}
+
+/* The first value that has no place here, or count. A finite F64 that became -infinity is no log of
  * nothing. */
 static int64_t find_bad(precis_dtype dtype, const void *raw, const float *x, int64_t count,
-                        int may_mask)
+                        precis_file_values values)
 {
-  int look = may_mask && dtype == PRECIS_F64;
-  int64_t at = precis_f32_nonfinite(x, count, may_mask && !look);
-  for (; look && at < count; at++) {
-    double value;
-    memcpy(&value, (const char *)raw + at * (int64_t)sizeof value, sizeof value);
-    if (!isfinite(x[at]) && value != -INFINITY)
+  int look = values == PRECIS_FILE_LOGS && dtype == PRECIS_F64;
+  int64_t at = precis_f32_nonfinite(x, count, values != PRECIS_FILE_FINITE && !look);
+  for (; look && at < count; at++)
+    if (!isfinite(x[at]) && as_double(raw, at) != -INFINITY)
       break;
-  }
   return at;
 }
 
 /* raw: x in the type of the file. element: of x[0] in the array. */
 static int check_finite(const precis_file_array *array, int64_t element, const void *raw,
-                        const float *x, int64_t count, int may_mask, precis_message *why)
+                        const float *x, int64_t count, precis_file_values values,
+                        precis_message *why)
 {
-  int64_t at = find_bad(array->tensor.dtype, raw, x, count, may_mask);
+  int64_t at = find_bad(array->tensor.dtype, raw, x, count, values);
   if (at == count)
     return PRECIS_SUCCESS;
   int64_t row = (element + at) / precis_tensor_row_elements(&array->tensor);
   double value = (double)x[at];
   if (array->tensor.dtype == PRECIS_F64)
-    memcpy(&value, (const char *)raw + at * (int64_t)sizeof value, sizeof value);
+    value = as_double(raw, at);
   if (isfinite(value))
     return precis_message_set(why, PRECIS_ERR_NONFINITE,
                               "%s: row %" PRId64
@@ -145,7 +151,7 @@ static int check_finite(const precis_file_array *array, int64_t element, const v
 }
 
 static int read_here(precis_world *world, const precis_file_array *array, int64_t first,
-                     int64_t rows, int may_mask, float *out, precis_message *why)
+                     int64_t rows, precis_file_values values, float *out, precis_message *why)
 {
   const precis_tensor *t = &array->tensor;
   int64_t size = precis_dtype_size(t->dtype), width = precis_tensor_row_elements(t);
@@ -171,7 +177,9 @@ static int read_here(precis_world *world, const precis_file_array *array, int64_
     status = read_bytes(array, t->offset + element * size, part * size, raw, why);
     if (status == PRECIS_SUCCESS) {
       precis_dtype_to_f32(t->dtype, raw, part, out + done);
-      status = check_finite(array, element, raw, out + done, part, may_mask, why);
+      if (values == PRECIS_FILE_BIAS)
+        precis_bias_settle(out + done, part);
+      status = check_finite(array, element, raw, out + done, part, values, why);
     }
     done += part;
   }
@@ -180,9 +188,9 @@ static int read_here(precis_world *world, const precis_file_array *array, int64_
 }
 
 int precis_file_read(precis_world *world, precis_file_array *array, int64_t first, int64_t rows,
-                     int may_mask, float *out, precis_message *why)
+                     precis_file_values values, float *out, precis_message *why)
 {
-  return precis_world_agree(world, read_here(world, array, first, rows, may_mask, out, why), why);
+  return precis_world_agree(world, read_here(world, array, first, rows, values, out, why), why);
 }
 
 void precis_file_close(precis_file_array *array)

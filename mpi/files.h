@@ -35,14 +35,20 @@ typedef struct precis_file_array {
 int precis_file_open(precis_world *world, const char *path, const char *name, int *found,
                      precis_file_array *array, precis_message *why);
 
+/* What may stand in an array beside finite numbers. */
+typedef enum precis_file_values {
+  PRECIS_FILE_FINITE,
+  PRECIS_FILE_LOGS, /* -infinity, too */
+  PRECIS_FILE_BIAS  /* likewise, and all at or below PRECIS_BIAS_MASK becomes it */
+} precis_file_values;
+
 /* Reads rows [first, first + rows) of this rank (ranges may differ, overlap, be empty) as float32
  * into out (rows x elements of a row). Converts from the file's type through a bounded buffer; long
  * reads are cut up. NONFINITE if a value is NaN or infinite, or an F64 beyond the range of float32
- * (naming file, tensor, the first such row of that rank, and value) unless `may_mask`, which allows
- * -infinity as such (a bias). Other errors: ARGUMENT (rows that the array does not have), IO,
- * MEMORY. */
+ * (naming file, tensor, the first such row of that rank, and value) unless `values` allows it.
+ * Other errors: ARGUMENT (rows that the array does not have), IO, MEMORY. */
 int precis_file_read(precis_world *world, precis_file_array *array, int64_t first, int64_t rows,
-                     int may_mask, float *out, precis_message *why);
+                     precis_file_values values, float *out, precis_message *why);
 
 /* Not collective. Nothing happens if it is not open. */
 void precis_file_close(precis_file_array *array);

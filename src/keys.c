@@ -117,10 +117,18 @@ precis_keys_room precis_keys_next(const precis_keys *keys)
   return room;
 }
 
+void precis_bias_settle(float *bias, int64_t rows)
+{
+  for (int64_t i = 0; i < rows; i++)
+    bias[i] = bias[i] <= PRECIS_BIAS_MASK ? -INFINITY : bias[i];
+}
+
 void precis_keys_take(precis_keys *keys, int64_t first_position, int64_t rows)
 {
   for (int64_t i = 0; i < rows; i++)
     keys->position[keys->rows + i] = first_position + i;
+  if (keys->bias != NULL)
+    precis_bias_settle(keys->bias + keys->rows, rows);
   keys->rows += rows;
 }
 

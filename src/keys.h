@@ -55,6 +55,9 @@ void precis_keys_append(precis_keys *keys, const precis_keys *from);
 void precis_keys_free(precis_keys *keys);
 
 /* A key with weight zero. */
+/* Biases that are masks become -infinity, see PRECIS_BIAS_MASK; precis_keys_take() does it. */
+void precis_bias_settle(float *bias, int64_t rows);
+
 int precis_keys_masked(const precis_keys *keys, int64_t row);
 
 #endif

@@ -101,6 +101,12 @@ typedef enum precis_unit {
   PRECIS_UNIT_LSE
 } precis_unit;
 
+/* Biases at or below this are masks, as -infinity is: a key with one is not there. Among them are
+ * the lowest finite values of float32 and bfloat16, which PyTorch puts for "do not look", and in
+ * files that of float64. Those above it, such as -65504 (the lowest of float16), -1e4 or -1e9, are
+ * weights however small: a row with nothing else attends to them. */
+#define PRECIS_BIAS_MASK (-1e37f)
+
 /* The shape of the problem; equal on every rank.
  *
  *   x_ij = scale <q_i, k_j> + bias_j,   out_i = sum_j e^{x_ij} v_j / sum_j e^{x_ij},
@@ -260,7 +266,7 @@ PRECIS_API int precis_create(MPI_Comm comm, const precis_problem *problem,
 /* Collective. Appends keys and values to the end of the sequence: first the rows of rank 0, then
  * those of rank 1, and so on; a later append comes after all of an earlier one. The rows are copied
  * and stay on the calling rank. k     rows x kv_heads x dim v     rows x kv_heads x value_dim bias
- * rows, natural-log weights, or NULL for none. -infinity masks a key. If any rank gives a bias, all
+ * rows, natural-log weights, or NULL for none. -infinity masks a key, and so does all that is at or below PRECIS_BIAS_MASK. If any rank gives a bias, all
  * ranks with rows do (MISMATCH otherwise). Pointers may be NULL where rows is 0. After an error the
  * sequence is as it was. Errors: ARGUMENT, MISMATCH, MEMORY, NONFINITE (also in masked rows), MPI.
  */

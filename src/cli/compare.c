@@ -46,7 +46,7 @@ static int compare_turns(precis_cli *cli, precis_file_array arrays[2], int64_t w
   for (int64_t i = 0; status == PRECIS_SUCCESS && i < turns.count; i++) {
     int64_t first = precis_turns_first(&turns, i), count = precis_turns_rows(&turns, i);
     for (int f = 0; f < 2 && status == PRECIS_SUCCESS; f++)
-      status = precis_file_read(&cli->world, &arrays[f], first, count, 1, rows[f], &cli->why);
+      status = precis_file_read(&cli->world, &arrays[f], first, count, PRECIS_FILE_LOGS, rows[f], &cli->why);
     if (status == PRECIS_SUCCESS)
       compare_rows(count, width, rows[0], rows[1], columns);
   }
