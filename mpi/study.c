@@ -158,6 +158,7 @@ static int find_levels(precis_study *s)
   if (MPI_Allreduce(MPI_IN_PLACE, histogram, 2 * PRECIS_NORM_BINS, MPI_INT64_T, MPI_SUM,
                     s->a->world.comm))
     return PRECIS_ERR_MPI;
+  memcpy(s->query_lengths, histogram[1], sizeof s->query_lengths);
   s->keys = precis_outliers_levels(histogram[0]);
   s->queries = precis_outliers_levels(histogram[1]);
   if (s->wish->past) /* which of them are to be answered exactly has no meaning then */

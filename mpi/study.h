@@ -21,6 +21,7 @@ typedef struct precis_study {
   double *key_radius;          /* kv_heads; borrowed */
   double *query_radius;        /* kv_heads */
   precis_levels keys, queries; /* limits to choose from */
+  int64_t query_lengths[PRECIS_NORM_BINS]; /* histogram of the queries' lengths, all heads */
   double *log_scale;           /* PRECIS_LEVELS x kv_heads: largest log w within a limit */
   int sampled;                 /* query rows */
   int64_t key_step;            /* of the keys that are sampled */

@@ -45,7 +45,10 @@ precis_head_sample precis_study_sample(const precis_study *s, int g, precis_limi
                               .unit =
                                   fabs(s->a->problem.scale) * precis_study_key_radius(s, g, limits),
                               .bound = precis_study_bound(s, g, limits),
-                              .least_deviation = s->out->plan.least_deviation[g]};
+                              .least_deviation = s->out->plan.least_deviation[g],
+                              .all = {.histogram = s->query_lengths,
+                                      .unit = s->out->plan.query_unit[g],
+                                      .most = s->queries.rho[limits.queries]}};
 }
 
 /* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */

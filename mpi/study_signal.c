@@ -14,6 +14,9 @@
 #include "mpi/study.h"
 #include "src/problem.h"
 
+/* The mean of a row's distance is a little less than its root mean square. */
+static const double MEAN_OF_SQUARE = 0.95;
+
 enum { GROUPS = 4, ROWS_MOST = 32, COLUMNS_MOST = 8, PAIRS = GROUPS * (GROUPS - 1) / 2 };
 
 /* Of a row over the keys of a group: sums with the row's own weights, and with those of the mean
@@ -141,7 +144,8 @@ int precis_study_signal_find(precis_study *s, double *parts)
   int dv = a->problem.value_dim;
   for (int g = 0; g < a->problem.kv_heads; g++) {
     double signal = known(s, g),
-           estimate = sqrt(square_of(s, g, (const part *)parts) + noise_of(s, g));
+           square = square_of(s, g, (const part *)parts) + noise_of(s, g),
+           estimate = MEAN_OF_SQUARE * sqrt(square);
     if (signal < 0)
       signal = precis_visible_queries(s->map) > 1 ? estimate : 0;
     const double zero[PRECIS_DIM_MAX] = {0};

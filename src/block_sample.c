@@ -138,7 +138,7 @@ double precis_block_estimate(int rows, const precis_block_row *row, const precis
     double mass = left_out(&row[i], set, luck),
            deviation = row[i].deviating[0][0] / row[i].mean[0][0];
     const precis_error_mass masses = {mass, mass * deviation};
-    over += !precis_certificate_likely(&masses, 1, spread_of(&row[i]) / mean, goal);
+    over += precis_certificate_ratio(&masses, 1, spread_of(&row[i]) / mean, goal) > 1;
   }
   return judged > 0 ? (double)over / judged : 0;
 }
@@ -167,7 +167,8 @@ double precis_block_failing(int rows, const precis_block_row *row, const precis_
     }
     const precis_error_mass mass = precis_certificate_mass(&sums, each, &weights, least);
     judged += r->weights > 0;
-    failing += r->weights > 0 && !precis_certificate_likely(&mass, total, spread_of(r) / mean, goal);
+    failing +=
+        r->weights > 0 && precis_certificate_ratio(&mass, total, spread_of(r) / mean, goal) > 1;
   }
   return judged > 0 ? (double)failing / judged : 0;
 }

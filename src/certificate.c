@@ -43,10 +43,13 @@ precis_error_mass precis_certificate_mass(const precis_error_mass *sums, double 
   return (precis_error_mass){all + weights->all * rounding, deviating};
 }
 
-int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double spread,
-                              const precis_goal *goal)
+double precis_certificate_ratio(const precis_error_mass *mass, double normaliser, double spread,
+                                const precis_goal *goal)
 {
   precis_certificate likely = precis_certificate_make(mass, normaliser, goal->away);
-  double more = goal->unit == PRECIS_UNIT_OUTPUTS && spread > 1 ? spread : 1;
-  return (goal->unit == PRECIS_UNIT_LSE ? likely.lse_error : likely.error) <= goal->error * more;
+  /* Rows of one spread differ in what they have to say. */
+  const double less = 0.85;
+  double more = goal->unit == PRECIS_UNIT_OUTPUTS ? fmax(1, less * spread) : 1,
+         error = goal->unit == PRECIS_UNIT_LSE ? likely.lse_error : likely.error;
+  return error == 0 ? 0 : goal->error > 0 ? error / (goal->error * more) : INFINITY;
 }

@@ -64,10 +64,10 @@ static inline precis_goal precis_goal_times(precis_goal goal, double factor)
   return goal;
 }
 
-/* Whether a row of this mass (not over Z) and normaliser is likely to. spread: of its scores, over
- * the mean of all rows'. */
-int precis_certificate_likely(const precis_error_mass *mass, double normaliser, double spread,
-                              const precis_goal *goal);
+/* The certificate of a row of this mass (not over Z) and normaliser over what it may be: above 1 the
+ * row is likely to miss the goal. spread: of its scores, over the mean of all rows'. */
+double precis_certificate_ratio(const precis_error_mass *mass, double normaliser, double spread,
+                                const precis_goal *goal);
 
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {

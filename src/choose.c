@@ -3,9 +3,11 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/features.h"
 #include "src/footprint.h"
+#include "src/outliers.h"
 
 enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
 
@@ -231,30 +233,76 @@ static double mean_spread(const precis_head_sample *sample)
   return rows > 0 ? sum / rows : 0;
 }
 
+/* The certificate over what it may be, of a sampled row whose query is `times` as long as it is. */
+static double ratio_of(const precis_head_sample *sample, int i, double times,
+                       const precis_polynomial *fit, const precis_summary_rounding *rounding,
+                       double mean, const precis_goal *goal)
+{
+  double row[PRECIS_SAMPLE_MOMENTS], power = 1, total = 0;
+  memcpy(row, row_of(sample, i), sizeof row);
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= times) {
+    row[m] *= power;
+    total += fit->a[m] * row[m];
+  }
+  row[PRECIS_SAMPLE_DEVIATION + 1] *= times * times;
+  double bound = times * bound_of(sample, i),
+         least = fit->envelope_degree > fit->degree ? sample->least_deviation : 0,
+         each = precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
+                                            precis_polynomial_envelope_magnitude(fit, bound));
+  const precis_error_mass sums = envelope_of(fit, row);
+  const precis_weight_mass weights = {row[0], row[PRECIS_SAMPLE_DEVIATION]};
+  const precis_error_mass mass = precis_certificate_mass(&sums, each, &weights, least);
+  return precis_certificate_ratio(&mass, total, mean > 0 ? spread_of(row) / mean : 1, goal);
+}
+
+/* Those of the sample as they are. */
+static double failing_of_sample(const precis_head_sample *sample, const precis_polynomial *fit,
+                                const precis_summary_rounding *rounding, double mean,
+                                const precis_goal *goal)
+{
+  int rows = 0, failing = 0;
+  for (int i = 0; i < sample->rows; i++)
+    if (in_bulk(sample, i) && row_of(sample, i)[0] > 0) {
+      rows++;
+      failing += !(ratio_of(sample, i, 1, fit, rounding, mean, goal) <= 1);
+    }
+  return rows > 0 ? (double)failing / rows : 0;
+}
+
+/* Some of the sampled rows at a length, as far as these have one. */
+static double failing_at(const precis_head_sample *sample, double length,
+                         const precis_polynomial *fit, const precis_summary_rounding *rounding,
+                         double mean, const precis_goal *goal)
+{
+  enum { SOME = 32 };
+  int rows = 0, failing = 0, step = sample->rows > SOME ? sample->rows / SOME : 1;
+  for (int i = 0; i < sample->rows; i += step)
+    if (sample->lengths[i] > 0 && row_of(sample, i)[0] > 0) {
+      rows++;
+      failing += !(ratio_of(sample, i, length / sample->lengths[i], fit, rounding, mean, goal) <= 1);
+    }
+  return rows > 0 ? (double)failing / rows : 0;
+}
+
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, const precis_goal *goal)
 {
-  int failing = 0, rows = 0, counts_only = fit->envelope_degree > fit->degree;
-  double mean = mean_spread(sample);
-  for (int i = 0; i < sample->rows; i++) {
-    const double *row = row_of(sample, i);
-    if (!in_bulk(sample, i))
-      continue;
-    double bound = bound_of(sample, i), total = 0;
-    double each =
-        precis_certificate_rounding(rounding, precis_polynomial_magnitude(fit, bound),
-                                    precis_polynomial_envelope_magnitude(fit, bound));
-    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
-      total += fit->a[m] * row[m];
-    const precis_error_mass sums = envelope_of(fit, row);
-    const precis_weight_mass weights = {row[0], row[PRECIS_SAMPLE_DEVIATION]};
-    const precis_error_mass mass =
-        precis_certificate_mass(&sums, each, &weights, counts_only ? sample->least_deviation : 0);
-    double spread = mean > 0 ? spread_of(row) / mean : 1;
-    rows += row[0] > 0;
-    failing += row[0] > 0 && !precis_certificate_likely(&mass, total, spread, goal);
+  enum { PARTS = 2 };
+  const precis_lengths *lengths = &sample->all;
+  double mean = mean_spread(sample), failing = 0, all = 0;
+  if (lengths->histogram == NULL || !(lengths->unit > 0))
+    return failing_of_sample(sample, fit, rounding, mean, goal);
+  for (int bin = 0; bin < PRECIS_NORM_BINS; bin++) {
+    double count = (double)lengths->histogram[bin], edge = precis_outliers_edge(bin),
+           below = bin > 0 ? precis_outliers_edge(bin - 1) : 0;
+    all += count;
+    edge = isfinite(edge) ? edge : 1.2 * below;
+    for (int i = 0; i < PARTS && count > 0 && below < lengths->most; i++) /* evenly in a bin */
+      failing += count / PARTS *
+                 failing_at(sample, (below + (edge - below) * (i + .5) / PARTS) * lengths->unit, fit,
+                            rounding, mean, goal);
   }
-  return rows > 0 ? (double)failing / rows : 0;
+  return all > 0 ? failing / all : failing_of_sample(sample, fit, rounding, mean, goal);
 }
 
 double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,

@@ -32,6 +32,15 @@ static const double PRECIS_FORCED_MARGIN = 0.25;
 double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,
                                       double nearly);
 
+/* Of the queries of all rows. One row in a thousand can cost as much to repair as a summary of all,
+ * and no sample of a hundred rows knows of it; but all lengths are known, and a sampled row tells
+ * what it would be if it were as long as any. Borrowed. */
+typedef struct precis_lengths {
+  const int64_t *histogram; /* PRECIS_NORM_BINS, of lengths / unit: see outliers.h; NULL: unknown */
+  double unit;              /* a typical length of the head at hand */
+  double most;              /* length / unit; longer rows are left out; infinity: none */
+} precis_lengths;
+
 /* Sampled rows of one key/value head, each by its moments over sampled keys. The sample steers,
  * proofs never depend on it. */
 typedef struct precis_head_sample {
@@ -41,6 +50,7 @@ typedef struct precis_head_sample {
   double unit;
   double bound;           /* B, of all rows of the bulk; longer ones of the sample are left out */
   double least_deviation; /* no deviation is smaller; > 0 */
+  precis_lengths all;     /* of all rows, as far as they are known */
 } precis_head_sample;
 
 /* Adds one pair to a row's moments: a key of weight w, its deviation (bulk.h), and the score y
@@ -78,7 +88,7 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments);
 double precis_choose_least_squares(const precis_head_sample *sample, int degree,
                                    precis_polynomial *fit);
 
-/* The share of the sampled rows of the bulk whose certificate, with rounding, would miss the goal. */
+/* The share of the rows of the bulk whose certificate, with rounding, would miss the goal. */
 double precis_choose_failing(const precis_head_sample *sample, const precis_polynomial *fit,
                              const precis_summary_rounding *rounding, const precis_goal *goal);
 

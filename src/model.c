@@ -387,6 +387,8 @@ double precis_model_repair_seconds(const precis_scene *s, double rows)
   double all = (double)s->queries * p->heads;
   if (!(rows > 0 && all > 0))
     return 0;
+  if (rows < 1) /* with that probability there is one */
+    return rows * precis_model_repair_seconds(s, 1);
   /* Key/value heads that some row is of. */
   double heads = p->kv_heads * (1 - exp(-rows / p->kv_heads));
   double parcels = ceil(k.keys / (double)precis_shape_parcel_rows(p, s->tile_rows));
