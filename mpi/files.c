@@ -35,7 +35,7 @@ static int find(precis_world *world, const char *path, const char *name, int opt
   status = precis_world_agree(world, status, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  int failed = MPI_Bcast(&mine, (int)sizeof mine, MPI_BYTE, 0, world->comm);
+  int failed = precis_world_broadcast(world, &mine, (int)sizeof mine, MPI_BYTE, 0);
   *all = mine;
   return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
 }

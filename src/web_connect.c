@@ -11,16 +11,18 @@
 #include <unistd.h>
 
 #include "src/precis.h"
+#include "src/size.h"
 
 static int failed(const char *url, const char *text, precis_message *why)
 {
   return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot connect: %s", url, text);
 }
 
-static int bad(const char *url, precis_message *why)
+static int bad(const char *url, const char *more, precis_message *why)
 {
   return precis_message_set(why, PRECIS_ERR_ARGUMENT,
-                            "'%s' must be like http://127.0.0.1:8470 or unix:PATH", url);
+                            "'%s' must be like http://127.0.0.1:8470 or unix:PATH%s%s", url,
+                            more[0] != '\0' ? "; " : "", more);
 }
 
 static int connect_unix(const char *url, int *made, precis_message *why)
@@ -28,7 +30,7 @@ static int connect_unix(const char *url, int *made, precis_message *why)
   struct sockaddr_un name = {.sun_family = AF_UNIX};
   const char *path = url + strlen("unix:");
   if (path[0] == '\0' || strlen(path) >= sizeof name.sun_path)
-    return bad(url, why);
+    return bad(url, "", why);
   strcpy(name.sun_path, path);
   int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (file >= 0 && connect(file, (struct sockaddr *)&name, sizeof name) == 0) {
@@ -42,7 +44,7 @@ static int connect_unix(const char *url, int *made, precis_message *why)
 }
 
 /* Host and port of http://HOST:PORT, with or without a slash at the end. */
-static int split(const char *url, char host[256], char port[8])
+static int split(const char *url, char host[256], char port[8], precis_message *why)
 {
   static const char scheme[] = "http://";
   if (strncmp(url, scheme, strlen(scheme)) != 0)
@@ -53,10 +55,12 @@ static int split(const char *url, char host[256], char port[8])
   if (colon == NULL || (brackets && (length < 3 || url[length - 1] != ']')))
     return 0;
   length -= 2 * brackets;
-  int digits = (int)strcspn(colon + 1, "/");
-  return length > 0 && length < 256 && digits > 0 && digits < 6 &&
+  int number;
+  return length > 0 && length < 256 &&
+         precis_port_parse("--url", colon + 1, strcspn(colon + 1, "/"), 1, &number, why) ==
+             PRECIS_SUCCESS &&
          snprintf(host, 256, "%.*s", length, url + brackets) > 0 &&
-         snprintf(port, 8, "%.*s", digits, colon + 1) > 0;
+         snprintf(port, 8, "%d", number) > 0;
 }
 
 static int connect_inet(const char *url, int *made, precis_message *why)
@@ -64,8 +68,9 @@ static int connect_inet(const char *url, int *made, precis_message *why)
   char host[256], port[8];
   const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   struct addrinfo *found = NULL;
-  if (!split(url, host, port))
-    return bad(url, why);
+  precis_message port_why = {""};
+  if (!split(url, host, port, &port_why))
+    return bad(url, port_why.text, why);
   int error = getaddrinfo(host, port, &hints, &found), file = -1;
   if (error != 0)
     return failed(url, gai_strerror(error), why);

@@ -49,7 +49,9 @@ static void give_up(precis_watchdog *watchdog)
   for (int i = 0; i < PRECIS_WATCHDOG_FILES; i++)
     if (watchdog->files[i] != NULL)
       unlink(watchdog->files[i]);
-  MPI_Abort(MPI_COMM_WORLD, 1);
+  int with_mpi = 0;
+  if (MPI_Initialized(&with_mpi) == MPI_SUCCESS && with_mpi)
+    MPI_Abort(MPI_COMM_WORLD, 1);
   _exit(1);
 }
 
