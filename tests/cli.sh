@@ -449,7 +449,10 @@ head -c 60 /dev/zero >>int.npy
 fails 2 "int.npy" 2 run --q q.npy --k int.npy --v v.npy --out new.npy
 npy fortran.npy '<f4' "5, 1, 3" True
 head -c 60 /dev/zero >>fortran.npy
-fails 2 "fortran.npy" 0 run --q q.npy --k fortran.npy --v v.npy --out new.npy
+works 2 run --q q.npy --k fortran.npy --v v.npy --out new.npy
+rm -f new.npy
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n' >pointer.safetensors
+fails 2 "pointer.safetensors: is a git-lfs pointer, not the data: run git lfs pull" 2 run --input pointer.safetensors --out new.npy
 zeros bad.npy "5, 1, 4" 20
 fails 2 "bad.npy: k (5, 1, 4)" 2 run --q q.npy --k bad.npy --v v.npy --out new.npy
 zeros bad.npy "6, 1, 3" 18
