@@ -414,6 +414,7 @@ fails 2 "bad.machine:9" 0 plan --ranks 8 --tokens 1000 --heads 2 --dim 8 --machi
 fails 1 "bytes are missing" 0 plan --ranks 8 --tokens 1e6 --heads 2 --dim 8 --memory-limit 1M
 fails 2 "--listen is 'x'" 0 serve --listen x --no-token
 fails 2 "everybody could come in" 0 serve --listen 0.0.0.0:0 --no-token
+fails 2 "--insecure allows it" 0 serve --listen 0.0.0.0:0 --token-file token
 fails 2 "exclude each other" 2 serve --no-token --token-file t
 fails 2 "go together" 0 serve --tls-cert t
 fails 2 "needs --context" 0 remote append

@@ -141,6 +141,15 @@ static int check_shape(append *a, const precis_body_array *array, int axes, int6
   return PRECIS_ERR_FORMAT;
 }
 
+/* As the token that the context was made with has it now. */
+static precis_quota quota_of(precis_http *h, const precis_context *context)
+{
+  pthread_mutex_lock(&h->token_lock);
+  precis_quota quota = precis_tokens_quota(&h->tokens, context->owner);
+  pthread_mutex_unlock(&h->token_lock);
+  return quota;
+}
+
 /* The head of the body is there: rows are dealt to the ranks, which make room. */
 static int begin_stage(void *context, const precis_body_array *arrays, precis_message *why)
 {
@@ -155,8 +164,9 @@ static int begin_stage(void *context, const precis_body_array *arrays, precis_me
     status = check_shape(a, &arrays[2], 1, rows, 1, 1);
   if (status != PRECIS_SUCCESS)
     return status;
-  status = precis_stage_make(request->http->contexts, request->context, rows, arrays[2].found,
-                             &a->stage, why);
+  const precis_quota quota = quota_of(request->http, request->context);
+  status = precis_stage_make(request->http->contexts, request->context, &quota, rows,
+                             arrays[2].found, &a->stage, why);
   if (status != PRECIS_SUCCESS)
     return status;
   strcpy(a->stage->key, a->key);

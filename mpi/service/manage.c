@@ -64,7 +64,8 @@ void precis_route_create_finish(precis_request *request)
     return;
   }
   precis_errand errand = {.kind = PRECIS_ERRAND_CREATE};
-  if (precis_contexts_make(h->contexts, &spec, &request->context, &why) != PRECIS_SUCCESS) {
+  if (precis_contexts_make(h->contexts, &spec, &request->owner, NULL, &request->context, &why) !=
+      PRECIS_SUCCESS) {
     precis_reply_error(&request->reply, 507, "contexts", "%s", why.text);
     return;
   }
@@ -94,7 +95,8 @@ void precis_route_fork(precis_request *request)
   precis_message why = {""};
   precis_context *child;
   int refused;
-  if (precis_contexts_make(h->contexts, &request->context->spec, &child, &why) != PRECIS_SUCCESS) {
+  if (precis_contexts_make(h->contexts, &request->context->spec, &request->owner, request->context,
+                           &child, &why) != PRECIS_SUCCESS) {
     precis_reply_error(&request->reply, 507, "contexts", "%s", why.text);
     return;
   }

@@ -34,12 +34,12 @@ int precis_manifest_is_named(const char *file, const char *ending, char *id)
 static json_t *context_record(const precis_context *c)
 {
   const precis_problem *p = &c->spec.problem;
-  return json_pack("{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s}}",
-                   "context", "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads",
-                   p->kv_heads, "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal,
-                   "scale", p->scale, "tol", c->spec.tol, "guarantee", (int)c->spec.guarantee,
-                   "move", (int)c->spec.move, "created", c->created, "key", c->key, "parent",
-                   c->parent);
+  return json_pack(
+      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s, s:s}}", "context",
+      "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim,
+      "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol", c->spec.tol,
+      "guarantee", (int)c->spec.guarantee, "move", (int)c->spec.move, "created", c->created, "key",
+      c->key, "parent", c->parent, "owner", c->owner);
 }
 
 static json_t *append_record(int64_t rows, int with_bias, const char *key, int64_t sequence,
@@ -95,19 +95,20 @@ static int copy_text(const char *from, char *to, size_t size)
 
 static int read_context(json_t *record, precis_context *c)
 {
-  const char *id, *name, *key, *parent;
+  const char *id, *name, *key, *parent, *owner = ""; /* 0.1.0 knew no owners */
   int guarantee, move;
   precis_problem *p = &c->spec.problem;
   precis_message why;
   int bad = json_unpack(
-      record, "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s}}",
+      record, "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s, s?s}}",
       "context", "id", &id, "name", &name, "heads", &p->heads, "kv_heads", &p->kv_heads, "dim",
       &p->dim, "value_dim", &p->value_dim, "causal", &p->causal, "scale", &p->scale, "tol",
       &c->spec.tol, "guarantee", &guarantee, "move", &move, "created", &c->created, "key", &key,
-      "parent", &parent);
+      "parent", &parent, "owner", &owner);
   if (bad || !copy_text(id, c->id, sizeof c->id) ||
       !copy_text(name, c->spec.name, sizeof c->spec.name) ||
-      !copy_text(key, c->key, sizeof c->key) || !copy_text(parent, c->parent, sizeof c->parent))
+      !copy_text(key, c->key, sizeof c->key) || !copy_text(parent, c->parent, sizeof c->parent) ||
+      !copy_text(owner, c->owner, sizeof c->owner))
     return PRECIS_ERR_FORMAT;
   c->spec.guarantee = (precis_guarantee)guarantee;
   c->spec.move = (precis_move)move;

@@ -139,8 +139,9 @@ const precis_flag precis_flags[] = {
      "it is answered. The next job may have another number of ranks (default: contexts end with "
      "the job)"},
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
-     "holds the token that clients must send, and is made with a new one if it is not there "
-     "(default: precis.token)"},
+     "holds tokens of which clients must send one, a line each: TOKEN [NAME [read|write] "
+     "[contexts=N] [tokens=N] [bytes=N]]; is made with a new one if it is not there (default: "
+     "precis.token)"},
     {"--tls-cert", "FILE", SERVE, TEXT, AT(tls_cert), 0, 0, 0, 0,
      "serve https with this certificate (PEM, with those that vouch for it)"},
     {"--tls-key", "FILE", SERVE, TEXT, AT(tls_key), 0, 0, 0, 0,
@@ -165,6 +166,9 @@ const precis_flag precis_flags[] = {
      "the least urgent that is said (default: info)"},
     {"--no-token", NULL, SERVE, FLAG, AT(no_token), 0, 0, 0, 0,
      "let in whoever can connect; not where other machines can"},
+    {"--insecure", NULL, SERVE, FLAG, AT(insecure), 0, 0, 0, 0,
+     "listen to other machines also without --tls-cert: tokens and tensors can then be read on the "
+     "way"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN | SERVE, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
     {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,

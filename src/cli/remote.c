@@ -38,7 +38,8 @@ static int missing(remote *r, const char *flag, const char *action)
                             flag);
 }
 
-/* The first line of the file. Where nobody named one, there may be none. */
+/* The first word of the first line that is no comment. Where nobody named a file, there may be
+ * none. */
 static int read_token(remote *r)
 {
   const precis_settings *s = &r->cli->settings;
@@ -49,8 +50,10 @@ static int read_token(remote *r)
                               strerror(errno));
   if (file == NULL)
     return PRECIS_SUCCESS;
-  if (fgets(r->token, sizeof r->token, file) != NULL)
-    r->token[strcspn(r->token, "\r\n")] = '\0';
+  char line[1024], word[sizeof line] = "";
+  while (word[0] == '\0' && fgets(line, sizeof line, file) != NULL)
+    sscanf(line, " %1023[^ \t\r\n#]", word);
+  snprintf(r->token, sizeof r->token, "%.*s", TOKEN_MOST, word);
   fclose(file);
   return PRECIS_SUCCESS;
 }

@@ -77,7 +77,7 @@ typedef struct precis_settings {
   const char *listen, *token_file, *data;
   const char *url, *context, *key;
   const char *tls_cert, *tls_key;
-  int no_token;
+  int no_token, insecure;
   int log_form, log_level; /* precis_log_form, precis_log_level; -1: not given */
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;
