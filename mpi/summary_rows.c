@@ -49,8 +49,8 @@ static precis_error_mass mass_rounding(const precis_summary_work *x, int g, int6
   const precis_bivariate *fit = &x->plan->fit[g];
   const precis_reach plain = {.lead = x->plan->key_radius[g]};
   const precis_reach *keys = x->plan->turning.keys ? &x->plan->turning.keys[g] : &plain;
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
-                                            x->plan->wire_roundings, x->additions};
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, precis_summarise_roundings(),
+                                            x->plan->wire_roundings, precis_apply_roundings()};
   double scale = fabs(x->task->problem->scale), y1 = scale * x->norm[i].lead * keys->lead,
          y2 = scale * x->norm[i].trail * keys->trail;
   return precis_certificate_rounding(&rounding, precis_bivariate_magnitude(fit, y1, y2),

@@ -44,7 +44,7 @@ precis_certificate precis_certificate_make(const precis_error_mass *mass,
 
 /* A term w phi(k) v coef phi(q) of degree p passes these roundings: of k' and q' (p each), of
  * products in the monomials (p - 1 each), of the weight and its product (2), of the value and its
- * product (2), of S, the coefficient, p!/alpha! and their products (6), of sums: key_block in the
+ * product (2), of S, the coefficient, p!/alpha! and their products (6), of sums: `summed` in the
  * summary, `wire` on the way, `additions` when applied. Errors of y itself, from k' and q', are
  * among them as they enter each monomial. So |error| <= gamma(n) times the sum of magnitudes, and
  * that is at most W max|v| sum_p |a_p| (|q'| |k'|)^p, since sum_alpha p!/alpha! |q^alpha k^alpha| =
@@ -58,7 +58,7 @@ precis_error_mass precis_certificate_rounding(const precis_summary_rounding *r, 
                                               double envelope_magnitude)
 {
   const double unit = 0x1p-24;
-  double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
+  double n = 4.0 * r->degree + 16 + r->summed + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
   return (precis_error_mass){gamma * (4 * magnitude + envelope_magnitude),
                              gamma * (magnitude + envelope_magnitude)};

@@ -67,9 +67,9 @@ int precis_certificate_likely(const precis_error_mass *mass, double normaliser, 
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */
-  int key_block;     /* keys in a float32 sum */
+  int summed;        /* of additions on the way into S: precis_summarise_roundings() */
   int wire;          /* roundings of sums to float32 on their way */
-  int64_t additions; /* when applied: of a term, see precis_apply_roundings() */
+  int64_t additions; /* when applied: precis_apply_roundings() */
 } precis_summary_rounding;
 
 /* What rounding may add to the error mass of a row, in units of the sum of weights W of the keys in
