@@ -116,6 +116,9 @@ static int prepare(precis_cli *cli, int argc, char **argv)
   precis_watchdog_arm(&cli->watchdog, settings.timeout);
   if (settings.verb == PRECIS_VERB_RUN && settings.out != NULL)
     precis_interrupt_expect();
+  if ((settings.verb == PRECIS_VERB_RUN || settings.verb == PRECIS_VERB_GEN) &&
+      precis_launch_rank() <= 0)
+    precis_janitor_start(&cli->watchdog.janitor);
   switch (settings.verb) {
   case PRECIS_VERB_HELP:
   case PRECIS_VERB_VERSION:

@@ -155,6 +155,7 @@ void precis_watchdog_hold(precis_watchdog *watchdog)
 
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
 {
+  precis_janitor_guard(&watchdog->janitor, path);
   if (watchdog->seconds <= 0)
     return;
   if (watchdog->rank != 0)
@@ -169,6 +170,7 @@ void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
 
 void precis_watchdog_spare(precis_watchdog *watchdog, const char *path)
 {
+  precis_janitor_spare(&watchdog->janitor, path);
   if (watchdog->seconds <= 0)
     return;
   pthread_mutex_lock(&watchdog->mutex);

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "src/cli/guard.h"
+#include "src/cli/janitor.h"
 #include "src/waiting.h"
 
 enum { PRECIS_WATCHDOG_FILES = 4 };
@@ -23,6 +24,7 @@ typedef struct precis_watchdog {
   double seconds;        /* 0: there is no limit and no thread */
   struct timespec armed; /* CLOCK_MONOTONIC */
   precis_guard *guard;   /* or NULL */
+  precis_janitor janitor;
   int rank, ranks;
   _Atomic(const char *) phase; /* static text: "reading the keys" */
   pthread_t thread;
@@ -47,7 +49,7 @@ void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase);
 void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting);
 
 /* Around the making of a file that is written aside: guard names it (NULL: none was made), to be
- * removed should time run out. Between the two, rank 0 does not give up, or the file would be left
+ * removed should time run out, or should a process that has a janitor end. Between the two, rank 0 does not give up, or the file would be left
  * behind; other ranks still do. Nothing happens if the file is gone by then. */
 void precis_watchdog_hold(precis_watchdog *watchdog);
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path);
