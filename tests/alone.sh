@@ -6,12 +6,14 @@
 # Commands that need no MPI are run with tests/noinit.c loaded, which ends whoever starts it; the others in the environment of an
 # interactive step of Slurm, in which Open MPI takes itself for launched and dies.
 
+here=$(cd "$(dirname "$0")" && pwd)
 top=${top_builddir:-build}
 case $top in /*) ;; *) top=$PWD/$top ;; esac
 precis=$top/precis shim=$top/tests/.libs/noinit.so
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
+limit=$((120 * $(sh "$here/pace")))
 unset OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK
 [ -f "$shim" ] || { echo "FAILED: there is no $shim"; exit 1; }
 
@@ -22,7 +24,7 @@ is()
 {
   wanted=$1
   shift
-  timeout -k 5 120 "$@" </dev/null >said 2>&1
+  timeout -k 5 "$limit" "$@" </dev/null >said 2>&1
   got=$?
   [ $got = "$wanted" ] || fail "exit status $got, not $wanted: $*"
 }
@@ -69,4 +71,20 @@ if [ -n "$MPIEXEC" ]; then
     [ "$(grep -c '^precis \|^problem\|^precis:' said)" = 1 ] || fail "three ranks say: $arguments"
   done
 fi
+# A launcher that stays when its ranks are gone, which had not come out of MPI_Init(), as mpiexec did once: --timeout ends it, too.
+mkdir fake
+cat >fake/mpirun <<'END'
+#!/bin/sh
+env OMPI_COMM_WORLD_RANK=0 "$@" &
+wait
+while :; do sleep 1; done
+END
+chmod +x fake/mpirun
+: >said
+LD_PRELOAD='' timeout -k 5 60 fake/mpirun env LD_PRELOAD="$shim" ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0" "$precis" run \
+  --input nothing.safetensors --timeout 1 </dev/null >>said 2>&1
+got=$?
+grep -q 'noinit: MPI was started' said || fail "the fake launcher's rank did not come to MPI_Init()"
+[ $got = 143 ] || [ $got = 137 ] || fail "a launcher that stays: exit status $got"
+grep -q '^precis: mpirun (process [0-9]*) does not end though it is out of time (--timeout): killed' said || fail "it is not said"
 echo "passed: commands that need no MPI start none, others explain or go on with one rank"

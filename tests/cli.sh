@@ -13,6 +13,7 @@ if [ ! -x "$precis" ]; then
 fi
 # Small problems are worth a summary on this machine.
 machine=$(cd "${top_srcdir-.}" && pwd)/tests/fast-summaries.machine
+pace=$(sh "${top_srcdir-.}/tests/pace")
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -20,7 +21,7 @@ mkdir work && cd work || exit 1
 # Programs without a launcher would all share one folder of Open MPI's.
 export OMPI_MCA_orte_tmpdir_base="$folder"
 failures=0
-limit=${TEST_TIMEOUT-60}
+limit=$((${TEST_TIMEOUT-60} * pace))
 # Threads must not spin while other ranks share their cores.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY-passive}"
 # Open MPI need not start a daemon for a rank without a launcher.

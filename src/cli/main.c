@@ -172,6 +172,7 @@ static int alone(precis_cli *cli, int argc, char **argv)
     status = work(cli, argc, argv);
   explain(cli, status);
   precis_world_free(&cli->world);
+  precis_watchdog_finish(&cli->watchdog);
   return result_of(cli, status);
 }
 
@@ -190,5 +191,6 @@ int main(int argc, char **argv)
     precis_world_free(&cli.world);
   if (MPI_Initialized(&started) == MPI_SUCCESS && started)
     MPI_Finalize();
+  precis_watchdog_finish(&cli.watchdog);
   return result_of(&cli, status);
 }

@@ -1,5 +1,7 @@
 #include "src/cli/watchdog.h"
 
+#include "src/cli/launch.h"
+
 #include <errno.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -86,6 +88,14 @@ void precis_watchdog_arm(precis_watchdog *watchdog, double seconds)
   watchdog->seconds = seconds;
   if (seconds > 0)
     watchdog->guard = precis_guard_start(watchdog->armed, seconds, LAST);
+  if (seconds > 0 && precis_launch_rank() == 0) /* when the guard has had its turn */
+    watchdog->reaper = precis_reaper_start(watchdog->armed, seconds + LAST + PATIENCE);
+}
+
+void precis_watchdog_finish(precis_watchdog *watchdog)
+{
+  if (watchdog->reaper != NULL)
+    atomic_store(&watchdog->reaper->finished, 1);
 }
 
 static void set_watched(precis_watchdog *watchdog, int watched)
