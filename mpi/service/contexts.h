@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "mpi/service/service.h"
+#include "mpi/service/sum.h"
 #include "mpi/service/token.h"
 #include "src/message.h"
 #include "src/precis.h"
@@ -46,8 +47,9 @@ typedef struct precis_context {
   int64_t appends, attends, moves[PRECIS_MOVES];
   double created;                   /* seconds since 1970 */
   char key[PRECIS_CONTEXT_KEY + 1]; /* that it was made with, or "" */
-  json_t *keys;                     /* of appends that were done: key -> what was answered */
-  json_t *pending;                  /* of appends under way */
+  precis_sum sum;                   /* of the request that made it; "": not known */
+  json_t *keys;    /* of appends that were done: key -> {appended, tokens, sum of the body} */
+  json_t *pending; /* of appends under way */
   /* Of its manifest, see journal.h; that thread's alone. */
   int manifest; /* descriptor, or -1 */
   int64_t manifest_bytes, sequence;
@@ -66,6 +68,7 @@ typedef struct precis_stage {
   int64_t *counts;  /* ranks: rows of each */
   int64_t promised; /* bytes on the rank that gets most */
   char key[PRECIS_CONTEXT_KEY + 1];
+  precis_sum sum; /* of the body, if there is a key */
 } precis_stage;
 
 typedef struct precis_contexts {
@@ -107,7 +110,8 @@ int precis_stage_make(precis_contexts *contexts, precis_context *context, const 
 /* What was done counts if `committed`. */
 void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int committed);
 /* What was answered to an append, tokens included; with the lock, or before there are threads. */
-void precis_contexts_remember(precis_context *context, const char *key, int64_t rows);
+void precis_contexts_remember(precis_context *context, const char *key, const char *sum,
+                              int64_t rows);
 /* A number for its shards. */
 void precis_stage_number(precis_contexts *contexts, precis_stage *stage);
 

@@ -94,7 +94,7 @@ void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int commit
     context->appends++;
     context->with_bias |= stage->with_bias;
     stage->tokens = context->tokens;
-    precis_contexts_remember(context, stage->key, stage->rows);
+    precis_contexts_remember(context, stage->key, stage->sum.text, stage->rows);
   }
   int64_t *rows = committed ? context->held : context->dealt;
   for (int r = 0; r < contexts->ranks; r++)

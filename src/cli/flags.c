@@ -147,7 +147,13 @@ const precis_flag precis_flags[] = {
     {"--tls-key", "FILE", SERVE, TEXT, AT(tls_key), 0, 0, 0, 0,
      "the certificate's key (PEM), a file that only its owner may read"},
     {"--url", "URL", REMOTE, TEXT, AT(url), 0, 0, 0, 0,
-     "of the service: http://HOST:PORT or unix:PATH (default: http://127.0.0.1:8470)"},
+     "of the service: http://HOST:PORT, https://HOST[:PORT][/PREFIX] or unix:PATH (default: "
+     "http://127.0.0.1:8470)"},
+    {"--cacert", "FILE", REMOTE, TEXT, AT(cacert), 0, 0, 0, 0,
+     "for https: certificates (PEM) of those who may vouch for the service (default: whom the "
+     "system trusts)"},
+    {"--timeout", "SECONDS", REMOTE, NUMBER, AT(answer_seconds), 0.001, 1e9, 0, 0,
+     "give up, with status 1, when the service is silent for so long (default: 600)"},
     {"--token-file", "FILE", REMOTE, TEXT, AT(token_file), 0, 0, 0, 0,
      "the service's (default: precis.token)"},
     {"--context", "ID", REMOTE, TEXT, AT(context), 0, 0, 0, 0, "as create printed it"},
@@ -159,7 +165,9 @@ const precis_flag precis_flags[] = {
     {"--tol", "T", REMOTE, NUMBER, AT(tol), 0, 1e30, 0, 0,
      "create: the error allowed, in units of each column's value range (default: exact)"},
     {"--key", "KEY", REMOTE, TEXT, AT(key), 0, 0, 0, 0,
-     "names this request: sent again with the same key it is not done twice (create, append)"},
+     "names this request: sent again with the same key it is not done twice, another one with it "
+     "is "
+     "refused (create, append, fork; default: a new one)"},
     {"--log", "FORM", SERVE, WORD, AT(log_form), 0, 0, "text|json|none", 0,
      "of what is said on standard error (default: text)"},
     {"--log-level", "LEVEL", SERVE, WORD, AT(log_level), 0, 0, "error|warning|info|debug", 0,

@@ -103,7 +103,7 @@ class Service:
         self.token = None
         if self.wants_token and "--token-file" not in self.options:
             with open(os.path.join(self.folder, "token"), encoding="ascii") as file:
-                self.token = file.read().strip()
+                self.token = file.readline().strip()
 
     def connect(self, timeout=60):
         if self.url.startswith("unix:"):
