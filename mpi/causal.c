@@ -284,10 +284,10 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan,
   c->first_row = precis_memory_array(c->blocks + 2, sizeof *c->first_row);
   c->scale = precis_memory_array(c->blocks + 1, sizeof *c->scale);
   c->weights = precis_memory_array(c->blocks + 1, sizeof *c->weights);
-  c->incoming.num = precis_memory_array(rows * p->value_dim, sizeof(float));
-  c->incoming.den = precis_memory_array(rows, sizeof(float));
-  c->incoming.env = precis_memory_array(rows, sizeof(float));
-  c->incoming.deviating = precis_memory_array(rows, sizeof(float));
+  c->incoming.num = precis_memory_array(rows * p->value_dim, sizeof(double));
+  c->incoming.den = precis_memory_array(rows, sizeof(double));
+  c->incoming.env = precis_memory_array(rows, sizeof(double));
+  c->incoming.deviating = precis_memory_array(rows, sizeof(double));
   c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
   c->jobs = precis_memory_array((int64_t)p->heads * PRECIS_PREFIX_PARCEL_BLOCKS, sizeof *c->jobs);
   int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&

@@ -11,6 +11,7 @@
 
 #include "src/header.h"
 #include "src/keys.h"
+#include "src/memory.h"
 #include "src/precis.h"
 
 /* Bytes read at once: enough for any disk, little enough that the values are still in the cache
@@ -35,7 +36,7 @@ static int find(precis_world *world, const char *path, const char *name, int opt
   status = precis_world_agree(world, status, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  int failed = MPI_Bcast(&mine, (int)sizeof mine, MPI_BYTE, 0, world->comm);
+  int failed = precis_world_broadcast(world, &mine, (int)sizeof mine, MPI_BYTE, 0);
   *all = mine;
   return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
 }
@@ -126,15 +127,15 @@ static int64_t find_bad(precis_dtype dtype, const void *raw, const float *x, int
   return at;
 }
 
-/* raw: x in the type of the file. element: of x[0] in the array. */
-static int check_finite(const precis_file_array *array, int64_t element, const void *raw,
-                        const float *x, int64_t count, precis_file_values values,
+/* raw: x in the type of the file. element: number of x[0], of which a row has `width`. */
+static int check_finite(const precis_file_array *array, int64_t element, int64_t width,
+                        const void *raw, const float *x, int64_t count, precis_file_values values,
                         precis_message *why)
 {
   int64_t at = find_bad(array->tensor.dtype, raw, x, count, values);
   if (at == count)
     return PRECIS_SUCCESS;
-  int64_t row = (element + at) / precis_tensor_row_elements(&array->tensor);
+  int64_t row = (element + at) / width;
   double value = (double)x[at];
   if (array->tensor.dtype == PRECIS_F64)
     value = as_double(raw, at);
@@ -150,39 +151,84 @@ static int check_finite(const precis_file_array *array, int64_t element, const v
                                          : "inf");
 }
 
+/* `count` elements from element number `at` of the file's own order on, as float32; raw: room for
+ * them in the type of the file, which may be x where that is float32. element, width: see
+ * check_finite(). */
+static int read_stretch(const precis_file_array *array, int64_t at, int64_t count, int64_t element,
+                        int64_t width, precis_file_values values, void *raw, float *x,
+                        precis_message *why)
+{
+  const precis_tensor *t = &array->tensor;
+  int64_t size = precis_dtype_size(t->dtype);
+  int status = read_bytes(array, t->offset + at * size, count * size, raw, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (t->big_endian)
+    precis_bytes_swap(raw, size, count);
+  precis_dtype_to_f32(t->dtype, raw, count, x);
+  if (values == PRECIS_FILE_BIAS)
+    precis_bias_settle(x, count);
+  return check_finite(array, element, width, raw, x, count, values, why);
+}
+
+/* most: elements at a time. buffer: room for them, or NULL where the type is float32. */
+static int read_rows(const precis_file_array *array, int64_t first, int64_t rows, int64_t most,
+                     precis_file_values values, char *buffer, float *out, precis_message *why)
+{
+  int64_t width = precis_tensor_row_elements(&array->tensor), count = rows * width;
+  int status = PRECIS_SUCCESS;
+  for (int64_t done = 0; done < count && status == PRECIS_SUCCESS; done += most) {
+    int64_t part = count - done < most ? count - done : most, at = first * width + done;
+    status = read_stretch(array, at, part, at, width, values,
+                          buffer != NULL ? (void *)buffer : out + done, out + done, why);
+  }
+  return status;
+}
+
+/* Column by column, of each the rows that are wanted. buffer: room for `most` elements, and behind
+ * it for as many float32. */
+static int read_columns(const precis_file_array *array, int64_t first, int64_t rows, int64_t most,
+                        precis_file_values values, char *buffer, float *out, precis_message *why)
+{
+  const precis_tensor *t = &array->tensor;
+  int64_t width = precis_tensor_row_elements(t);
+  float *x = (float *)(void *)(buffer + most * (int64_t)sizeof(double));
+  int status = PRECIS_SUCCESS;
+  for (int64_t place = 0; place < width; place++)
+    for (int64_t done = 0; done < rows && status == PRECIS_SUCCESS; done += most) {
+      int64_t part = rows - done < most ? rows - done : most,
+              at = precis_tensor_column(t, place) * t->shape[0] + first + done;
+      status = read_stretch(array, at, part, first + done, 1, values, buffer, x, why);
+      for (int64_t i = 0; i < part && status == PRECIS_SUCCESS; i++)
+        out[(done + i) * width + place] = x[i];
+    }
+  return status;
+}
+
 static int read_here(precis_world *world, const precis_file_array *array, int64_t first,
                      int64_t rows, precis_file_values values, float *out, precis_message *why)
 {
   const precis_tensor *t = &array->tensor;
-  int64_t size = precis_dtype_size(t->dtype), width = precis_tensor_row_elements(t);
   if (first < 0 || rows < 0 || rows > t->shape[0] || first > t->shape[0] - rows)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "%s: \"%.80s\" has %" PRId64 " rows; %" PRId64 " from row %" PRId64
                               " on were asked for",
                               array->path, array->name, t->shape[0], rows, first);
-  int64_t count = rows * width,
+  int64_t size = precis_dtype_size(t->dtype), count = rows * precis_tensor_row_elements(t),
+          longest = t->fortran ? rows : count,
           most = (world->piece_bytes < TURN_BYTES ? world->piece_bytes : TURN_BYTES) / size;
-  most = most < 1 ? 1 : most;
-  void *buffer = NULL;
-  if (t->dtype != PRECIS_F32 && count > 0) {
-    buffer = malloc((size_t)((count < most ? count : most) * size));
+  most = most > longest ? longest : most < 1 ? 1 : most;
+  if (count == 0)
+    return PRECIS_SUCCESS;
+  char *buffer = NULL;
+  if (t->fortran || t->dtype != PRECIS_F32) {
+    buffer = precis_memory_array(most, sizeof(double) + sizeof(float));
     if (buffer == NULL)
       return precis_message_set(why, PRECIS_ERR_MEMORY, "%s: out of memory for reading",
                                 array->path);
   }
-  int status = PRECIS_SUCCESS;
-  for (int64_t done = 0; done < count && status == PRECIS_SUCCESS;) {
-    int64_t part = count - done < most ? count - done : most, element = first * width + done;
-    void *raw = buffer != NULL ? buffer : out + done;
-    status = read_bytes(array, t->offset + element * size, part * size, raw, why);
-    if (status == PRECIS_SUCCESS) {
-      precis_dtype_to_f32(t->dtype, raw, part, out + done);
-      if (values == PRECIS_FILE_BIAS)
-        precis_bias_settle(out + done, part);
-      status = check_finite(array, element, raw, out + done, part, values, why);
-    }
-    done += part;
-  }
+  int status =
+      (t->fortran ? read_columns : read_rows)(array, first, rows, most, values, buffer, out, why);
   free(buffer);
   return status;
 }

@@ -29,7 +29,7 @@ typedef struct precis_file_array {
 /* Opens one array. `name` selects the tensor in a .safetensors file; in a .npy file it only serves
  * messages. The format is told by the file's first bytes, not by its ending. Errors: IO (cannot be
  * read, differs from rank to rank), FORMAT (truncated, corrupt, huge header, unsupported dtype,
- * Fortran order, big-endian, data shorter or longer than the header says), MEMORY. A tensor that a
+ * data shorter or longer than the header says), MEMORY. A tensor that a
  * .safetensors file does not have: FORMAT, or success with *found = 0 and *array as it was if found
  * is not NULL. */
 int precis_file_open(precis_world *world, const char *path, const char *name, int *found,

@@ -35,10 +35,8 @@ typedef struct search {
 static double failing_of(const precis_study *s, int g, precis_limits limits,
                          const precis_candidate *c, const precis_polynomial *fit, double part)
 {
-  /* About what precis_apply_roundings() will say, when tiles are known. */
-  int64_t additions = PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES;
-  const precis_summary_rounding rounding = {c->envelope_degree, PRECIS_KEY_BLOCK,
-                                            s->out->plan.wire_roundings, additions};
+  const precis_summary_rounding rounding = {c->envelope_degree, precis_summarise_roundings(),
+                                            s->out->plan.wire_roundings, precis_apply_roundings()};
   const precis_goal goal = precis_study_goal(s, g, part);
   precis_head_sample sample = precis_study_sample(s, g, limits);
   return precis_choose_failing(&sample, fit, &rounding, &goal);

@@ -42,8 +42,8 @@ static double term_magnitude(const precis_summary_work *x, int g, int64_t i)
 /* What rounding may do to the sums of a query, in units of the sum of weights. */
 static double mass_rounding(const precis_summary_work *x, double magnitude)
 {
-  const precis_summary_rounding rounding = {x->plan->envelope_degree, PRECIS_KEY_BLOCK,
-                                            x->plan->wire_roundings, x->additions};
+  const precis_summary_rounding rounding = {x->plan->envelope_degree, precis_summarise_roundings(),
+                                            x->plan->wire_roundings, precis_apply_roundings()};
   return precis_certificate_rounding(&rounding, magnitude, 0);
 }
 

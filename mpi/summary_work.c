@@ -212,8 +212,6 @@ static int plan_shapes(precis_summary_work *x)
                                   &x->kernels))
     return PRECIS_ERR_INTERNAL;
   x->shape = precis_shape_summaries(&at, plan->features, plan->count_features, &x->kernels);
-  x->additions =
-      precis_summary_kernels_additions(&x->kernels, plan->features, plan->count_features);
   x->numbers_most = precis_summaries_numbers_most(&x->shape);
   return PRECIS_SUCCESS;
 }

@@ -20,10 +20,10 @@ typedef struct precis_summary_part {
 
 /* Sums over some keys, applied to the packed queries. */
 typedef struct precis_summary_sums {
-  float *num; /* rows x group x value_dim */
-  float *den; /* rows x group */
-  float *env;
-  float *deviating; /* as env, with deviations */
+  double *num; /* rows x group x value_dim */
+  double *den; /* rows x group */
+  double *env;
+  double *deviating; /* as env, with deviations */
 } precis_summary_sums;
 
 typedef struct precis_summary_work {
@@ -36,7 +36,6 @@ typedef struct precis_summary_work {
   precis_summary_kernels kernels;
   precis_summaries_shape shape; /* of all keys; causal.c makes its own of prefixes */
   int64_t numbers_most;         /* in a tile */
-  int64_t additions;            /* float32 ones that a sum passes when all tiles are applied */
   double *values, *counts;      /* of one tile */
   char *scratch;                /* kernels.scratch bytes of each thread */
   int keys_of, queries_of;      /* heads whose rows are packed; -1: none */

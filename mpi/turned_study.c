@@ -141,11 +141,9 @@ static double failing_of(const study *s, int g, const choice *c, const precis_bl
                          const precis_bivariate *fit, double part)
 {
   const precis_goal goal = precis_study_goal(s->known, g, part);
-  /* About what precis_apply_roundings() will say, when tiles are known. */
-  int64_t additions =
-      PRECIS_CHUNK_FEATURES + 16 + c->set.blocks + c->price.features / PRECIS_CHUNK_FEATURES;
-  const precis_summary_rounding rounding = {c->price.envelope_degree, PRECIS_KEY_BLOCK,
-                                            s->known->out->plan.wire_roundings, additions};
+  const precis_summary_rounding rounding = {c->price.envelope_degree, precis_summarise_roundings(),
+                                            s->known->out->plan.wire_roundings,
+                                            precis_apply_roundings()};
   return precis_block_failing(s->known->sampled, table, fit, &rounding,
                               s->known->out->plan.least_deviation[g], &goal);
 }

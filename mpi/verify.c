@@ -137,22 +137,22 @@ static int stream_keys(work *w, int64_t block, int64_t rows, precis_message *why
 static int merge(work *w, int64_t block, int64_t rows)
 {
   const precis_problem *p = &w->job->problem;
-  MPI_Comm comm = w->world->comm;
   int vectors = (int)(rows * p->heads), failed = 0; /* bounded by BUFFER_BYTES, or one row */
-  failed |= MPI_Allreduce(w->m, w->largest, vectors, MPI_DOUBLE, MPI_MAX, comm);
+  memcpy(w->largest, w->m, (size_t)vectors * sizeof *w->m);
+  failed |= precis_world_reduce(w->world, w->largest, vectors, MPI_DOUBLE, MPI_MAX);
   for (int64_t at = 0; at < vectors; at++) {
     precis_reference_partial partial = {w->m[at], w->l[at], w->o + at * p->value_dim};
     precis_reference_rescale(p->value_dim, w->largest[at], &partial);
     w->m[at] = partial.m;
     w->l[at] = partial.l;
   }
-  failed |= MPI_Allreduce(MPI_IN_PLACE, w->l, vectors, MPI_DOUBLE, MPI_SUM, comm);
-  failed |= MPI_Allreduce(MPI_IN_PLACE, w->o, vectors * p->value_dim, MPI_DOUBLE, MPI_SUM, comm);
-  failed |= MPI_Bcast(w->l, vectors, MPI_DOUBLE, 0, comm);
-  failed |= MPI_Bcast(w->o, vectors * p->value_dim, MPI_DOUBLE, 0, comm);
+  failed |= precis_world_reduce(w->world, w->l, vectors, MPI_DOUBLE, MPI_SUM);
+  failed |= precis_world_reduce(w->world, w->o, vectors * p->value_dim, MPI_DOUBLE, MPI_SUM);
+  failed |= precis_world_broadcast(w->world, w->l, vectors, MPI_DOUBLE, 0);
+  failed |= precis_world_broadcast(w->world, w->o, vectors * p->value_dim, MPI_DOUBLE, 0);
   if (block == 0) {
-    failed |= MPI_Allreduce(MPI_IN_PLACE, w->low, (int)w->columns, MPI_DOUBLE, MPI_MIN, comm);
-    failed |= MPI_Allreduce(MPI_IN_PLACE, w->high, (int)w->columns, MPI_DOUBLE, MPI_MAX, comm);
+    failed |= precis_world_reduce(w->world, w->low, (int)w->columns, MPI_DOUBLE, MPI_MIN);
+    failed |= precis_world_reduce(w->world, w->high, (int)w->columns, MPI_DOUBLE, MPI_MAX);
   }
   return failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
 }

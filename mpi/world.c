@@ -4,22 +4,14 @@
 #include <string.h>
 
 #include "src/precis.h"
+#include "src/size.h"
 
-enum { NODES_MOST = 256 }; /* numbers that are read of PRECIS_NODES */
-
-/* Which node PRECIS_NODES puts a rank on; 0 where it says nothing. */
-static int wished_node(int rank)
+int precis_world_wish(int rank, int *node, precis_message *why)
 {
   const char *text = getenv("PRECIS_NODES");
-  int numbers[NODES_MOST], count = 0;
-  for (char *end; text != NULL && count < NODES_MOST; text = end) {
-    numbers[count] = (int)strtol(text, &end, 10);
-    if (end == text)
-      break;
-    count++;
-    end += *end == ',';
-  }
-  return count > 0 ? abs(numbers[rank % count]) : 0;
+  *node = 0;
+  return text == NULL ? PRECIS_SUCCESS
+                      : precis_list_parse("PRECIS_NODES", text, rank, 1 << 20, node, why);
 }
 
 /* The ranks that share this one's memory. A rank on which MPI fails alone, as it runs out of memory
@@ -30,11 +22,11 @@ static int split(precis_world *world)
   int failed = MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL,
                                    &local) != MPI_SUCCESS;
   local = failed ? MPI_COMM_NULL : local;
-  int status = precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, NULL);
+  int node, status = failed ? PRECIS_ERR_MPI : precis_world_wish(world->rank, &node, NULL);
+  status = precis_world_agree(world, status, NULL);
   if (status == PRECIS_SUCCESS) {
     MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
-    failed = MPI_Comm_split(local, wished_node(world->rank), world->rank, &world->node_comm) !=
-             MPI_SUCCESS;
+    failed = MPI_Comm_split(local, node, world->rank, &world->node_comm) != MPI_SUCCESS;
     world->node_comm = failed ? MPI_COMM_NULL : world->node_comm;
     status = precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, NULL);
   }
@@ -100,6 +92,46 @@ int precis_world_create(MPI_Comm comm, precis_world *world)
   return PRECIS_SUCCESS;
 }
 
+int precis_world_alone(precis_world *world)
+{
+  *world = (precis_world){.comm = MPI_COMM_NULL,
+                          .node_comm = MPI_COMM_NULL,
+                          .ranks = 1,
+                          .nodes = 1,
+                          .piece_bytes = PRECIS_PIECE_BYTES};
+  if (precis_waiting_create(1, &world->waiting) != 0 ||
+      precis_nodes_create(1, NULL, &world->layout) != PRECIS_SUCCESS ||
+      precis_nodes_part(&world->layout, &world->apart) != PRECIS_SUCCESS) {
+    precis_world_free(world);
+    return PRECIS_ERR_MEMORY;
+  }
+  world->node = world->layout.node;
+  return PRECIS_SUCCESS;
+}
+
+int precis_world_reduce(precis_world *world, void *values, int count, MPI_Datatype type, MPI_Op op)
+{
+  if (world->comm == MPI_COMM_NULL)
+    return PRECIS_SUCCESS;
+  return MPI_Allreduce(MPI_IN_PLACE, values, count, type, op, world->comm) ? PRECIS_ERR_MPI
+                                                                           : PRECIS_SUCCESS;
+}
+
+int precis_world_broadcast(precis_world *world, void *values, int count, MPI_Datatype type,
+                           int root)
+{
+  if (world->comm == MPI_COMM_NULL)
+    return PRECIS_SUCCESS;
+  return MPI_Bcast(values, count, type, root, world->comm) ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
+}
+
+int precis_world_barrier(precis_world *world)
+{
+  if (world->comm == MPI_COMM_NULL)
+    return PRECIS_SUCCESS;
+  return MPI_Barrier(world->comm) ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
+}
+
 void precis_world_free(precis_world *world)
 {
   precis_waiting_free(&world->waiting);
@@ -119,7 +151,8 @@ int precis_world_agree(precis_world *world, int status, precis_message *message)
   } mine = {status, world->rank}, worst;
   /* MINLOC takes the lowest rank among equals. */
   atomic_store(&world->waiting.meets, 1);
-  int failed = MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MINLOC, world->comm);
+  worst = mine;
+  int failed = precis_world_reduce(world, &worst, 1, MPI_2INT, MPI_MINLOC);
   atomic_store(&world->waiting.meets, 0);
   if (failed)
     return PRECIS_ERR_MPI;
@@ -127,7 +160,7 @@ int precis_world_agree(precis_world *world, int status, precis_message *message)
     return worst.status;
   if (message->text[0] == '\0' || status == PRECIS_SUCCESS)
     precis_message_set(message, status, "%s", precis_strerror(worst.status));
-  if (MPI_Bcast(message->text, sizeof message->text, MPI_CHAR, worst.rank, world->comm))
+  if (precis_world_broadcast(world, message->text, sizeof message->text, MPI_CHAR, worst.rank))
     return PRECIS_ERR_MPI;
   return worst.status;
 }
@@ -138,7 +171,7 @@ int precis_world_same(precis_world *world, const void *bytes, size_t size)
   if (size > sizeof root)
     return PRECIS_ERR_INTERNAL;
   memcpy(root, bytes, size);
-  if (MPI_Bcast(root, (int)size, MPI_BYTE, 0, world->comm))
+  if (precis_world_broadcast(world, root, (int)size, MPI_BYTE, 0))
     return PRECIS_ERR_MPI;
   int status = memcmp(root, bytes, size) ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS;
   return precis_world_agree(world, status, NULL);

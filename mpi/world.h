@@ -42,8 +42,18 @@ typedef struct precis_world {
 /* Collective. On failure nothing is left to free. Ranks are of one node where MPI says that they
  * can share memory and, if there is PRECIS_NODES in the environment, it says so, too: numbers, such
  * as "0 0 1" or "0,0,1", of which rank r takes entry r, from the first again where they end. So
- * tests make many nodes of one, and what nodes are good for is measured. */
+ * tests make many nodes of one, and what nodes are good for is measured. Errors: ARGUMENT (what
+ * precis_world_wish() explains), MEMORY, MPI. */
 int precis_world_create(MPI_Comm comm, precis_world *world);
+/* The node that PRECIS_NODES puts a rank on, 0 where there is no such variable. Not collective.
+ * Errors: ARGUMENT. */
+int precis_world_wish(int rank, int *node, precis_message *why);
+
+/* A world of this process alone, which makes no call of MPI and needs none to be there: for
+ * commands that must work where MPI cannot start. Its comm is MPI_COMM_NULL, it has no node_comm,
+ * and only what is declared here works on it. Errors: MEMORY. */
+int precis_world_alone(precis_world *world);
+
 /* Collective. */
 void precis_world_free(precis_world *world);
 
@@ -57,6 +67,13 @@ int precis_world_same(precis_world *world, const void *bytes, size_t size);
 
 /* Collective. Of an array, item i is what rank i modulo ranks has; all get it. Errors: MPI. */
 int precis_world_share(precis_world *world, void *items, size_t size, int count);
+
+/* Collective: MPI_Allreduce in place, MPI_Bcast and MPI_Barrier, which a process alone does
+ * without. Errors: MPI. */
+int precis_world_reduce(precis_world *world, void *values, int count, MPI_Datatype type, MPI_Op op);
+int precis_world_broadcast(precis_world *world, void *values, int count, MPI_Datatype type,
+                           int root);
+int precis_world_barrier(precis_world *world);
 
 /* A message in flight, possibly in several pieces. Zero-initialise; done when count is 0. No
  * allocation: a rank that failed here alone would leave its peer waiting. */

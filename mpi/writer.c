@@ -28,7 +28,7 @@ static void close_everywhere(precis_writer *writer)
   if (writer->file >= 0)
     close(writer->file);
   writer->file = -1;
-  MPI_Barrier(writer->world->comm);
+  precis_world_barrier(writer->world);
 }
 
 void precis_writer_give_up(precis_writer *writer)
@@ -89,11 +89,10 @@ static int finish_here(precis_writer *writer, precis_message *why)
 
 static int check_complete(const precis_writer *writer, precis_message *why)
 {
-  int64_t written = 0, expected = 0;
+  int64_t written = writer->written, expected = 0;
   for (int i = 0; i < writer->count; i++)
     expected += precis_tensor_bytes(&writer->tensors[i]);
-  if (MPI_Allreduce(&writer->written, &written, 1, MPI_INT64_T, MPI_SUM, writer->world->comm) !=
-      MPI_SUCCESS)
+  if (precis_world_reduce(writer->world, &written, 1, MPI_INT64_T, MPI_SUM))
     return PRECIS_ERR_MPI;
   if (written == expected)
     return PRECIS_SUCCESS;

@@ -104,7 +104,7 @@ static int share_aside(precis_writer *writer, precis_message *why)
 {
   precis_world *world = writer->world;
   int64_t length = world->rank == 0 ? (int64_t)strlen(writer->aside) + 1 : 0;
-  int failed = MPI_Bcast(&length, 1, MPI_INT64_T, 0, world->comm), status = PRECIS_SUCCESS;
+  int failed = precis_world_broadcast(world, &length, 1, MPI_INT64_T, 0), status = PRECIS_SUCCESS;
   if (world->rank != 0 && !failed) {
     writer->aside = malloc((size_t)length);
     if (writer->aside == NULL)
@@ -113,7 +113,7 @@ static int share_aside(precis_writer *writer, precis_message *why)
   status = precis_world_agree(world, failed ? PRECIS_ERR_MPI : status, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  failed = MPI_Bcast(writer->aside, (int)length, MPI_CHAR, 0, world->comm);
+  failed = precis_world_broadcast(world, writer->aside, (int)length, MPI_CHAR, 0);
   return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
 }
 

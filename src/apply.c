@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/clones.h"
 #define PRECIS_WITHOUT_MPI
 #include "src/precis.h"
 #include "src/scratch.h"
@@ -26,7 +27,7 @@ static int64_t whole_chunks(int64_t features)
 
 /* Half of fast memory for what stays, be it rows of S or queries; with queries an eighth for the
  * rows of S that stream past. The rest is for the rows made from a group of queries and for what
- * passes through. */
+ * passes through. Sums of a query are double: two words each. */
 int precis_apply_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory_bytes,
                       precis_apply_shape *shape)
 {
@@ -40,23 +41,12 @@ int precis_apply_plan(const precis_feature_set *set, int value_dim, int64_t fast
       .set = *set,
       .value_dim = value_dim,
       .degree = precis_feature_set_degree(set, value_dim > 0 ? set->value_blocks : set->blocks),
-      .query_block = group * clamp(3 * words / 8 / (dim + columns + 3) / group, 1, GROUPS_MOST),
+      .query_block = group * clamp(3 * words / 8 / (dim + 2 * columns + 6) / group, 1, GROUPS_MOST),
       .tile_features = whole_chunks(clamp(words / 2 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .stream_features = whole_chunks(clamp(words / 8 / columns, FEATURES_LEAST, FEATURES_MOST)),
       .kernel = kernel,
   };
   return PRECIS_SUCCESS;
-}
-
-int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles)
-{
-  int64_t least =
-      shape->tile_features < shape->stream_features ? shape->tile_features : shape->stream_features;
-  int64_t pieces = tiles + features / least;
-  if (shape->value_dim == 0)
-    return PRECIS_CHUNK_FEATURES + 1 + pieces;
-  int64_t chunks = features / PRECIS_CHUNK_FEATURES + shape->set.value_blocks + pieces;
-  return PRECIS_CHUNK_FEATURES + 1 + chunks + pieces;
 }
 
 /* Of a packed row: values, counts with deviations, counts. */
@@ -67,7 +57,7 @@ static int columns_of(const precis_apply_shape *shape)
 
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
-  double each = shape->set.dim + 2.0 * (shape->value_dim + shape->deviations + 3);
+  double each = shape->set.dim + 4.0 * (shape->value_dim + shape->deviations + 3);
   return (double)queries * each * (double)parts(features, shape->tile_features) +
          (double)features * columns_of(shape);
 }
@@ -75,24 +65,25 @@ double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries,
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features)
 {
   double passes = (double)parts(queries, shape->query_block);
-  return (double)queries * (shape->set.dim + shape->value_dim) +
+  return (double)queries * (shape->set.dim + 2.0 * shape->value_dim) +
          passes * (double)features * columns_of(shape);
 }
 
-/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors, a sum for each
- * column; den, env and that with deviations, which all chunks meet, in double. */
+/* Resident: what a group of queries keeps. Rows of a group's size: 1 + dim factors; sums over all
+ * chunks, of each value, then den, env and that with deviations. */
 typedef struct resident {
-  float *factor, *sums;
-  double *den, *env, *deviating;
+  float *factor;
+  double *num, *den, *env, *deviating;
 } resident;
 
-enum { RESIDENT_DOUBLES = 3 };
+enum { SUMS_OF_COUNTS = 3 };
 
 typedef struct workspace {
   int group;
   int64_t resident_floats;
   float *resident; /* query_block / group times */
-  float *prefix, *rows;
+  float *prefix, *rows, *products;
+  float *sums;   /* of a few chunks, for each column */
   float *packed; /* the most features of a tile x columns */
   void *recipe;
 } workspace;
@@ -102,12 +93,14 @@ static int64_t lay_out(const precis_apply_shape *shape, void *memory, workspace 
   precis_scratch s = {.memory = memory};
   w->group = precis_feature_kernel_group(shape->kernel, shape->value_dim);
   w->resident_floats =
-      (int64_t)w->group * (1 + shape->set.dim + columns_of(shape) + 2 * RESIDENT_DOUBLES);
+      (int64_t)w->group * (1 + shape->set.dim + 2 * (shape->value_dim + SUMS_OF_COUNTS));
   w->resident =
       precis_scratch_take(&s, shape->query_block / w->group * w->resident_floats, sizeof(float));
   w->prefix = precis_scratch_take(
       &s, (int64_t)w->group * (1 + precis_chunk_prefixes(shape->degree)), sizeof(float));
   w->rows = precis_scratch_take(&s, (int64_t)w->group * PRECIS_CHUNK_FEATURES, sizeof(float));
+  w->products = precis_scratch_take(&s, (int64_t)w->group * columns_of(shape), sizeof(float));
+  w->sums = precis_scratch_take(&s, (int64_t)w->group * columns_of(shape), sizeof(float));
   int64_t most =
       shape->tile_features > shape->stream_features ? shape->tile_features : shape->stream_features;
   w->packed = precis_scratch_take(&s, most * columns_of(shape), sizeof(float));
@@ -124,8 +117,8 @@ int64_t precis_apply_scratch(const precis_apply_shape *shape)
 static resident resident_at(const precis_apply_shape *shape, const workspace *w, int64_t i)
 {
   resident r = {.factor = w->resident + i * w->resident_floats};
-  r.sums = r.factor + (int64_t)w->group * (1 + shape->set.dim);
-  r.den = (double *)(void *)(r.sums + (int64_t)w->group * columns_of(shape));
+  r.num = (double *)(void *)(r.factor + (int64_t)w->group * (1 + shape->set.dim));
+  r.den = r.num + (int64_t)w->group * shape->value_dim;
   r.env = r.den + w->group;
   r.deviating = r.env + w->group;
   return r;
@@ -138,21 +131,20 @@ static void load(const precis_apply_shape *shape, const workspace *w,
     r.factor[t] = 1;
   precis_features_load(shape->set.dim, rows, w->group, queries->q + first * queries->q_stride,
                        queries->q_stride, w->group, r.factor + w->group);
-  memset(r.sums, 0,
-         (size_t)w->group * (size_t)(columns_of(shape) + 2 * RESIDENT_DOUBLES) * sizeof *r.sums);
+  memset(r.num, 0, (size_t)w->group * (size_t)(shape->value_dim + SUMS_OF_COUNTS) * sizeof *r.num);
 }
 
 static void store(const precis_apply_shape *shape, const workspace *w,
                   const precis_query_rows *queries, int64_t first, int64_t rows, resident r)
 {
   if (shape->value_dim > 0)
-    precis_features_unload(shape->value_dim, rows, r.sums, w->group, queries->num_stride,
+    precis_features_unload(shape->value_dim, rows, r.num, w->group, queries->num_stride,
                            queries->num + first * queries->num_stride);
   for (int64_t t = 0; t < rows; t++) {
-    queries->den[first + t] += (float)r.den[t];
-    queries->env[first + t] += (float)r.env[t];
+    queries->den[first + t] += r.den[t];
+    queries->env[first + t] += r.env[t];
     if (shape->deviations)
-      queries->deviating[first + t] += (float)r.deviating[t];
+      queries->deviating[first + t] += r.deviating[t];
   }
 }
 
@@ -181,30 +173,32 @@ static void pack(const precis_apply_shape *shape, double a, const precis_feature
   }
 }
 
-/* Adds sums of a chunk's counts to those that all chunks meet. */
-static void take(int group, double factor, const float *counts, double *into)
+/* Adds to sums in double. */
+PRECIS_CLONES
+static void take(int64_t count, double factor, const float *restrict sums, double *restrict into)
 {
-  for (int t = 0; t < group; t++)
-    into[t] += factor * (double)counts[t];
+  for (int64_t i = 0; i < count; i++)
+    into[i] += factor * (double)sums[i];
 }
 
-/* One chunk against one group. */
-static void meet(const precis_apply_shape *shape, const workspace *w,
-                 const precis_apply_coefficients *coefficients, const precis_feature_chunk *chunk,
-                 const float *packed, int64_t rows, resident r)
+/* Counts, which every chunk has its coefficients for. */
+static void take_counts(const precis_apply_shape *shape, const workspace *w, double a, double e,
+                        resident r)
 {
-  precis_query_group group = {
-      .tokens = rows, .factor = r.factor, .prefix = w->prefix, .rows = w->rows};
-  int columns = columns_of(shape);
-  float *counts = r.sums + (int64_t)(columns - 1) * w->group,
-        *deviating = r.sums + (int64_t)shape->value_dim * w->group;
-  shape->kernel->apply(chunk, &group, columns, packed, r.sums);
-  double a = coefficients->a[chunk->block], e = coefficients->e[chunk->block];
+  float *deviating = w->sums + (int64_t)shape->value_dim * w->group,
+        *counts = deviating + (int64_t)shape->deviations * w->group;
   take(w->group, a, counts, r.den);
   take(w->group, e, counts, r.env);
   if (shape->deviations)
     take(w->group, e, deviating, r.deviating);
   memset(deviating, 0, (size_t)w->group * (size_t)(1 + shape->deviations) * sizeof *deviating);
+}
+
+static void take_values(const precis_apply_shape *shape, const workspace *w, resident r)
+{
+  int64_t count = (int64_t)shape->value_dim * w->group;
+  take(count, 1, w->sums, r.num);
+  memset(w->sums, 0, (size_t)count * sizeof *w->sums);
 }
 
 static workspace start(const precis_apply_shape *shape, void *scratch)
@@ -213,6 +207,7 @@ static workspace start(const precis_apply_shape *shape, void *scratch)
   lay_out(shape, scratch, &w);
   for (int t = 0; t < w.group; t++)
     w.prefix[t] = 1;
+  memset(w.sums, 0, (size_t)w.group * (size_t)columns_of(shape) * sizeof *w.sums);
   return w;
 }
 
@@ -238,11 +233,25 @@ static void meet_all(const precis_apply_shape *shape, const workspace *w,
                      const precis_apply_coefficients *coefficients,
                      const precis_feature_recipe *recipe, int64_t rows, resident r)
 {
+  const precis_query_group group = {.tokens = rows,
+                                    .factor = r.factor,
+                                    .prefix = w->prefix,
+                                    .rows = w->rows,
+                                    .products = w->products};
   const float *packed = w->packed;
+  int columns = columns_of(shape), parts = 0;
   for (int64_t i = 0; i < recipe->chunks; i++) {
-    meet(shape, w, coefficients, &recipe->chunk[i], packed, rows, r);
-    packed += (int64_t)recipe->chunk[i].features * columns_of(shape);
+    const precis_feature_chunk *chunk = &recipe->chunk[i];
+    if (parts + precis_chunk_parts(chunk) > PRECIS_SUM_PARTS) {
+      take_values(shape, w, r);
+      parts = 0;
+    }
+    parts += precis_chunk_parts(chunk);
+    shape->kernel->apply(chunk, &group, columns, packed, w->sums);
+    take_counts(shape, w, coefficients->a[chunk->block], coefficients->e[chunk->block], r);
+    packed += (int64_t)chunk->features * columns;
   }
+  take_values(shape, w, r);
 }
 
 void precis_apply_tile(const precis_apply_shape *shape,

@@ -51,10 +51,10 @@ typedef struct precis_query_rows {
   int64_t rows;
   const float *q; /* rows x dim, q_stride floats apart */
   int64_t q_stride;
-  float *num; /* rows x value_dim, num_stride floats apart; ignored where value_dim is 0 */
+  double *num; /* rows x value_dim, num_stride doubles apart; ignored where value_dim is 0 */
   int64_t num_stride;
-  float *den, *env; /* rows */
-  float *deviating; /* rows; ignored where the shape has no deviations */
+  double *den, *env; /* rows */
+  double *deviating; /* rows; ignored where the shape has no deviations */
 } precis_query_rows;
 
 /* Coefficients of each block of the set, which is a degree of a full set. */
@@ -65,21 +65,22 @@ typedef struct precis_apply_coefficients {
 /* Either way: adds to num, den and env, which the caller has cleared before the first tile. Any
  * number of queries and features, also none.
  *   scratch  precis_apply_scratch() bytes, aligned to 64 bytes
- * No aliasing. Sums are float32: over the at most PRECIS_CHUNK_FEATURES features of a chunk, then,
- * of num, over the chunks; den and env add chunks in double, and calls in float32. Kernel: never
- * fails, allocates or communicates; the caller has set BLAS to one thread. */
+ * No aliasing. A term passes precis_apply_roundings() of additions, however many features there are
+ * and however they are cut into calls; besides a rounding for each of: S's entry, a_b, orders and
+ * the two products of these; d factors of phi(q); the product with S. Kernel: never fails,
+ * allocates or communicates; the caller has set BLAS to one thread. */
 
 /* Feature-stationary, for tiles that arrive one by one: all queries against rows of S that stay
  * in fast memory.
- * I/O for n queries: (n d + 2 n (d_v + 3)) ceil(features / r_b) + features (d_v + 1); one more of
- * d_v with deviations. */
+ * I/O for n queries: (n d + 4 n (d_v + 3)) ceil(features / r_b) + features (d_v + 1) words of
+ * a float, two of them a double; one more of d_v with deviations. */
 void precis_apply_tile(const precis_apply_shape *shape,
                        const precis_apply_coefficients *coefficients,
                        const precis_summary_tile *tile, const precis_query_rows *queries,
                        void *scratch);
 
 /* Query-stationary, for an S that is all there: n_b queries stay in fast memory and S streams past.
- * I/O for n queries: n (d + d_v) + ceil(n / n_b) r (d_v + 1). */
+ * I/O for n queries: n (d + 2 d_v) + ceil(n / n_b) r (d_v + 1). */
 void precis_apply_whole(const precis_apply_shape *shape,
                         const precis_apply_coefficients *coefficients,
                         const precis_summary_tile *tile, const precis_query_rows *queries,
@@ -88,12 +89,6 @@ void precis_apply_whole(const precis_apply_shape *shape,
 /* The formulas above, in 4-byte words. */
 double precis_apply_tile_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
 double precis_apply_whole_words(const precis_apply_shape *shape, int64_t queries, int64_t features);
-
-/* The longest chain of float32 additions that a term of num, den or env passes when `features`
- * features of S are applied in so many tiles (or calls). Besides, a term passes a rounding for
- * each of: S's entry, a_b, orders and the two products of these; d factors of phi(q); the
- * product with S. */
-int64_t precis_apply_roundings(const precis_apply_shape *shape, int64_t features, int64_t tiles);
 
 /* Bytes of working space of one call of either. */
 int64_t precis_apply_scratch(const precis_apply_shape *shape);

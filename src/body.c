@@ -88,8 +88,13 @@ static int find_npy(precis_body *body, precis_message *why)
                    ".safetensors",
                    body->label, body->arrays[0].name, body->arrays[i].name);
   body->arrays[0].found = 1;
-  return precis_npy_parse(body->label, body->header, body->header_bytes, body->end,
-                          &body->arrays[0].tensor, why);
+  precis_tensor *tensor = &body->arrays[0].tensor;
+  int status =
+      precis_npy_parse(body->label, body->header, body->header_bytes, body->end, tensor, why);
+  if (status != PRECIS_SUCCESS || precis_tensor_plain(tensor))
+    return status;
+  return fault(why, "%s: is %s: send numpy.ascontiguousarray(x, '<f4')", body->label,
+               tensor->big_endian ? "big-endian" : "in Fortran order"); /* it passes by once */
 }
 
 static int read_header(precis_body *body, precis_message *why)

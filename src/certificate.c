@@ -17,7 +17,7 @@ precis_certificate precis_certificate_make(const precis_error_mass *mass, double
 
 /* A term w phi(k) v coef phi(q) of degree p passes these roundings: of k' and q' (p each), of
  * products in the monomials (p - 1 each), of the weight and its product (2), of the value and its
- * product (2), of S, the coefficient, p!/alpha! and their products (6), of sums: key_block in the
+ * product (2), of S, the coefficient, p!/alpha! and their products (6), of sums: `summed` in the
  * summary, `wire` on the way, `additions` when applied. Errors of y itself, from k' and q', are
  * among them as they enter each monomial. So |error| <= gamma(n) times the sum of magnitudes, and
  * that is at most sum_j w_j |v_j - mu| sum_p |a_p| (|q'| |k'|)^p, since sum_alpha p!/alpha!
@@ -30,7 +30,7 @@ double precis_certificate_rounding(const precis_summary_rounding *r, double magn
                                    double envelope_magnitude)
 {
   const double unit = 0x1p-24;
-  double n = 4.0 * r->degree + 16 + r->key_block + r->wire + (double)r->additions;
+  double n = 4.0 * r->degree + 16 + r->summed + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
   return gamma * (magnitude + envelope_magnitude);
 }
@@ -48,7 +48,7 @@ double precis_certificate_ratio(const precis_error_mass *mass, double normaliser
 {
   precis_certificate likely = precis_certificate_make(mass, normaliser, goal->away);
   /* Rows of one spread differ in what they have to say. */
-  const double less = 0.85;
+  const double less = 0.92;
   double more = goal->unit == PRECIS_UNIT_OUTPUTS ? fmax(1, less * spread) : 1,
          error = goal->unit == PRECIS_UNIT_LSE ? likely.lse_error : likely.error;
   return error == 0 ? 0 : goal->error > 0 ? error / (goal->error * more) : INFINITY;

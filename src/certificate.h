@@ -72,9 +72,9 @@ double precis_certificate_ratio(const precis_error_mass *mass, double normaliser
 /* How many roundings of float32 lie between keys and results. */
 typedef struct precis_summary_rounding {
   int degree;        /* highest of any feature in use */
-  int key_block;     /* keys in a float32 sum */
+  int summed;        /* of additions on the way into S: precis_summarise_roundings() */
   int wire;          /* roundings of sums to float32 on their way */
-  int64_t additions; /* when applied: of a term, see precis_apply_roundings() */
+  int64_t additions; /* when applied: precis_apply_roundings() */
 } precis_summary_rounding;
 
 /* What rounding may do to the sums of a row for each unit of the sum of weights of the keys in the

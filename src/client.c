@@ -11,7 +11,7 @@
 #include "src/safetensors.h"
 
 struct precis_client {
-  char *url, *token;
+  char *url, *token, *ca_file;
   precis_client_options options;
   precis_web web;
 };
@@ -41,8 +41,14 @@ int precis_client_open(const precis_client_options *options, precis_client **cli
   made->options = *options;
   made->url = strdup(options->url);
   made->token = strdup(options->token ? options->token : "");
-  made->web = (precis_web){.url = made->url, .token = made->token, .socket = -1};
-  if (made->url == NULL || made->token == NULL) {
+  if (options->ca_file != NULL)
+    made->ca_file = strdup(options->ca_file);
+  made->web = (precis_web){.url = made->url,
+                           .token = made->token,
+                           .ca_file = made->ca_file,
+                           .seconds = options->timeout_seconds};
+  if (made->url == NULL || made->token == NULL ||
+      (options->ca_file != NULL && made->ca_file == NULL)) {
     precis_client_close(&made);
     return PRECIS_ERR_MEMORY;
   }
@@ -58,6 +64,7 @@ void precis_client_close(precis_client **client)
   precis_web_close(&c->web);
   free(c->url);
   free(c->token);
+  free(c->ca_file);
   free(c);
   *client = NULL;
 }
@@ -69,11 +76,16 @@ static int end(const precis_client *c, int status, const precis_message *why)
   return status;
 }
 
-/* Asks, and takes the answer for an error where it is one. */
-static int ask(precis_client *c, const precis_web_request *request, precis_web_answer *answer,
+/* Asks, and takes the answer for an error where it is one. What changes something gets a key if it
+ * has none, so that it can be sent again where nobody knows whether it was done. */
+static int ask(precis_client *c, const precis_web_request *asked, precis_web_answer *answer,
                precis_message *why)
 {
-  int status = precis_web_ask(&c->web, request, answer, why);
+  char key[PRECIS_WEB_KEY];
+  precis_web_request request = *asked;
+  if (request.changes && request.key == NULL && precis_web_make_key(key))
+    request.key = key;
+  int status = precis_web_ask(&c->web, &request, answer, why);
   return status == PRECIS_SUCCESS ? precis_client_status(answer, why) : status;
 }
 
@@ -119,6 +131,7 @@ int precis_client_create(precis_client *c, const precis_problem *p, double tol,
                     : precis_message_set(&why, PRECIS_ERR_ARGUMENT, "scale or tol is not finite");
   if (status == PRECIS_SUCCESS) {
     const precis_web_request request = {.method = "POST",
+                                        .changes = 1,
                                         .path = "/v1/contexts",
                                         .parts = 1,
                                         .part = {text},
@@ -140,7 +153,8 @@ int precis_client_fork(precis_client *c, const char *id, char child[PRECIS_CLIEN
   path p;
   int status = path_of(id, "/fork", &p, &why);
   if (status == PRECIS_SUCCESS)
-    status = ask(c, &(precis_web_request){.method = "POST", .path = p.text}, &answer, &why);
+    status = ask(c, &(precis_web_request){.method = "POST", .changes = 1, .path = p.text}, &answer,
+                 &why);
   if (status == PRECIS_SUCCESS)
     status = read_text(&answer, "id", child, PRECIS_CLIENT_ID, &why);
   precis_web_answer_free(&answer);
@@ -179,8 +193,11 @@ int precis_client_append(precis_client *c, const char *id, const precis_problem 
                              {.axes = 1, .shape = {rows}}};
   precis_message why = {""};
   precis_web_answer answer = {.code = 0};
-  precis_web_request r = {
-      .method = "POST", .key = key, .parts = bias ? 4 : 3, .part = {NULL, k, v, bias}};
+  precis_web_request r = {.method = "POST",
+                          .changes = 1,
+                          .key = key,
+                          .parts = bias ? 4 : 3,
+                          .part = {NULL, k, v, bias}};
   char *head = NULL;
   path p;
   int status = path_of(id, "/append", &p, &why);

@@ -33,6 +33,9 @@
 
 enum {
   PRECIS_KEY_BLOCK = 256, /* keys at a time, at most */
+  PRECIS_SUM_TERMS = 64,  /* of a chain of float32 additions, be it over keys or over features */
+  PRECIS_SUM_PARTS = 12,  /* sums of such chains that are added up in float32, at most: those of any
+                             block of keys or chunk of features, and of a few chunks */
   /* Floats from row to row of a block of keys: 256 would put all rows into a few cache sets. */
   PRECIS_KEY_ROW = 272,
   PRECIS_QUERY_GROUP_MOST = 256
@@ -50,12 +53,31 @@ typedef struct precis_key_block {
   float *products;        /* PRECIS_CHUNK_FEATURES x value_dim of working space */
 } precis_key_block;
 
+/* Sums are short: PRECIS_SUM_TERMS terms one after the other in float32, the few such sums of a
+ * block of keys, or PRECIS_SUM_PARTS of them over features, in float32 too, and all else in double.
+ * So many roundings of additions a term passes on its way into S, at most ... */
+static inline int precis_summarise_roundings(void)
+{
+  enum { OF_A_CHAIN = PRECIS_SUM_TERMS - 1, OF_A_BLOCK = PRECIS_KEY_BLOCK / PRECIS_SUM_TERMS - 1 };
+  return OF_A_CHAIN + OF_A_BLOCK + 1;
+}
+
+/* ... and so many from S into the sums of a query, however many features, tiles and calls there
+ * are. The last one of either stands for the sums in double: each addition there is 2^-29 of one,
+ * those of all blocks of 2^24 keys 2^-13. */
+static inline int precis_apply_roundings(void)
+{
+  enum { OF_A_CHAIN = PRECIS_SUM_TERMS - 1, OF_PARTS = PRECIS_SUM_PARTS - 1 };
+  return OF_A_CHAIN + OF_PARTS + 1;
+}
+
 /* A group of queries. Rows precis_feature_kernel_group() apart, zero from `tokens` up. */
 typedef struct precis_query_group {
   int64_t tokens;
   const float *factor;
-  float *prefix; /* row 0 ones */
-  float *rows;   /* PRECIS_CHUNK_FEATURES of them */
+  float *prefix;   /* row 0 ones */
+  float *rows;     /* PRECIS_CHUNK_FEATURES of them */
+  float *products; /* a row for each column: working space */
 } precis_query_group;
 
 typedef struct precis_feature_kernel {
@@ -67,18 +89,23 @@ typedef struct precis_feature_kernel {
   int apply_panel; /* columns of a packed panel, at most; 0: all values in one, counts in another */
 
   /* values[f * value_dim + c] += sum_t row_f[t] v[t][c], counts[f] += sum_t row_f[t], deviating[f]
-   * += sum_t row_f[t] deviation[t] where the block has deviations, rows carrying the weights. Sums
-   * over a block are float32, those over blocks are these doubles: errors do not grow with the
-   * number of keys. */
+   * += sum_t row_f[t] deviation[t] where the block has deviations, rows carrying the weights. A
+   * term passes precis_summarise_roundings(). */
   void (*summarise)(const precis_feature_chunk *chunk, const precis_key_block *block,
                     double *values, double *counts, double *deviating);
 
-  /* sums[c * group + t] += sum_f row_f[t] packed_f[c] for c < columns, all float32. packed:
+  /* sums[c * group + t] += sum_f row_f[t] packed_f[c] for c < columns, all float32, as
+   * precis_chunk_parts() numbers each of which is a sum of at most PRECIS_SUM_TERMS. packed:
    * panels, one after the other, each features x width; see precis_packed_panel_first(). columns
    * = 1: counts only. */
   void (*apply)(const precis_feature_chunk *chunk, const precis_query_group *group, int columns,
                 const float *packed, float *sums);
 } precis_feature_kernel;
+
+static inline int precis_chunk_parts(const precis_feature_chunk *chunk)
+{
+  return (chunk->features + PRECIS_SUM_TERMS - 1) / PRECIS_SUM_TERMS;
+}
 
 static inline int precis_value_panel_width(const precis_feature_kernel *kernel, int columns_left)
 {

@@ -137,21 +137,49 @@ void precis_features_load(int dim, int64_t tokens, int64_t padded, const float *
   }
 }
 
-void precis_features_unload(int dim, int64_t tokens, const float *rows, int64_t ld, int64_t stride,
-                            float *x)
+typedef double quad __attribute__((vector_size(32), aligned(8)));
+
+/* Adds a 4 x 4 block of rows to rows of the other matrix. */
+static inline __attribute__((always_inline)) void add_transposed(int64_t ld, const double *from,
+                                                                 int64_t stride, double *to)
+{
+#ifdef SHUFFLES
+  quad in[4], out[4];
+  for (int i = 0; i < 4; i++)
+    in[i] = *(const quad *)(const void *)(from + i * ld);
+  quad ab0 = __builtin_shufflevector(in[0], in[1], 0, 4, 2, 6),
+       ab1 = __builtin_shufflevector(in[0], in[1], 1, 5, 3, 7);
+  quad cd0 = __builtin_shufflevector(in[2], in[3], 0, 4, 2, 6),
+       cd1 = __builtin_shufflevector(in[2], in[3], 1, 5, 3, 7);
+  out[0] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
+  out[1] = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
+  out[2] = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
+  out[3] = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
+  for (int i = 0; i < 4; i++)
+    *(quad *)(void *)(to + i * stride) += out[i];
+#else
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++)
+      to[i * stride + j] += from[j * ld + i];
+#endif
+}
+
+PRECIS_CLONES
+static void unload(int dim, int64_t tokens, const double *rows, int64_t ld, int64_t stride,
+                   double *x)
 {
   int64_t whole = tokens - tokens % 4;
   int wide = dim - dim % 4;
   for (int64_t t = 0; t < whole; t += 4)
-    for (int c = 0; c < wide; c += 4) {
-      four in[4], out[4];
-      for (int i = 0; i < 4; i++)
-        in[i] = *(const four *)(rows + (c + i) * ld + t);
-      transpose(in, out);
-      for (int i = 0; i < 4; i++)
-        *(four *)(x + (t + i) * stride + c) += out[i];
-    }
+    for (int c = 0; c < wide; c += 4)
+      add_transposed(ld, rows + c * ld + t, stride, x + t * stride + c);
   for (int c = 0; c < dim; c++)
     for (int64_t t = c < wide ? whole : 0; t < tokens; t++)
       x[t * stride + c] += rows[c * ld + t];
+}
+
+void precis_features_unload(int dim, int64_t tokens, const double *rows, int64_t ld, int64_t stride,
+                            double *x)
+{
+  unload(dim, tokens, rows, ld, stride, x);
 }

@@ -78,9 +78,9 @@ precis_feature_recipe precis_recipe_make(const precis_feature_set *set, int64_t 
 void precis_features_load(int dim, int64_t tokens, int64_t padded, const float *x, int64_t stride,
                           int64_t ld, float *rows);
 
-/* x[t * stride + c] += rows[c * ld + t], the way back. */
-void precis_features_unload(int dim, int64_t tokens, const float *rows, int64_t ld, int64_t stride,
-                            float *x);
+/* x[t * stride + c] += rows[c * ld + t], the way back, of sums. */
+void precis_features_unload(int dim, int64_t tokens, const double *rows, int64_t ld, int64_t stride,
+                            double *x);
 
 /* The rows of a chunk, portable form. Rows lie ld floats apart, `tokens` <= ld (a multiple of
  * 16) of each are made.

@@ -266,7 +266,7 @@ static double under_way(const precis_scene *s, int apart, double numbers, double
     return tiles_under_way(s, apart, numbers, least) * WORD * numbers + 6 * TRANSFER * s->ranks;
   precis_scene blocks = *s;
   blocks.tile_rows = PRECIS_PREFIX_PARCEL_ROWS;
-  return WORD * rows * (p->value_dim + 3) + 3 * WORD * numbers + LONG * rows_of(s) +
+  return LONG * rows * (p->value_dim + 3) + 3 * WORD * numbers + LONG * rows_of(s) +
          partials(s, rows_of(s) * p->heads) +
          (double)PRECIS_PREFIX_PARCEL_BLOCKS * p->heads * sizeof(precis_job) +
          parcel(&blocks, p->kv_heads);
@@ -287,7 +287,8 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
          rows = rows_of(s) * (p->heads / p->kv_heads);
   double work = 2 * LONG * numbers + scratch(s, &k) +
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 3) + LONG) +
-                rows * (WORD * (p->dim + p->value_dim + 3) + 4 * LONG) + 16 * rows_of(s) * p->heads;
+                rows * (WORD * p->dim + LONG * (p->value_dim + 3) + 4 * LONG) +
+                16 * rows_of(s) * p->heads;
   return held(s) + call(s) + work +
          under_way(s, precis_footprint_summary_apart(s, size), numbers,
                    (double)k.summary.least_slice, rows);

@@ -1,34 +1,41 @@
 /* fused_keys.h - the half of fused_body.h that summarises */
 
-/* sums[r][i lanes] = sum_t row[r][t] v[t][i lanes], rows x vectors of them. */
+/* sums[r][i lanes] = sum_t row[r][t] v[t][i lanes], rows x vectors of them: of PRECIS_SUM_TERMS
+ * tokens in registers, then of these sums. */
 INLINE void multiply_values(const int rows, const int vectors, int64_t tokens, const float *row,
                             const float *v, float *sums)
 {
-  vector acc[KEY_ROWS][VALUE_VECTORS];
-  UNROLL
-  for (int r = 0; r < rows; r++) {
-    UNROLL
-    for (int i = 0; i < vectors; i++)
-      acc[r][i] = (vector){0};
-  }
-  for (int64_t t = 0; t < tokens; t++) {
-    vector value[VALUE_VECTORS];
-    UNROLL
-    for (int i = 0; i < vectors; i++)
-      value[i] = get(v + (t * vectors + i) * LANES);
+  for (int64_t first = 0; first < tokens; first += PRECIS_SUM_TERMS) {
+    int64_t end = tokens - first < PRECIS_SUM_TERMS ? tokens : first + PRECIS_SUM_TERMS;
+    vector acc[KEY_ROWS][VALUE_VECTORS];
     UNROLL
     for (int r = 0; r < rows; r++) {
-      float scalar = row[r * PRECIS_KEY_ROW + t];
       UNROLL
       for (int i = 0; i < vectors; i++)
-        acc[r][i] += scalar * value[i];
+        acc[r][i] = (vector){0};
     }
-  }
-  UNROLL
-  for (int r = 0; r < rows; r++) {
+    UNROLL_4
+    for (int64_t t = first; t < end; t++) {
+      vector value[VALUE_VECTORS];
+      UNROLL
+      for (int i = 0; i < vectors; i++)
+        value[i] = get(v + (t * vectors + i) * LANES);
+      UNROLL
+      for (int r = 0; r < rows; r++) {
+        float scalar = row[r * PRECIS_KEY_ROW + t];
+        UNROLL
+        for (int i = 0; i < vectors; i++)
+          acc[r][i] += scalar * value[i];
+      }
+    }
     UNROLL
-    for (int i = 0; i < vectors; i++)
-      put(sums + (r * VALUE_VECTORS + i) * LANES, acc[r][i]);
+    for (int r = 0; r < rows; r++) {
+      UNROLL
+      for (int i = 0; i < vectors; i++) {
+        float *sum = sums + (r * VALUE_VECTORS + i) * LANES;
+        put(sum, first == 0 ? acc[r][i] : get(sum) + acc[r][i]);
+      }
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/foreign.h"
 #include "src/npy.h"
 #include "src/precis.h"
 #include "src/safetensors.h"
@@ -102,6 +103,9 @@ static int measure(source *s, precis_message *why)
   s->is_npy = precis_npy_recognise(prefix, prefix_bytes);
   if (s->is_npy)
     return precis_npy_header_bytes(s->path, prefix, prefix_bytes, s->bytes, &s->header_bytes, why);
+  const char *foreign = precis_foreign_format(prefix, prefix_bytes);
+  if (foreign != NULL && !precis_safetensors_recognise(prefix, prefix_bytes))
+    return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: is %s", s->path, foreign);
   /* A damaged file of that name gets a message that says what is damaged. */
   if (precis_safetensors_recognise(prefix, prefix_bytes) ||
       (ends_with(s->path, ".safetensors") && s->bytes > 0))

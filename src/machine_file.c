@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/precis.h"
+#include "src/size.h"
 
 static const char SPACES[] = " \t\r";
 
@@ -38,16 +39,11 @@ static int find_field(const char *key)
 
 static int take_value(reader *r, const precis_rate_field *field, const char *text)
 {
-  char *end;
-  double value = strtod(text, &end);
-  int plain = (*text >= '0' && *text <= '9') || *text == '.' || *text == '-' || *text == '+';
-  if (!plain || *end != '\0' || !isfinite(value) || text[strcspn(text, "xX")] != '\0')
-    return precis_message_set(r->why, PRECIS_ERR_FORMAT, "%s:%d: %s is '%s', must be a number",
-                              r->name, r->line, field->key, text);
-  if (!(value >= field->least && value <= field->most))
-    return precis_message_set(
-        r->why, PRECIS_ERR_FORMAT, "%s:%d: %s is %s, must be from %g to %g%s%s", r->name, r->line,
-        field->key, text, field->least, field->most, *field->unit ? " " : "", field->unit);
+  char name[128];
+  double value;
+  snprintf(name, sizeof name, "%.60s:%d: %s", r->name, r->line, field->key);
+  if (precis_number_parse(name, text, field->least, field->most, &value, r->why))
+    return PRECIS_ERR_FORMAT;
   *precis_rate_of(&r->rates, field) = value;
   return PRECIS_SUCCESS;
 }

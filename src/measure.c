@@ -25,6 +25,7 @@ struct precis_measure {
   float *x, *y;  /* NUMBERS each: queries, keys, values, features, as needed */
   float *to;     /* RESULTS: results */
   double *sums;  /* of a summary */
+  double *rows;  /* SUMS: of queries, of one summary after the other */
   void *scratch; /* of all threads, for any kernel */
   int64_t scratch_each;
   double ones[WIDE]; /* a norm, and powers of two: see terms.h */
@@ -103,10 +104,11 @@ precis_measure *precis_measure_create(int threads, int64_t thread_memory)
   m->y = precis_memory_array(NUMBERS, sizeof *m->y);
   m->to = precis_memory_array(RESULTS, sizeof *m->to);
   m->sums = precis_memory_array(1 << 18, sizeof *m->sums); /* of the largest summary */
+  m->rows = precis_memory_array(SUMS, sizeof *m->rows);
   m->scratch = precis_memory_array(larger(engine, m->scratch_each * threads), 1);
   int64_t *position = precis_memory_array(ROWS, sizeof *position);
   int64_t rows = larger(ROWS, (int64_t)TILE_TOKENS * measured_heads(m->threads));
-  int failed = !m->x || !m->y || !m->to || !m->sums || !m->scratch || !position ||
+  int failed = !m->x || !m->y || !m->to || !m->sums || !m->rows || !m->scratch || !position ||
                precis_partial_create(&m->partial, rows, WIDE);
   m->keys = (precis_keys){.kv_heads = 1,
                           .dim = MIDDLE,
@@ -127,6 +129,7 @@ precis_measure *precis_measure_create(int threads, int64_t thread_memory)
   for (int64_t i = 0; i < ROWS; i++)
     position[i] = i;
   memset(m->to, 0, RESULTS * sizeof *m->to);
+  memset(m->rows, 0, SUMS * sizeof *m->rows);
   return m;
 }
 
@@ -137,6 +140,7 @@ void precis_measure_free(precis_measure *m)
   precis_partial_free(&m->partial);
   free(m->keys.position);
   free(m->scratch);
+  free(m->rows);
   free(m->sums);
   free(m->to);
   free(m->y);
@@ -180,14 +184,14 @@ static void apply(precis_measure *m, const summary_kind *k)
   const precis_apply_coefficients coefficients = {a, e};
   precis_apply_shape shape = apply_shape(m, k);
   precis_summary_tile tile = {0, precis_features_count(k->dim, k->degree), m->y, m->x, m->x};
-  float *den = m->to + (int64_t)FEATURE_TOKENS * k->value_dim, *env = den + FEATURE_TOKENS,
-        *deviating = env + FEATURE_TOKENS;
+  double *den = m->rows + (int64_t)FEATURE_TOKENS * k->value_dim, *env = den + FEATURE_TOKENS,
+         *deviating = env + FEATURE_TOKENS;
 #pragma omp parallel for num_threads(m->threads) schedule(static, 1)
   for (int i = 0; i < m->threads; i++) {
     int64_t from = (int64_t)FEATURE_TOKENS * i / m->threads,
             end = (int64_t)FEATURE_TOKENS * (i + 1) / m->threads;
     precis_query_rows rows = {
-        end - from,   m->x + from * k->dim, k->dim,     m->to + from * k->value_dim,
+        end - from,   m->x + from * k->dim, k->dim,     m->rows + from * k->value_dim,
         k->value_dim, den + from,           env + from, deviating + from};
     precis_apply_tile(&shape, &coefficients, &tile, &rows,
                       (char *)m->scratch + i * m->scratch_each);

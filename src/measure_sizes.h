@@ -9,7 +9,8 @@ enum {
   TILE_TOKENS = 2048,    /* of a thread: whole blocks of the kernel, as there usually are */
   STREAM_KEYS = 1 << 16, /* larger than caches */
   FEATURE_TOKENS = 1024,
-  ROWS = 1 << 16, /* of the passes: larger than caches, as rows usually are */
+  SUMS = FEATURE_TOKENS * (MIDDLE + 3), /* of the queries of a summary, of all kinds below */
+  ROWS = 1 << 16,                       /* of the passes: larger than caches, as rows usually are */
   PROOFS = 1 << 13,
   RESULTS = (1 << 23) + ROWS,
   STEPS = 400,

@@ -117,7 +117,7 @@ static int parse_descr(reader *r, precis_tensor *tensor)
   static const struct {
     const char *descr;
     precis_dtype dtype;
-  } known[] = {{"<f4", PRECIS_F32}, {"<f2", PRECIS_F16}, {"<f8", PRECIS_F64}};
+  } known[] = {{"f4", PRECIS_F32}, {"f2", PRECIS_F16}, {"f8", PRECIS_F64}};
   const char *descr;
   int length;
   skip_space(r);
@@ -127,14 +127,23 @@ static int parse_descr(reader *r, precis_tensor *tensor)
                  r->path);
   if (!take_string(r, &descr, &length))
     return unexpected(r, "a type such as '<f4'");
+  int big = length > 1 && descr[0] == '>';
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-    if (equal(descr, length, known[i].descr)) {
+    if ((big || (length > 1 && descr[0] == '<')) && equal(descr + 1, length - 1, known[i].descr)) {
       tensor->dtype = known[i].dtype;
+      tensor->big_endian = big;
       return PRECIS_SUCCESS;
     }
-  int big = length > 1 && descr[0] == '>';
-  return fault(r->why, "%s: descr '%.*s' is not supported%s, only '<f2', '<f4' and '<f8' are",
-               r->path, length < 40 ? length : 40, descr, big ? " (big-endian)" : "");
+  /* What NumPy, which has no such type, makes of an array of bfloat16. */
+  if (length == 3 && equal(descr + 1, 2, "V2"))
+    return fault(r->why,
+                 "%s: descr '%.*s' is likely bfloat16, which .npy cannot name: save "
+                 "x.astype('float32'), or a .safetensors file",
+                 r->path, length, descr);
+  return fault(r->why,
+               "%s: descr '%.*s' is not supported, only '<f2', '<f4' and '<f8' are, and '>f2' ...: "
+               "save x.astype('float32')",
+               r->path, length < 40 ? length : 40, descr);
 }
 
 static int parse_order(reader *r, int *fortran)
@@ -247,9 +256,7 @@ static int parse_tensor(const char *path, const void *header, int64_t header_byt
   precis_shape_text shape = precis_tensor_shape_text(&parsed);
   if (!precis_tensor_fits(&parsed))
     return fault(why, "%s: shape %s is too large", path, shape.text);
-  if (fortran && order_matters(&parsed))
-    return fault(why, "%s: fortran_order is True for shape %s, only C order is supported", path,
-                 shape.text);
+  parsed.fortran = fortran && order_matters(&parsed);
   *tensor = parsed;
   return PRECIS_SUCCESS;
 }

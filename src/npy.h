@@ -1,9 +1,9 @@
 /* npy.h - the header of a .npy file, from bytes and to bytes
  *
  * Format versions 1.0, 2.0 and 3.0: magic, two version bytes, the length of the text, then a Python
- * dictionary with exactly the keys descr, fortran_order and shape. Read are little-endian '<f2',
- * '<f4' and '<f8' in C order (or in Fortran order, where that is the same), of 1 to
- * PRECIS_TENSOR_AXES axes; the data must end where the file ends. `path` is for messages. */
+ * dictionary with exactly the keys descr, fortran_order and shape. Read are '<f2', '<f4' and '<f8',
+ * and the same with '>', of 1 to PRECIS_TENSOR_AXES axes in either order; the data must end where
+ * the file ends. `path` is for messages. */
 #ifndef PRECIS_SRC_NPY_H
 #define PRECIS_SRC_NPY_H
 

@@ -15,9 +15,9 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
   const precis_candidate *c = &f->candidate;
   precis_polynomial fit;
   const precis_summary_rounding rounding = {
-      c->envelope_degree, PRECIS_KEY_BLOCK,
+      c->envelope_degree, precis_summarise_roundings(),
       precis_cost_summary_roundings(p->ranks, s->nodes, p->ranks_per_node, s->prefixes),
-      PRECIS_CHUNK_FEATURES + 16 + c->features / PRECIS_CHUNK_FEATURES};
+      precis_apply_roundings()};
   f->failing = 1;
   if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)
     f->failing = precis_choose_failing(sample, &fit, &rounding, goal);

@@ -20,10 +20,13 @@ extern "C" {
 typedef struct precis_client precis_client;
 
 typedef struct precis_client_options {
-  const char *url;   /* "http://127.0.0.1:8470", "unix:PATH"; not https */
+  const char *url;   /* "http://127.0.0.1:8470", "https://HOST[:PORT][/PREFIX]", "unix:PATH" */
   const char *token; /* NULL or "": none */
   void (*message)(void *context, const char *text); /* or NULL */
   void *context;
+  const char
+      *ca_file; /* for https: PEM, who may vouch for the service; NULL: as the system has it */
+  double timeout_seconds; /* that the service may be silent, also while it works; 0: 600 */
 } precis_client_options;
 
 enum { PRECIS_CLIENT_ID = 32 };
@@ -37,7 +40,9 @@ typedef struct precis_client_answer {
 } precis_client_answer;
 
 /* Copies what it is given; connects when it has something to ask, and again when the connection is
- * gone. *client is the caller's, to be given to precis_client_close(). Errors: ARGUMENT, MEMORY. */
+ * gone: a request of which nobody knows whether it was done is sent once more, with the same key,
+ * and is not done twice. *client is the caller's, to be given to precis_client_close(). Errors:
+ * ARGUMENT, MEMORY. */
 PRECIS_API int precis_client_open(const precis_client_options *options, precis_client **client);
 /* NULL in, nothing done; sets *client to NULL. */
 PRECIS_API void precis_client_close(precis_client **client);
@@ -51,7 +56,8 @@ PRECIS_API int precis_client_create(precis_client *client, const precis_problem 
  *   k       rows x kv_heads x dim
  *   v       rows x kv_heads x value_dim
  *   bias    rows, or NULL
- *   key     names this append; sent again with the same key it is not done twice; NULL: none
+ *   key     names this append; sent again with the same key it is not done twice, and another
+ *           append with it is refused; NULL: one is made
  *   tokens  of the context with these; or NULL
  * problem: as it was made with. */
 PRECIS_API int precis_client_append(precis_client *client, const char *id,

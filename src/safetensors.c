@@ -151,7 +151,7 @@ static int check_metadata(const table *t, const json_t *metadata)
 {
   const char *key;
   const json_t *value;
-  int good = json_is_object(metadata);
+  int good = json_is_object(metadata) || json_is_null(metadata); /* as the reference has it */
   json_object_foreach ((json_t *)(uintptr_t)metadata, key, value)
     good = good && json_is_string(value);
   if (good)

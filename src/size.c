@@ -127,3 +127,55 @@ int precis_number_parse(const char *name, const char *text, double least, double
   *value = number;
   return PRECIS_SUCCESS;
 }
+
+int precis_port_parse(const char *name, const char *text, size_t length, int least, int *port,
+                      precis_message *why)
+{
+  int number = 0, good = length > 0 && strspn(text, "0123456789") >= length;
+  for (size_t i = 0; i < length && good; i++) {
+    number = number * 10 + (text[i] - '0');
+    good = number <= 65535; /* longer ones would be cut off by whoever takes 16 bits */
+  }
+  if (!good || number < least)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                              "%s: port is '%.*s', must be a number from %d to 65535", name,
+                              (int)(length < 40 ? length : 40), text, least);
+  *port = number;
+  return PRECIS_SUCCESS;
+}
+
+int precis_list_parse(const char *name, const char *text, int64_t turn, int most, int *value,
+                      precis_message *why)
+{
+  static const char separators[] = " ,";
+  int64_t count = 0, first = -1;
+  int found = 0;
+  do {
+    int64_t at = 0;
+    for (const char *rest = text + strspn(text, separators); *rest != '\0'; at++) {
+      char entry[24];
+      size_t length = strcspn(rest, separators);
+      int64_t number;
+      if (length >= sizeof entry)
+        return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s has '%.40s', must be numbers", name,
+                                  rest);
+      memcpy(entry, rest, length);
+      entry[length] = '\0';
+      int status = precis_size_parse(name, entry, 0, most, &number, why);
+      if (status != PRECIS_SUCCESS)
+        return status;
+      if (count > 0 && at == turn % count) {
+        first = number;
+        found = 1;
+      }
+      rest += length;
+      rest += strspn(rest, separators);
+    }
+    if (at == 0)
+      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is '%.40s', must be numbers", name,
+                                text);
+    count = at;
+  } while (!found);
+  *value = (int)first;
+  return PRECIS_SUCCESS;
+}

@@ -5,6 +5,7 @@
 #ifndef PRECIS_SRC_SIZE_H
 #define PRECIS_SRC_SIZE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/message.h"
@@ -18,5 +19,15 @@ int precis_size_parse(const char *name, const char *text, int64_t least, int64_t
 /* A finite decimal number in [least, most], without unit. */
 int precis_number_parse(const char *name, const char *text, double least, double most,
                         double *value, precis_message *why);
+
+/* A port of TCP: digits alone, in [least, 65535]. text need not end with a zero: `length`
+ * characters of it. */
+int precis_port_parse(const char *name, const char *text, size_t length, int least, int *port,
+                      precis_message *why);
+
+/* The number that entry number `turn` of a list has ("0 0 1" or "0,0,1", taken from its beginning
+ * again where it ends), all of them in [0, most]. */
+int precis_list_parse(const char *name, const char *text, int64_t turn, int most, int *value,
+                      precis_message *why);
 
 #endif

@@ -68,11 +68,9 @@ typedef struct precis_weighted_keys {
  *   counts     features doubles
  *   deviating  features doubles, with deviations; not touched where the shape has none
  *   scratch    precis_summarise_scratch() bytes, aligned to 64 bytes
- * No aliasing. Products and sums over a block
- * of at most PRECIS_KEY_BLOCK keys are float32: a block is wrong by at most (block + degree + 1)
- * 2^-24 times its sum of magnitudes, to first order. Sums over blocks are double, so that this
- * bounds the relative error for any number of keys. Kernel: never fails, allocates or communicates;
- * the caller has set BLAS to one thread. */
+ * No aliasing. A sum is wrong by at most (precis_summarise_roundings() + degree + 1) 2^-24 times
+ * its sum of magnitudes, to first order, for any number of keys: see feature_kernel.h. Kernel:
+ * never fails, allocates or communicates; the caller has set BLAS to one thread. */
 void precis_summarise_add(const precis_summarise_shape *shape, const precis_weighted_keys *keys,
                           int64_t first, int64_t features, double *values, double *counts,
                           double *deviating, void *scratch);

@@ -35,17 +35,3 @@ int precis_summary_kernels_plan(const precis_feature_set *set, int value_dim, in
   *kernels = k;
   return PRECIS_SUCCESS;
 }
-
-static int64_t roundings(const precis_apply_shape *apply, int64_t features)
-{
-  int64_t tiles = (features + apply->tile_features - 1) / apply->tile_features;
-  return precis_apply_roundings(apply, features, tiles);
-}
-
-/* A term passes the sum over one chunk only, be it of values or of counts alone. */
-int64_t precis_summary_kernels_additions(const precis_summary_kernels *k, int64_t features,
-                                         int64_t count_features)
-{
-  return roundings(&k->apply, features) + roundings(&k->apply_counts, count_features) -
-         PRECIS_CHUNK_FEATURES;
-}

@@ -20,8 +20,4 @@ typedef struct precis_summary_kernels {
 int precis_summary_kernels_plan(const precis_feature_set *set, int value_dim, int64_t fast_memory,
                                 precis_summary_kernels *kernels);
 
-/* The longest chain of float32 additions that a term passes when all tiles are applied. */
-int64_t precis_summary_kernels_additions(const precis_summary_kernels *kernels, int64_t features,
-                                         int64_t count_features);
-
 #endif

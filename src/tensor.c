@@ -187,3 +187,33 @@ int64_t precis_f32_nonfinite(const float *x, int64_t count, int may_mask)
     i++;
   return i;
 }
+
+int precis_tensor_plain(const precis_tensor *t)
+{
+  return !t->fortran && !t->big_endian;
+}
+
+int64_t precis_tensor_column(const precis_tensor *t, int64_t place)
+{
+  int64_t stride = 1, column = 0;
+  for (int axis = 1; axis < t->axes; axis++)
+    stride *= t->shape[axis];
+  /* The last axis is the fastest of a place, and the slowest of columns. */
+  for (int axis = t->axes - 1; axis > 0; axis--) {
+    stride /= t->shape[axis];
+    column += place % t->shape[axis] * stride;
+    place /= t->shape[axis];
+  }
+  return column;
+}
+
+void precis_bytes_swap(void *raw, int64_t size, int64_t count)
+{
+  unsigned char *at = raw;
+  for (int64_t i = 0; i < count; i++, at += size)
+    for (int64_t b = 0; b < size / 2; b++) {
+      unsigned char one = at[b];
+      at[b] = at[size - 1 - b];
+      at[size - 1 - b] = one;
+    }
+}

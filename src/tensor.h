@@ -9,13 +9,25 @@ enum { PRECIS_TENSOR_AXES = 4 };
 
 typedef enum precis_dtype { PRECIS_F32, PRECIS_F16, PRECIS_BF16, PRECIS_F64 } precis_dtype;
 
-/* C order, little-endian. Row t is the part of the array at index t of axis 0. */
+/* Row t is the part of the array at index t of axis 0. */
 typedef struct precis_tensor {
   precis_dtype dtype;
   int axes;                          /* 1..PRECIS_TENSOR_AXES */
   int64_t shape[PRECIS_TENSOR_AXES]; /* each >= 0; the product of all, in bytes, fits int64_t */
   int64_t offset;                    /* of the first byte, from the start of the file */
+  int fortran;                       /* the first axis is the fastest; else the last, as in C */
+  int big_endian;
 } precis_tensor;
+
+/* Nonzero where rows follow each other as they are used, in bytes as they are used. */
+int precis_tensor_plain(const precis_tensor *tensor);
+
+/* In Fortran order, elements of one column (a place in a row, in C order) follow each other, row
+ * after row: the number of the column among columns. */
+int64_t precis_tensor_column(const precis_tensor *tensor, int64_t place);
+
+/* Turns count elements of `size` bytes round, in place. */
+void precis_bytes_swap(void *raw, int64_t size, int64_t count);
 
 int64_t precis_dtype_size(precis_dtype dtype);
 const char *precis_dtype_name(precis_dtype dtype); /* "F32", ... */

@@ -72,9 +72,11 @@ int main(int argc, char **argv)
   precis_client_answer answer;
   char id[PRECIS_CLIENT_ID], child[PRECIS_CLIENT_ID];
   int64_t tokens = -1;
-  REQUIRE(argc == 3);
+  REQUIRE(argc == 3 || argc == 4);
   options.url = argv[1];
   options.token = argv[2];
+  options.ca_file = argv[3]; /* or NULL */
+  options.timeout_seconds = 50;
   for (int i = 0; i < TOKENS * DIM; i++)
     k[i] = wave(i);
   for (int i = 0; i < TOKENS * VALUE_DIM; i++)

@@ -17,6 +17,7 @@ typedef struct desk {
   precis_contexts contexts;
   precis_queue queue;
   precis_http http;
+  _Atomic int64_t loaded;
   pthread_t clerk;
   char listen[96];
 } desk;
@@ -30,6 +31,8 @@ static void *work(void *context)
       continue;
     int ends = e->kind == PRECIS_ERRAND_COMMIT || e->kind == PRECIS_ERRAND_DROP,
         good = turn % 4 != 0 || e->kind == PRECIS_ERRAND_CREATE;
+    if (e->kind == PRECIS_ERRAND_DESTROY)
+      precis_contexts_delist(&d->contexts, e->context);
     if (e->kind == PRECIS_ERRAND_DESTROY || (e->kind == PRECIS_ERRAND_FORK && !good))
       precis_contexts_vacate(&d->contexts, e->context);
     if (e->kind == PRECIS_ERRAND_CREATE || (e->kind == PRECIS_ERRAND_FORK && good))
@@ -45,9 +48,10 @@ static void *work(void *context)
 static void add_context(desk *d)
 {
   const precis_spec spec = {.problem = {2, 1, 4, 3, 1, 0.5}};
+  const precis_owner nobody = {.name = ""};
   precis_context *c;
   precis_message why;
-  if (precis_contexts_make(&d->contexts, &spec, &c, &why) != PRECIS_SUCCESS)
+  if (precis_contexts_make(&d->contexts, &spec, &nobody, NULL, &c, &why) != PRECIS_SUCCESS)
     abort();
   strcpy(c->id, "c0");
   precis_contexts_enlist(&d->contexts, c);
@@ -63,13 +67,20 @@ static desk *open_desk(void)
   snprintf(d->listen, sizeof d->listen, "unix:/tmp/precis-fuzz-%ld", (long)getpid());
   d->options = (precis_service_options){.listen = d->listen,
                                         .no_token = 1,
+                                        .log = {.form = PRECIS_LOG_NONE},
                                         .contexts_most = 50,
                                         .tokens_most = 1000,
                                         .query_bytes_most = 1 << 16,
                                         .connections_most = 8,
                                         .request_seconds = 10};
-  d->http = (precis_http){
-      .options = &d->options, .ranks = 1, .nodes = 1, .contexts = &d->contexts, .queue = &d->queue};
+  d->http = (precis_http){.options = &d->options,
+                          .log = &d->options.log,
+                          .loaded = &d->loaded,
+                          .ready = 1,
+                          .ranks = 1,
+                          .nodes = 1,
+                          .contexts = &d->contexts,
+                          .queue = &d->queue};
   precis_queue_create(&d->queue);
   if (precis_contexts_create(&d->options, 1, &d->contexts) != PRECIS_SUCCESS ||
       pthread_create(&d->clerk, NULL, work, d) != 0 ||

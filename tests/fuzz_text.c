@@ -18,13 +18,14 @@ static void parse_manifest(const char *text, int64_t bytes)
 {
   const precis_service_options options = {.contexts_most = 1, .connections_most = 1};
   const precis_spec none = {.tol = 0};
+  const precis_owner nobody = {.name = ""};
   precis_contexts contexts;
   precis_context *c;
   precis_message why;
   int64_t used;
   if (precis_contexts_create(&options, 1, &contexts) != PRECIS_SUCCESS)
     return;
-  if (precis_contexts_make(&contexts, &none, &c, &why) == PRECIS_SUCCESS) {
+  if (precis_contexts_make(&contexts, &none, &nobody, NULL, &c, &why) == PRECIS_SUCCESS) {
     precis_manifest_parse("manifest", text, bytes, c, &used, &why);
     precis_contexts_release(&contexts, c);
   }

@@ -94,9 +94,9 @@ static void put_typed(const scratch *s, const char *name, precis_dtype dtype, in
   for (int i = 0; i < ROWS * WIDTH; i++)
     convert(dtype, value_at(i), data + (size_t)i * size);
   if (npy) {
-    int length = snprintf(text, sizeof text,
-                          "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%d, %d)}", size,
-                          ROWS, WIDTH);
+    int length =
+        snprintf(text, sizeof text, "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%d, %d)}",
+                 size, ROWS, WIDTH);
     memcpy(file, "\x93NUMPY\1\0", 8);
     file[8] = (unsigned char)length;
     file[9] = 0;
@@ -234,8 +234,8 @@ static void special_values(void **state)
       float out[6];
       precis_message why = {""};
       int last = s->world.rank == s->world.ranks - 1; /* the others do not even read the row */
-      int status = precis_file_read(&s->world, &array, last ? 1 : 0, last ? 2 : 1, may_mask, out,
-                                    &why);
+      int status =
+          precis_file_read(&s->world, &array, last ? 1 : 0, last ? 2 : 1, may_mask, out, &why);
       int fine = specials[i].says == NULL || (may_mask && specials[i].masks);
       assert_all(EVERYWHERE, status == (fine ? PRECIS_SUCCESS : PRECIS_ERR_NONFINITE) &&
                                  scratch_same(status, &why));
@@ -260,11 +260,82 @@ static void masks(void **state)
   int status = precis_file_read(&s->world, &array, 0, 6, PRECIS_FILE_BIAS, out, &why);
   assert_all(EVERYWHERE, status == PRECIS_SUCCESS);
   for (int i = 0; i < 6; i++)
-    assert_all(EVERYWHERE, out[i] == (i == 3   ? -9e36f
-                                      : i == 5 ? 1.5f
-                                               : -INFINITY));
+    assert_all(EVERYWHERE, out[i] == (i == 3 ? -9e36f : i == 5 ? 1.5f : -INFINITY));
   status = precis_file_read(&s->world, &array, 0, 6, PRECIS_FILE_LOGS, out, &why);
   assert_all(EVERYWHERE, status == PRECIS_ERR_NONFINITE);
+  precis_file_close(&array);
+  scratch_clear(s);
+}
+
+/* An array of (5, 3, 2) whose element at (t, h, d) is 100 t + 10 h + d, in Fortran order or in C
+ * order, big-endian or not. */
+static void put_ordered(const scratch *s, precis_dtype dtype, int fortran, int big)
+{
+  enum { T = 5, H = 3, D = 2 };
+  unsigned char bytes[10 + 118 + T * H * D * 8] = "\x93NUMPY\x01\x00\x76\x00";
+  size_t size = (size_t)precis_dtype_size(dtype);
+  int length = snprintf((char *)bytes + 10, 119,
+                        "{'descr': '%cf%zu', 'fortran_order': %s, 'shape': (5, 3, 2), }",
+                        big ? '>' : '<', size, fortran ? "True" : "False");
+  memset(bytes + 10 + length, ' ', (size_t)(118 - length));
+  for (int t = 0; t < T; t++)
+    for (int h = 0; h < H; h++)
+      for (int d = 0; d < D; d++) {
+        int at = fortran ? t + T * (h + H * d) : (t * H + h) * D + d;
+        unsigned char *to = bytes + 128 + (size_t)at * size;
+        convert(dtype, (float)(100 * t + 10 * h + d), to);
+        for (size_t b = 0; b < size / 2 && big; b++) {
+          unsigned char one = to[b];
+          to[b] = to[size - 1 - b];
+          to[size - 1 - b] = one;
+        }
+      }
+  scratch_put(s, "o.npy", bytes, 128 + T * H * D * size);
+}
+
+/* What NumPy writes of transposed views and of arrays from other machines is simply read. */
+static void orders(void **state)
+{
+  scratch *s = *state;
+  const precis_dtype types[] = {PRECIS_F32, PRECIS_F16, PRECIS_F64};
+  for (int i = 0; i < 3 * 4 * 3; i++) {
+    put_ordered(s, types[i % 3], i / 3 % 2, i / 6 % 2);
+    s->world.piece_bytes = i / 12 == 0 ? PRECIS_PIECE_BYTES : i / 12 == 1 ? 1 : 17;
+    precis_file_array array = open_array(s, "o.npy", "o");
+    for (int first = 0; first <= 5; first++)
+      for (int rows = 0; rows <= 5 - first; rows++) {
+        float out[30];
+        precis_message why = {""};
+        int mine = s->world.rank % 2 == 0 ? rows : 0; /* not all read alike */
+        int good = precis_file_read(&s->world, &array, first, mine, PRECIS_FILE_FINITE, out,
+                                    &why) == PRECIS_SUCCESS;
+        for (int t = 0; t < mine; t++)
+          for (int c = 0; c < 6; c++)
+            good = good && out[t * 6 + c] == (float)(100 * (first + t) + 10 * (c / 2) + c % 2);
+        assert_all(EVERYWHERE, good);
+      }
+    precis_file_close(&array);
+  }
+  s->world.piece_bytes = PRECIS_PIECE_BYTES;
+  scratch_clear(s);
+}
+
+/* The row that is named is the row. */
+static void bad_in_fortran_order(void **state)
+{
+  scratch *s = *state;
+  unsigned char bytes[128 + 6 * 4] = "\x93NUMPY\x01\x00\x76\x00";
+  static const char text[] = "{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }";
+  memset(bytes + 10, ' ', 118);
+  memcpy(bytes + 10, text, sizeof text - 1);
+  convert(PRECIS_F32, NAN, bytes + 128 + 4 * 4); /* (1, 1) */
+  scratch_put(s, "o.npy", bytes, sizeof bytes);
+  precis_file_array array = open_array(s, "o.npy", "o");
+  float out[6];
+  precis_message why = {""};
+  int status = precis_file_read(&s->world, &array, 0, 3, PRECIS_FILE_FINITE, out, &why);
+  assert_all(EVERYWHERE,
+             status == PRECIS_ERR_NONFINITE && strstr(why.text, "row 1 of \"o\" holds nan"));
   precis_file_close(&array);
   scratch_clear(s);
 }
@@ -282,6 +353,35 @@ static void refused(scratch *s, const char *file, const char *tensor, int expect
   assert_all(EVERYWHERE, status == expected && scratch_same(status, &why));
   assert_all(EVERYWHERE, strstr(why.text, says) != NULL && strstr(why.text, s->folder) == why.text);
   assert_all(EVERYWHERE, strcmp(array.path, "untouched") == 0);
+}
+
+/* Files of other formats are told what they are and what to do, whatever their names say. */
+static void foreign(void **state)
+{
+  scratch *s = *state;
+  static const struct {
+    const char *begin;
+    size_t bytes;
+    const char *says;
+  } files[] = {
+      {"version https://git-lfs.github.com/spec/v1\n", 43, "git lfs pull"},
+      {"/annex/objects/SHA256E-s1--2", 28, "git annex get"},
+      {"PK\x03\x04\x14\0\0\0\x08\0q.npy", 15, ".npz"},
+      {"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0", 16, "HDF5"},
+      {"\x80\x02}q\0.", 6, "pickle"},
+      {"\x80\x04\x95\x05\0\0\0\0\0\0\0", 11, "pickle"},
+      {"\x1f\x8b\x08\0\0\0\0\0\0\x03xxxx", 14, "gunzip"},
+      {"\x28\xb5\x2f\xfdxxxxxxxxxxxx", 16, "unzstd"},
+      {"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0", 16, "GGUF"},
+      {"<!DOCTYPE html><html>", 21, "web page"},
+      {"{\"metadata\": {\"total_size\": 1}}", 32, "JSON"},
+  };
+  const char *const names[] = {"f.safetensors", "f.npy"};
+  for (size_t i = 0; i < 2 * sizeof files / sizeof *files; i++) {
+    scratch_put(s, names[i % 2], (const unsigned char *)files[i / 2].begin, files[i / 2].bytes);
+    refused(s, names[i % 2], "q", PRECIS_ERR_FORMAT, files[i / 2].says);
+  }
+  scratch_clear(s);
 }
 
 static void bad_files(void **state)
@@ -392,10 +492,17 @@ static void beyond_4_gib(void **state)
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_type_every_range), cmocka_unit_test(ranges_outside),
-      cmocka_unit_test(special_values),         cmocka_unit_test(bad_files),
-      cmocka_unit_test(optional_tensor),        cmocka_unit_test(cut_while_open),
-      cmocka_unit_test(beyond_4_gib),           cmocka_unit_test(masks),
+      cmocka_unit_test(every_type_every_range),
+      cmocka_unit_test(ranges_outside),
+      cmocka_unit_test(special_values),
+      cmocka_unit_test(bad_files),
+      cmocka_unit_test(optional_tensor),
+      cmocka_unit_test(cut_while_open),
+      cmocka_unit_test(beyond_4_gib),
+      cmocka_unit_test(masks),
+      cmocka_unit_test(orders),
+      cmocka_unit_test(bad_in_fortran_order),
+      cmocka_unit_test(foreign),
   };
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -18,7 +18,7 @@ machine=$(cd "$top_srcdir" && pwd)/tests/fast-summaries.machine
 seed=${PRECIS_RESUME_SEED-$$}
 RANDOM=$seed
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
-limit=${TEST_TIMEOUT-60}
+limit=$((${TEST_TIMEOUT-60} * $(sh "$top_srcdir/tests/pace")))
 # Sanitizers take ten times as long for the same.
 tokens=6000
 [ -z "${ASAN_OPTIONS-}" ] || tokens=1500

@@ -7,6 +7,7 @@
 # plans and "precis topo" say that messages went in place of shared memory, and no input file is blamed. MPI's own complaints
 # about its own files there are none of ours.
 
+here=$(cd "$(dirname "$0")" && pwd)
 precis=${top_builddir:-build}/precis
 [ -n "$MPIEXEC" ] || { echo "skipped: there is no mpiexec"; exit 77; }
 unshare -m true 2>/dev/null || { echo "skipped: no rights to make a mount namespace"; exit 77; }
@@ -15,6 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 case $precis in /*) ;; *) precis=$OLDPWD/$precis ;; esac
 export precis OMP_NUM_THREADS=1
+pace=$(sh "$here/pace") || exit 1
 
 fail() { echo "FAILED: $*"; cat said 2>/dev/null; exit 1; }
 
@@ -39,7 +41,7 @@ run()
   size=$1 np=$2
   shift 2
   # shellcheck disable=SC2086
-  timeout -k 5 "${TEST_TIMEOUT:-120}" unshare -m ./with "$size" $MPIEXEC $MPIEXEC_FLAGS -n "$np" "$precis" "$@" \
+  timeout -k 5 "$((${TEST_TIMEOUT:-120} * pace))" unshare -m ./with "$size" $MPIEXEC $MPIEXEC_FLAGS -n "$np" "$precis" "$@" \
     </dev/null >said 2>&1
 }
 

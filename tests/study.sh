@@ -6,6 +6,7 @@
 # shellcheck disable=SC2086
 here=$(dirname "$0")
 top=$(cd "${top_srcdir-$here/..}" && pwd)
+pace=$(sh "$top/tests/pace")
 PRECIS=${PRECIS-${top_builddir-.}/precis}
 PRECIS=$(cd "$(dirname "$PRECIS")" && pwd)/precis
 export PRECIS OMP_WAIT_POLICY=passive
@@ -35,7 +36,7 @@ ends()
   expected=$1
   shift
   status=0
-  timeout -k 5 "${TEST_TIMEOUT-60}" "$@" </dev/null >out 2>err || status=$?
+  timeout -k 5 "$((${TEST_TIMEOUT-60} * pace))" "$@" </dev/null >out 2>err || status=$?
   [ "$status" -eq "$expected" ] || complain "exit status $status, not $expected: $*"
 }
 

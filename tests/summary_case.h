@@ -195,12 +195,11 @@ static void assert_near(int64_t count, const double *x, const double *y, const d
                magnitudes[i]);
 }
 
-/* The bound of summarise.h: a rounding for each key of a block, factor of phi, and product with
- * the value. */
+/* The bound of summarise.h: roundings of sums, of each factor of phi, and of the product with the
+ * value. */
 static double summarise_bound(const problem *p)
 {
-  int64_t block = p->s.keys < PRECIS_KEY_BLOCK ? p->s.keys : PRECIS_KEY_BLOCK;
-  return 1.01 * (double)(block + p->s.count_degree + 1) * UNIT;
+  return 1.01 * (precis_summarise_roundings() + p->s.count_degree + 1) * UNIT;
 }
 
 static void compare(const problem *p, const sums *got, const sums *want, double tolerance)
@@ -215,18 +214,18 @@ static void compare(const problem *p, const sums *got, const sums *want, double 
 /* --- apply --- */
 
 typedef struct outputs {
-  float *num, *den, *env, *deviating;
+  double *num, *den, *env, *deviating;
 } outputs;
 
 static outputs clear_outputs(const problem *p)
 {
-  outputs o = {array(p->s.queries * p->num_stride, sizeof(float)),
-               array(p->s.queries, sizeof(float)), array(p->s.queries, sizeof(float)),
-               array(p->s.queries, sizeof(float))};
-  memset(o.num, 0, (size_t)(p->s.queries * p->num_stride) * sizeof(float));
-  memset(o.den, 0, (size_t)p->s.queries * sizeof(float));
-  memset(o.env, 0, (size_t)p->s.queries * sizeof(float));
-  memset(o.deviating, 0, (size_t)p->s.queries * sizeof(float));
+  outputs o = {array(p->s.queries * p->num_stride, sizeof(double)),
+               array(p->s.queries, sizeof(double)), array(p->s.queries, sizeof(double)),
+               array(p->s.queries, sizeof(double))};
+  memset(o.num, 0, (size_t)(p->s.queries * p->num_stride) * sizeof(double));
+  memset(o.den, 0, (size_t)p->s.queries * sizeof(double));
+  memset(o.env, 0, (size_t)p->s.queries * sizeof(double));
+  memset(o.deviating, 0, (size_t)p->s.queries * sizeof(double));
   return o;
 }
 
@@ -241,8 +240,8 @@ static void free_outputs(outputs *o)
 typedef void apply_function(const precis_apply_shape *, const precis_apply_coefficients *,
                             const precis_summary_tile *, const precis_query_rows *, void *);
 
-static int64_t apply(const problem *p, const precis_feature_kernel *kernel, apply_function *run,
-                     const sums *s, outputs *o)
+static void apply(const problem *p, const precis_feature_kernel *kernel, apply_function *run,
+                  const sums *s, outputs *o)
 {
   precis_apply_shape shape, counts;
   assert_int_equal(precis_apply_plan(&p->set, p->s.value_dim, p->s.fast_memory, &shape), 0);
@@ -276,8 +275,6 @@ static int64_t apply(const problem *p, const precis_feature_kernel *kernel, appl
   free(deviating);
   free(scratch);
   free(more);
-  return precis_apply_roundings(&shape, p->features, 1) +
-         precis_apply_roundings(&counts, p->all_features, 1);
 }
 
 static double power(double x, int p)
@@ -347,8 +344,9 @@ static void check_applied(const problem *p, const precis_feature_kernel *kernel,
                           apply_function *run, const sums *s)
 {
   outputs o = clear_outputs(p);
-  int64_t roundings = apply(p, kernel, run, s, &o) + 6 + p->s.count_degree;
-  double tolerance = 1.01 * (double)roundings * UNIT + summarise_bound(p);
+  apply(p, kernel, run, s, &o);
+  int roundings = precis_apply_roundings() + 6 + p->s.count_degree;
+  double tolerance = 1.01 * roundings * UNIT + summarise_bound(p);
   for (int64_t i = 0; i < p->s.queries; i++)
     check_query(p, i, &o, tolerance);
   free_outputs(&o);

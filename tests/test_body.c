@@ -58,9 +58,10 @@ static precis_body make_body(taken *t, int64_t announced)
 static int64_t make_file(char *file)
 {
   const char *names[] = {"v", "other", "k"};
-  precis_tensor tensors[] = {{PRECIS_F32, 3, {TOKENS, 2, 2}, 0},
-                             {PRECIS_F64, 1, {3}, 0},
-                             {PRECIS_F16, 3, {TOKENS, 2, 3}, 0}};
+  precis_tensor tensors[] = {
+      {.dtype = PRECIS_F32, .axes = 3, .shape = {TOKENS, 2, 2}, .offset = 0},
+      {.dtype = PRECIS_F64, .axes = 1, .shape = {3}, .offset = 0},
+      {.dtype = PRECIS_F16, .axes = 3, .shape = {TOKENS, 2, 3}, .offset = 0}};
   char *header;
   int64_t bytes;
   precis_message why;
@@ -146,7 +147,7 @@ static void refuses_what_is_damaged(void **state)
 
 static void one_array_as_npy(void **state)
 {
-  precis_tensor tensor = {PRECIS_F32, 2, {TOKENS, 5}, 0};
+  precis_tensor tensor = {.dtype = PRECIS_F32, .axes = 2, .shape = {TOKENS, 5}, .offset = 0};
   char *header, *file;
   int64_t bytes, all;
   precis_message why;

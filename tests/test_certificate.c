@@ -238,7 +238,8 @@ enum { QUERIES = 24 };
 
 typedef struct summary {
   float *k, *v, *w, *q;
-  float *d, *values32, *counts32, *deviating32, *num, *den, *env, *env_deviating;
+  float *d, *values32, *counts32, *deviating32;
+  double *num, *den, *env, *env_deviating;
   double *values, *counts, *deviating;
   int64_t features;
 } summary;
@@ -339,13 +340,11 @@ static void summarise_and_apply(const sizes *s, const precis_polynomial *f, summ
 
 /* What rounding did to each row, against its share of the error mass. Returns the largest part of
  * what is allowed. */
-static double compare(const sizes *s, const precis_polynomial *f, const precis_apply_shape *apply,
-                      const summary *x)
+static double compare(const sizes *s, const precis_polynomial *f, const summary *x)
 {
   double weights = 0, used = 0;
-  int64_t tiles = (x->features + apply->tile_features - 1) / apply->tile_features;
-  const precis_summary_rounding rounding = {s->degree, PRECIS_KEY_BLOCK, 2,
-                                            precis_apply_roundings(apply, x->features, tiles)};
+  const precis_summary_rounding rounding = {s->degree, precis_summarise_roundings(), 2,
+                                            precis_apply_roundings()};
   for (int64_t j = 0; j < s->keys; j++)
     weights += x->w[j];
   for (int i = 0; i < QUERIES; i++) {
@@ -414,7 +413,7 @@ static void rounding_covers(void **state)
     assert_int_equal(precis_polynomial_fit(s->degree, s->degree, s->bound, moments, &f), 0);
     summary x = create(s, &random);
     summarise_and_apply(s, &f, &x, &apply);
-    double used = compare(s, &f, &apply, &x);
+    double used = compare(s, &f, &x);
     print_message("dim %d, degree %d: rounding takes %.3g of what is allowed\n", s->dim, s->degree,
                   used);
     release(&x);

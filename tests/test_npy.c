@@ -36,8 +36,8 @@ static int parse(int version, const char *text, int64_t data_bytes, precis_tenso
   char *header = make_header(version, text, &bytes);
   why->text[0] = '\0';
   assert_true(precis_npy_recognise(header, bytes));
-  int status = precis_npy_header_bytes("f.npy", header, PRECIS_NPY_PREFIX, bytes + data_bytes,
-                                       &found, why);
+  int status =
+      precis_npy_header_bytes("f.npy", header, PRECIS_NPY_PREFIX, bytes + data_bytes, &found, why);
   if (status == PRECIS_SUCCESS) {
     assert_int_equal(found, bytes);
     status = precis_npy_parse("f.npy", header, bytes, bytes + data_bytes, tensor, why);
@@ -115,8 +115,11 @@ static const struct {
   int64_t data_bytes;
   const char *says;
 } bads[] = {
-    {"{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }", 12,
-     "descr '>f4' is not supported (big-endian)"},
+    {"{'descr': '>i4', 'fortran_order': False, 'shape': (3,), }", 12,
+     "descr '>i4' is not supported"},
+    {"{'descr': '<V2', 'fortran_order': False, 'shape': (3,), }", 6,
+     "likely bfloat16, which .npy cannot name: save x.astype('float32')"},
+    {"{'descr': '|V2', 'fortran_order': False, 'shape': (3,), }", 6, "likely bfloat16"},
     {"{'descr': '=f4', 'fortran_order': False, 'shape': (3,), }", 12,
      "descr '=f4' is not supported"},
     {"{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }", 12,
@@ -125,8 +128,6 @@ static const struct {
     {"{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", 24, "'<f2', '<f4' and '<f8' are"},
     {"{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (3,), }", 12, "structured type"},
     {"{'descr': 4, 'fortran_order': False, 'shape': (3,), }", 12, "expected a type such as '<f4'"},
-    {"{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }", 48,
-     "fortran_order is True for shape (3, 4)"},
     {"{'descr': '<f4', 'fortran_order': 0, 'shape': (3,), }", 12, "expected True or False"},
     {HEAD "(), }", 4, "shape is ()"},
     {HEAD "(3), }", 12, "expected ',' in shape"},

@@ -53,6 +53,7 @@ static const struct {
     {"{" Q24 "}", 24, PRECIS_F32, 2, {2, 3}, 0},
     {"{" Q24 "}       ", 24, PRECIS_F32, 2, {2, 3}, 0},
     {"{\"__metadata__\":{\"a\":\"b\",\"c\":\"\"}," Q24 "}", 24, PRECIS_F32, 2, {2, 3}, 0},
+    {"{\"__metadata__\":null," Q24 "}", 24, PRECIS_F32, 2, {2, 3}, 0},
     {"{\"__metadata__\":{}," Q24 "}", 24, PRECIS_F32, 2, {2, 3}, 0},
     {"{\"q\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]}}", 8, PRECIS_F16, 1, {4}, 0},
     {"{\"q\":{\"dtype\":\"BF16\",\"shape\":[4,1,1,2],\"data_offsets\":[0,16]}}",

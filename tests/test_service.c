@@ -52,35 +52,79 @@ static void specs(void **state)
   assert_int_equal(spec.problem.kv_heads, 2); /* as it was */
 }
 
+static int load_tokens(const char *path, const char *text, precis_tokens *tokens)
+{
+  precis_message why;
+  int file = open(path, O_WRONLY | O_TRUNC);
+  assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+  close(file);
+  return precis_tokens_load(path, tokens, &why);
+}
+
 static void tokens(void **state)
 {
-  char folder[] = "/tmp/precis-test-XXXXXX", path[64];
-  precis_token made = {""}, again = {""};
+  char folder[] = "/tmp/precis-test-XXXXXX", path[64], other[64], text[80];
+  precis_tokens made, again;
   precis_message why;
   struct stat info;
   (void)state;
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/token", folder);
-  assert_int_equal(precis_token_load(path, &made, &why), PRECIS_SUCCESS);
-  assert_int_equal(strlen(made.text), 64);
+  snprintf(other, sizeof other, "%s/other", folder);
+  assert_int_equal(precis_tokens_load(path, &made, &why), PRECIS_SUCCESS);
+  assert_int_equal(made.count, 1);
+  assert_int_equal(strlen(made.list[0].text), 64);
   assert_int_equal(stat(path, &info), 0);
   assert_int_equal(info.st_mode & 0777, 0600);
-  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_SUCCESS);
-  assert_string_equal(made.text, again.text);
-  assert_true(precis_token_equal(&made, again.text));
+  assert_int_equal(precis_tokens_load(path, &again, &why), PRECIS_SUCCESS);
+  assert_string_equal(made.list[0].text, again.list[0].text);
+  strcpy(text, again.list[0].text);
+  assert_ptr_equal(precis_tokens_find(&made, text), made.list);
   for (int i = 0; i < 64; i++) {
-    again.text[i] ^= 1;
-    assert_false(precis_token_equal(&made, again.text));
-    again.text[i] ^= 1;
+    text[i] ^= 1;
+    assert_null(precis_tokens_find(&made, text));
+    text[i] ^= 1;
   }
-  again.text[63] = '\0';
-  assert_false(precis_token_equal(&made, again.text));
-  assert_false(precis_token_equal(&made, ""));
+  text[63] = '\0';
+  assert_null(precis_tokens_find(&made, text));
+  assert_null(precis_tokens_find(&made, ""));
+  precis_tokens_free(&again);
+  precis_tokens_free(&made);
   chmod(path, 0604);
-  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_ERR_IO);
+  assert_int_equal(precis_tokens_load(path, &made, &why), PRECIS_ERR_IO);
   chmod(path, 0600);
-  assert_int_equal(truncate(path, 5), 0);
-  assert_int_equal(precis_token_load(path, &again, &why), PRECIS_ERR_FORMAT);
+  assert_int_equal(symlink(path, other), 0);
+  assert_int_equal(precis_tokens_load(other, &made, &why), PRECIS_ERR_IO);
+  unlink(other);
+  assert_int_equal(link(path, other), 0);
+  assert_int_equal(precis_tokens_load(path, &made, &why), PRECIS_ERR_IO);
+  assert_non_null(strstr(why.text, "2 names"));
+  unlink(other);
+  if (geteuid() == 0) {
+    assert_int_equal(chown(path, 12345, (gid_t)-1), 0);
+    assert_int_equal(precis_tokens_load(path, &made, &why), PRECIS_ERR_IO);
+    assert_int_equal(chown(path, 0, (gid_t)-1), 0);
+  }
+  const char *const bad[] = {
+      "short\n", "", "# none\n", "0123456789abcdef a b\n", "0123456789abcdef a write tokens=x\n",
+      "0123456789abcdef a\n0123456789abcdef b\n", "0123456789abcdef \xc3\xa4\n",
+      "0123456789abcdef a tokens=-1\n", "0123456789abcdef 0123456789012345678901234567890123\n"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_int_not_equal(load_tokens(path, bad[i], &made), PRECIS_SUCCESS);
+  assert_int_equal(load_tokens(path,
+                               "# who may come in\r\n\n  0123456789abcdef\r\n"
+                               "0123456789abcdeg anna read\n0123456789abcdeh\tbert write "
+                               "tokens=1k contexts=3 bytes=2Mi # a comment\n",
+                               &made),
+                   PRECIS_SUCCESS);
+  assert_int_equal(made.count, 3);
+  assert_string_equal(made.list[0].name, "default");
+  assert_true(made.list[0].may_write && !made.list[1].may_write && made.list[2].may_write);
+  assert_string_equal(precis_tokens_find(&made, "0123456789abcdeg")->name, "anna");
+  const precis_quota quota = precis_tokens_quota(&made, "bert");
+  assert_true(quota.tokens == 1000 && quota.contexts == 3 && quota.bytes == 2 << 20);
+  assert_int_equal(precis_tokens_quota(&made, "gone").tokens, 0);
+  precis_tokens_free(&made);
   unlink(path);
   rmdir(folder);
 }
@@ -190,12 +234,14 @@ static void manifests(void **state)
   precis_context *c, *again;
   precis_message why;
   precis_spec spec = {.name = "n", .problem = {4, 2, 8, 3, 1, 0.25}, .tol = 0.5, .move = 2};
+  const precis_owner owner = {.name = "anna"};
   const precis_segment segments[] = {{"c-1-0", 5, {"ab"}}, {"c-1-3", 2, {""}}};
   int64_t used;
   (void)state;
   assert_int_equal(precis_contexts_create(&options, 2, &contexts), PRECIS_SUCCESS);
-  assert_int_equal(precis_contexts_make(&contexts, &spec, &c, &why), PRECIS_SUCCESS);
-  assert_int_equal(precis_contexts_make(&contexts, &spec, &again, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_contexts_make(&contexts, &spec, &owner, NULL, &c, &why), PRECIS_SUCCESS);
+  assert_int_equal(precis_contexts_make(&contexts, &spec, &owner, NULL, &again, &why),
+                   PRECIS_SUCCESS);
   json_t *list = precis_manifest_segments(segments, 2);
   json_array_extend(c->segments, list);
   json_decref(list);
@@ -205,6 +251,7 @@ static void manifests(void **state)
   assert_int_equal(precis_manifest_parse("m", text, (int64_t)strlen(text), again, &used, &why), 0);
   assert_int_equal(used, strlen(text));
   assert_string_equal(again->id, c->id);
+  assert_string_equal(again->owner, "anna");
   assert_memory_equal(&again->spec, &c->spec, sizeof spec);
   assert_true(json_equal(again->segments, c->segments));
   assert_int_equal(again->tokens, 7);

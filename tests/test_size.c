@@ -9,6 +9,7 @@
 
 #include "src/precis.h"
 #include "src/size.h"
+#include "tests/fuzz.h"
 
 static void accepted(void **state)
 {
@@ -128,9 +129,72 @@ static void numbers(void **state)
   }
 }
 
+/* Ports beyond 16 bits were cut off: 70000 listened at 4464. */
+static void ports(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *text;
+    int port; /* -1: refused */
+  } cases[] = {{"0", 0},      {"1", 1},      {"080", 80},   {"65535", 65535},
+               {"65536", -1}, {"70000", -1}, {"99999", -1}, {"4295032832", -1},
+               {"", -1},      {"-1", -1},    {"+1", -1},    {" 1", -1},
+               {"1 ", -1},    {"0x50", -1},  {"8k", -1},    {"18446744073709551696", -1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    precis_message why = {""};
+    int port = -1, status = precis_port_parse("--listen", cases[i].text, strlen(cases[i].text), 0,
+                                              &port, &why);
+    assert_int_equal(port, cases[i].port);
+    assert_int_equal(status, port < 0 ? PRECIS_ERR_ARGUMENT : PRECIS_SUCCESS);
+    assert_true(port >= 0 || strstr(why.text, "from 0 to 65535") != NULL);
+  }
+  int port = -1;
+  assert_int_equal(precis_port_parse("--url", "8080/path", 4, 1, &port, NULL), 0);
+  assert_int_equal(port, 8080);
+  assert_int_equal(precis_port_parse("--url", "0", 1, 1, &port, NULL), PRECIS_ERR_ARGUMENT);
+}
+
+static void lists(void **state)
+{
+  (void)state;
+  int value = -1;
+  static const int wanted[] = {0, 0, 7, 0, 0, 7};
+  for (int turn = 0; turn < 6; turn++) {
+    assert_int_equal(precis_list_parse("L", "0 0,7", turn, 9, &value, NULL), 0);
+    assert_int_equal(value, wanted[turn]);
+  }
+  static const char *const bad[] = {"", " ", "x", "0 x", "-1", "10", "0 4294967296", "0;1"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    precis_message why = {""};
+    assert_int_equal(precis_list_parse("L", bad[i], 0, 9, &value, &why), PRECIS_ERR_ARGUMENT);
+    assert_true(strncmp(why.text, "L ", 2) == 0);
+  }
+}
+
+/* Texts of the characters that numbers have, and others, see tests/fuzz_numbers.c. */
+static void any_text(void **state)
+{
+  (void)state;
+  static const char alphabet[] = "00112345678999..eE+-kKMGi ,x";
+  uint64_t x = 88172645463325252u;
+  for (int i = 0; i < 1000000; i++) {
+    uint8_t text[24];
+    size_t length = 1 + (size_t)i % (sizeof text - 1);
+    for (size_t c = 0; c < length; c++) {
+      x ^= x << 13;
+      x ^= x >> 7;
+      x ^= x << 17;
+      text[c] = c == 0 ? (uint8_t)(x >> 32) : (uint8_t)alphabet[(x >> 32) % (sizeof alphabet - 1)];
+    }
+    LLVMFuzzerTestOneInput(text, length);
+  }
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(accepted), cmocka_unit_test(refused),
-                                     cmocka_unit_test(out_of_range), cmocka_unit_test(numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(accepted),     cmocka_unit_test(refused),
+                                     cmocka_unit_test(out_of_range), cmocka_unit_test(numbers),
+                                     cmocka_unit_test(ports),        cmocka_unit_test(lists),
+                                     cmocka_unit_test(any_text)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,11 +133,11 @@ static int apply(run *r, int whole)
       .rows = r->n,
       .q = take_random(r->n * r->dim),
       .q_stride = r->dim,
-      .num = take(r->n * r->value_dim, sizeof(float)),
+      .num = take(r->n * r->value_dim, sizeof(double)),
       .num_stride = r->value_dim,
-      .den = take(r->n, sizeof(float)),
-      .env = take(r->n, sizeof(float)),
-      .deviating = take(r->n, sizeof(float)),
+      .den = take(r->n, sizeof(double)),
+      .env = take(r->n, sizeof(double)),
+      .deviating = take(r->n, sizeof(double)),
   };
   void *scratch = take(precis_apply_scratch(&shape), 1);
   forget(r);
@@ -145,7 +145,8 @@ static int apply(run *r, int whole)
     precis_apply_whole(&shape, &coefficients, &tile, &queries, scratch);
   else if (r->on)
     precis_apply_tile(&shape, &coefficients, &tile, &queries, scratch);
-  double back = (double)r->n * (r->value_dim + 4) * (double)parts(features, shape.tile_features);
+  double back =
+      2. * (double)r->n * (r->value_dim + 4) * (double)parts(features, shape.tile_features);
   r->words = whole ? precis_apply_whole_words(&shape, r->n, features)
                    : precis_apply_tile_words(&shape, r->n, features) - back;
   r->resident = whole ? shape.query_block : shape.tile_features;

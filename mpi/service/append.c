@@ -1,5 +1,6 @@
 /* append.c - keys and values on their way from a body to the ranks, a few at a time */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@ typedef struct append {
   precis_body body;
   precis_stage *stage;              /* NULL: not begun, or handed over */
   char key[PRECIS_CONTEXT_KEY + 1]; /* claimed; "" for none */
+  precis_summing summing;           /* of the body, where there is a key */
+  json_t *done;                     /* what was done with the key before */
   int64_t row[PRECIS_SHARD_ARRAYS];
   int array, rank; /* where values go now ... */
   int64_t start;   /* ... whose part of the array begins at this element */
@@ -97,17 +100,38 @@ static int keep(append *a, int64_t element, int64_t count, const float *x, preci
   return a->held == BLOCK ? flush(a, why) : PRECIS_SUCCESS;
 }
 
+/* What float32 cannot compute with, see precis_attend(): of a key the scores, of values that lie so
+ * far apart their sums, of a bias the weight. Very negative biases are masks. Once it is appended
+ * it would fail every attend. */
+static const float MOST[PRECIS_SHARD_ARRAYS] = {1e30F, 5e29F, 1e37F};
+
+static int64_t first_unusable(const float *x, int64_t count, int array)
+{
+  float most = MOST[array], least = array == PRECIS_SHARD_BIAS ? -INFINITY : -most;
+  for (int64_t i = 0; i < count; i++)
+    if (x[i] > most || x[i] < least)
+      return i;
+  return count;
+}
+
 static int take_values(void *context, int array, int64_t first, int64_t count, const float *x,
                        precis_message *why)
 {
   append *a = context;
-  int64_t bad = precis_f32_nonfinite(x, count, array == PRECIS_SHARD_BIAS);
+  int64_t bad = precis_f32_nonfinite(x, count, array == PRECIS_SHARD_BIAS),
+          large = first_unusable(x, count, array);
   int status = PRECIS_SUCCESS;
   if (bad < count) {
     precis_reply_error(&a->request->reply, 422, a->body.arrays[array].name,
                        "token %" PRId64 " holds a value that is not finite",
                        (first + bad) / a->row[array]);
     return PRECIS_ERR_NONFINITE;
+  }
+  if (large < count) {
+    precis_reply_error(&a->request->reply, 422, a->body.arrays[array].name,
+                       "token %" PRId64 " holds %g, and no attend could use more than %g",
+                       (first + large) / a->row[array], (double)x[large], (double)MOST[array]);
+    return PRECIS_ERR_RANGE;
   }
   while (count > 0 && status == PRECIS_SUCCESS) {
     status = turn_to(a, array, first, why);
@@ -141,6 +165,15 @@ static int check_shape(append *a, const precis_body_array *array, int axes, int6
   return PRECIS_ERR_FORMAT;
 }
 
+/* As the token that the context was made with has it now. */
+static precis_quota quota_of(precis_http *h, const precis_context *context)
+{
+  pthread_mutex_lock(&h->token_lock);
+  precis_quota quota = precis_tokens_quota(&h->tokens, context->owner);
+  pthread_mutex_unlock(&h->token_lock);
+  return quota;
+}
+
 /* The head of the body is there: rows are dealt to the ranks, which make room. */
 static int begin_stage(void *context, const precis_body_array *arrays, precis_message *why)
 {
@@ -155,8 +188,9 @@ static int begin_stage(void *context, const precis_body_array *arrays, precis_me
     status = check_shape(a, &arrays[2], 1, rows, 1, 1);
   if (status != PRECIS_SUCCESS)
     return status;
-  status = precis_stage_make(request->http->contexts, request->context, rows, arrays[2].found,
-                             &a->stage, why);
+  const precis_quota quota = quota_of(request->http, request->context);
+  status = precis_stage_make(request->http->contexts, request->context, &quota, rows,
+                             arrays[2].found, &a->stage, why);
   if (status != PRECIS_SUCCESS)
     return status;
   strcpy(a->stage->key, a->key);
@@ -166,16 +200,19 @@ static int begin_stage(void *context, const precis_body_array *arrays, precis_me
   return put(request, errand, why);
 }
 
-/* What was done is answered again, and not done again. */
+/* What was done is answered again, and not done again, if the body is the same. */
 static void claim_key(precis_request *request, append *a)
 {
-  json_t *answer = NULL;
+  precis_message why = {""};
   const char *key = precis_keys_read(request);
   if (key == NULL || key[0] == '\0')
     return;
-  switch (precis_keys_claim(request->http->contexts, request->context, key, &answer)) {
+  if (precis_sum_begin(&a->summing, &why) != PRECIS_SUCCESS) {
+    precis_reply_error(&request->reply, 507, "body", "%s", why.text);
+    return;
+  }
+  switch (precis_keys_claim(request->http->contexts, request->context, key, &a->done)) {
   case PRECIS_CLAIM_DONE:
-    precis_reply_json(&request->reply, 200, answer);
     return;
   case PRECIS_CLAIM_BUSY:
     precis_keys_refuse_busy(request);
@@ -210,13 +247,21 @@ void precis_route_append_begin(precis_request *request)
 void precis_route_append_take(precis_request *request, const char *bytes, int64_t count)
 {
   append *a = request->work;
-  precis_request_take_body(request, &a->body, bytes, count);
+  if (a->summing.hash != NULL)
+    precis_sum_add(&a->summing, bytes, count);
+  if (a->done == NULL)
+    precis_request_take_body(request, &a->body, bytes, count);
 }
 
 void precis_route_append_finish(precis_request *request)
 {
   append *a = request->work;
   precis_message why = {""};
+  const precis_sum sum = a->summing.hash ? precis_sum_end(&a->summing) : (precis_sum){""};
+  if (a->done != NULL) {
+    precis_keys_answer(request, a->done, &sum);
+    return;
+  }
   int refused, status = precis_body_end(&a->body, &why);
   if (status == PRECIS_SUCCESS)
     status = flush(a, &why);
@@ -225,6 +270,7 @@ void precis_route_append_finish(precis_request *request)
     return;
   }
   int64_t rows = a->stage->rows;
+  a->stage->sum = sum;
   precis_errand errand = {.kind = PRECIS_ERRAND_COMMIT, .stage = a->stage};
   precis_queue_run(request->http->queue, &errand, &refused);
   if (!refused)
@@ -250,6 +296,9 @@ void precis_route_append_end(precis_request *request)
     precis_queue_put(request->http->queue, errand);
   if (a->key[0] != '\0')
     precis_keys_release(request->http->contexts, request->context, a->key);
+  if (a->summing.hash != NULL)
+    precis_sum_end(&a->summing);
+  json_decref(a->done);
   free(a->block);
   precis_body_free(&a->body);
   free(a);

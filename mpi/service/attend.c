@@ -1,5 +1,4 @@
 /* attend.c - queries in, results and their certificate out */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "src/memory.h"
 #include "src/npy.h"
 #include "src/safetensors.h"
+#include "src/size.h"
 
 /* So many times what one request may take may be on its way at once. */
 enum { FLIGHTS = 4 };
@@ -86,17 +86,11 @@ static int take_values(void *context, int array, int64_t first, int64_t count, c
 static void read_position(precis_request *request, attend *a)
 {
   const char *text = precis_request_argument(request, "first_position");
-  char *end;
   a->position = -1;
-  if (text == NULL)
-    return;
-  errno = 0;
-  long long position = strtoll(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || position < 0 || position > 1LL << 48)
+  if (text != NULL &&
+      precis_size_parse("first_position", text, 0, INT64_C(1) << 48, &a->position, NULL))
     precis_reply_error(&request->reply, 400, "first_position",
                        "must be a whole number from 0 to 2^48");
-  else
-    a->position = position;
 }
 
 void precis_route_attend_begin(precis_request *request)

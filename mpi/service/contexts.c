@@ -8,16 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mpi/service/quota.h"
+
 int precis_contexts_create(const precis_service_options *options, int ranks,
                            precis_contexts *contexts)
 {
   *contexts = (precis_contexts){.options = options, .ranks = ranks};
   pthread_mutex_init(&contexts->lock, NULL);
   contexts->bytes = calloc((size_t)ranks, sizeof *contexts->bytes);
-  contexts->slots = calloc((size_t)options->contexts_most, 1);
+  contexts->in_slot = calloc((size_t)options->contexts_most, sizeof *contexts->in_slot);
   contexts->stages = calloc((size_t)options->connections_most, 1);
   contexts->pending = json_object();
-  if (contexts->bytes && contexts->slots && contexts->stages && contexts->pending)
+  if (contexts->bytes && contexts->in_slot && contexts->stages && contexts->pending)
     return PRECIS_SUCCESS;
   precis_contexts_free(contexts);
   return PRECIS_ERR_MEMORY;
@@ -43,7 +45,7 @@ void precis_contexts_free(precis_contexts *contexts)
     contexts->first = next;
   }
   free(contexts->bytes);
-  free(contexts->slots);
+  free(contexts->in_slot);
   free(contexts->stages);
   json_decref(contexts->pending);
   pthread_mutex_destroy(&contexts->lock);
@@ -69,41 +71,70 @@ static int make_id(char *id)
   return 1;
 }
 
-int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
-                         precis_context **context, precis_message *why)
+static precis_context *make(const precis_contexts *contexts)
 {
   precis_context *made = calloc(1, sizeof *made);
-  if (made != NULL) {
-    made->dealt = calloc((size_t)contexts->ranks, sizeof *made->dealt);
-    made->held = calloc((size_t)contexts->ranks, sizeof *made->held);
-    made->keys = json_object();
-    made->pending = json_object();
-    made->segments = json_array();
-    made->manifest = -1;
+  if (made == NULL)
+    return NULL;
+  made->dealt = calloc((size_t)contexts->ranks, sizeof *made->dealt);
+  made->held = calloc((size_t)contexts->ranks, sizeof *made->held);
+  made->keys = json_object();
+  made->pending = json_object();
+  made->segments = json_array();
+  made->manifest = made->slot = -1;
+  made->references = 1;
+  if (made->dealt && made->held && made->keys && made->pending && made->segments &&
+      make_id(made->id))
+    return made;
+  discard(made);
+  return NULL;
+}
+
+/* With the lock. */
+static int take_slot(precis_contexts *contexts, const precis_owner *owner,
+                     const precis_context *parent, precis_context *context, precis_message *why)
+{
+  precis_quota more = {.contexts = 1};
+  int64_t most = contexts->options->contexts_most, slot = 0;
+  if (parent != NULL) {
+    more.tokens = parent->tokens;
+    more.bytes = 4 * more.tokens * precis_quota_row(&parent->spec, parent->with_bias);
   }
-  if (made == NULL || !made->dealt || !made->held || !made->keys || !made->pending ||
-      !made->segments || !make_id(made->id)) {
-    if (made != NULL)
-      discard(made);
+  int status = precis_quota_check(contexts, owner, &more, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  while (slot < most && contexts->in_slot[slot] != NULL)
+    slot++;
+  if (slot == most)
+    return precis_message_set(why, PRECIS_ERR_MEMORY,
+                              "there are %" PRId64 " contexts already, as many as are allowed",
+                              most);
+  contexts->in_slot[slot] = context;
+  context->slot = (int)slot;
+  contexts->made++;
+  return PRECIS_SUCCESS;
+}
+
+int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
+                         const precis_owner *owner, const precis_context *parent,
+                         precis_context **context, precis_message *why)
+{
+  precis_context *made = make(contexts);
+  if (made == NULL)
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a context");
-  }
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   made->created = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
   made->spec = *spec;
-  made->references = 1;
+  strcpy(made->owner, owner->name);
   pthread_mutex_lock(&contexts->lock);
-  made->slot = take_number(contexts->slots, contexts->options->contexts_most);
-  contexts->made += made->slot >= 0;
+  int status = take_slot(contexts, owner, parent, made, why);
   pthread_mutex_unlock(&contexts->lock);
-  if (made->slot < 0) {
+  if (status == PRECIS_SUCCESS)
+    *context = made;
+  else
     discard(made);
-    return precis_message_set(why, PRECIS_ERR_MEMORY,
-                              "there are %" PRId64 " contexts already, as many as are allowed",
-                              contexts->options->contexts_most);
-  }
-  *context = made;
-  return PRECIS_SUCCESS;
+  return status;
 }
 
 void precis_contexts_enlist(precis_contexts *contexts, precis_context *context)
@@ -131,10 +162,13 @@ precis_context *precis_contexts_find(precis_contexts *contexts, const char *id)
   return context;
 }
 
-static void let_go(precis_context *context)
+static void let_go(precis_contexts *contexts, precis_context *context)
 {
-  if (--context->references == 0)
-    discard(context);
+  if (--context->references > 0)
+    return;
+  if (context->slot >= 0)
+    contexts->in_slot[context->slot] = NULL;
+  discard(context);
 }
 
 void precis_contexts_delist(precis_contexts *contexts, precis_context *context)
@@ -147,7 +181,7 @@ void precis_contexts_delist(precis_contexts *contexts, precis_context *context)
     *at = context->next;
     context->listed = 0;
     contexts->count--;
-    let_go(context);
+    let_go(contexts, context);
   }
   pthread_mutex_unlock(&contexts->lock);
 }
@@ -155,7 +189,7 @@ void precis_contexts_delist(precis_contexts *contexts, precis_context *context)
 void precis_contexts_release(precis_contexts *contexts, precis_context *context)
 {
   pthread_mutex_lock(&contexts->lock);
-  let_go(context);
+  let_go(contexts, context);
   pthread_mutex_unlock(&contexts->lock);
 }
 
@@ -163,7 +197,7 @@ void precis_contexts_vacate(precis_contexts *contexts, precis_context *context)
 {
   pthread_mutex_lock(&contexts->lock);
   if (context->slot >= 0)
-    contexts->slots[context->slot] = 0;
+    contexts->in_slot[context->slot] = NULL;
   context->slot = -1;
   pthread_mutex_unlock(&contexts->lock);
 }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "mpi/service/service.h"
+#include "mpi/service/sum.h"
+#include "mpi/service/token.h"
 #include "src/message.h"
 #include "src/precis.h"
 
@@ -24,6 +26,12 @@ typedef struct precis_spec {
   precis_move move;
 } precis_spec;
 
+/* Who asks, by the name of the token. */
+typedef struct precis_owner {
+  char name[PRECIS_TOKEN_NAME + 1]; /* "" where no token is asked for */
+  precis_quota quota;
+} precis_owner;
+
 typedef struct precis_context {
   char id[PRECIS_CONTEXT_ID];
   precis_spec spec; /* does not change */
@@ -32,14 +40,16 @@ typedef struct precis_context {
   int listed;     /* 0: deleted */
   int64_t tokens; /* committed */
   int with_bias;
+  char owner[PRECIS_TOKEN_NAME + 1];
   char parent[PRECIS_CONTEXT_ID]; /* that it was forked from, or "" */
   int64_t *held;                  /* ranks: rows of each */
   int64_t *dealt;                 /* ranks: rows of each, those of open appends included */
   int64_t appends, attends, moves[PRECIS_MOVES];
   double created;                   /* seconds since 1970 */
   char key[PRECIS_CONTEXT_KEY + 1]; /* that it was made with, or "" */
-  json_t *keys;                     /* of appends that were done: key -> what was answered */
-  json_t *pending;                  /* of appends under way */
+  precis_sum sum;                   /* of the request that made it; "": not known */
+  json_t *keys;    /* of appends that were done: key -> {appended, tokens, sum of the body} */
+  json_t *pending; /* of appends under way */
   /* Of its manifest, see journal.h; that thread's alone. */
   int manifest; /* descriptor, or -1 */
   int64_t manifest_bytes, sequence;
@@ -58,6 +68,7 @@ typedef struct precis_stage {
   int64_t *counts;  /* ranks: rows of each */
   int64_t promised; /* bytes on the rank that gets most */
   char key[PRECIS_CONTEXT_KEY + 1];
+  precis_sum sum; /* of the body, if there is a key */
 } precis_stage;
 
 typedef struct precis_contexts {
@@ -66,10 +77,11 @@ typedef struct precis_contexts {
   int ranks;
   precis_context *first; /* oldest first */
   int64_t count, made;
-  int64_t *bytes;                /* ranks: held */
-  int64_t promised;              /* bytes of appends that are open */
-  unsigned char *slots, *stages; /* nonzero: taken */
-  json_t *pending;               /* idempotency keys of contexts that are being made */
+  int64_t *bytes;           /* ranks: held */
+  int64_t promised;         /* bytes of appends that are open */
+  precis_context **in_slot; /* NULL: free */
+  unsigned char *stages;    /* nonzero: taken */
+  json_t *pending;          /* idempotency keys of contexts that are being made */
 } precis_contexts;
 
 /* Errors: MEMORY. */
@@ -77,9 +89,10 @@ int precis_contexts_create(const precis_service_options *options, int ranks,
                            precis_contexts *contexts);
 void precis_contexts_free(precis_contexts *contexts);
 
-/* A new one, held, listed once precis_contexts_enlist() is called. Errors: MEMORY (too many; words
- * in why). */
+/* A new one, held, listed once precis_contexts_enlist() is called. parent: that it is to be forked
+ * from, or NULL. Errors: MEMORY (too many, or too much for its owner; words in why). */
 int precis_contexts_make(precis_contexts *contexts, const precis_spec *spec,
+                         const precis_owner *owner, const precis_context *parent,
                          precis_context **context, precis_message *why);
 void precis_contexts_enlist(precis_contexts *contexts, precis_context *context);
 /* Holds it; NULL if there is none. */
@@ -90,13 +103,15 @@ void precis_contexts_release(precis_contexts *contexts, precis_context *context)
 /* The slot is free again. */
 void precis_contexts_vacate(precis_contexts *contexts, precis_context *context);
 
-/* Deals the rows of an append to the ranks. Holds the context. Errors: MEMORY, with words. */
-int precis_stage_make(precis_contexts *contexts, precis_context *context, int64_t rows,
-                      int with_bias, precis_stage **stage, precis_message *why);
+/* Deals the rows of an append to the ranks. quota: of the context's owner. Holds the context.
+ * Errors: MEMORY, with words. */
+int precis_stage_make(precis_contexts *contexts, precis_context *context, const precis_quota *quota,
+                      int64_t rows, int with_bias, precis_stage **stage, precis_message *why);
 /* What was done counts if `committed`. */
 void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int committed);
 /* What was answered to an append, tokens included; with the lock, or before there are threads. */
-void precis_contexts_remember(precis_context *context, const char *key, int64_t rows);
+void precis_contexts_remember(precis_context *context, const char *key, const char *sum,
+                              int64_t rows);
 /* A number for its shards. */
 void precis_stage_number(precis_contexts *contexts, precis_stage *stage);
 

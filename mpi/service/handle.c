@@ -2,15 +2,17 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/service/doors.h"
 #include "mpi/service/request.h"
 #include "src/body.h"
 
 /* A body that will not be used is still read, as most clients look for the answer only when they
  * have sent all. Of strangers, so much of it. */
-enum { PASSED_OVER_MOST = 1 << 22 };
+enum { PASSED_OVER_MOST = 1 << 22, WAITING_SECONDS = 1000000000 };
 
 const char *precis_request_header(precis_request *request, const char *name)
 {
@@ -43,21 +45,6 @@ void precis_request_take_body(precis_request *request, precis_body *body, const 
   int status = precis_body_take(body, bytes, count, &why);
   if (status != PRECIS_SUCCESS)
     precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
-}
-
-static int may_come_in(precis_request *request)
-{
-  static const char scheme[] = "Bearer ";
-  precis_http *h = request->http;
-  const char *given = precis_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-  if (h->options->no_token)
-    return 1;
-  if (given == NULL || strncmp(given, scheme, strlen(scheme)) != 0)
-    return 0;
-  pthread_mutex_lock(&h->token_lock);
-  int equal = precis_token_equal(&h->token, given + strlen(scheme));
-  pthread_mutex_unlock(&h->token_lock);
-  return equal;
 }
 
 static void read_length(precis_request *request)
@@ -96,13 +83,48 @@ static void check_phase(precis_request *request)
                        "contexts of the last job are being loaded, try again");
 }
 
+/* Who it is, and whether there is room for another one of those. Strangers keep the few seconds
+ * that they have. */
+static void let_in(precis_request *request)
+{
+  precis_http *h = request->http;
+  precis_doors_identify(request);
+  if (!request->trusted) {
+    request->ends = 1;
+    return;
+  }
+  if (precis_deadlines_trust(&h->deadlines, request->deadline)) {
+    precis_deadlines_set(&h->deadlines, request->deadline, h->options->request_seconds);
+    return;
+  }
+  request->ends = 1;
+  precis_reply_error(&request->reply, 503, "connections", "there are %d already, try again",
+                     h->options->connections_most);
+}
+
+static void check_rights(precis_request *request)
+{
+  const precis_route *route = request->route;
+  if (!route->open && !request->trusted)
+    precis_reply_error(&request->reply, 401, "Authorization", "must be \"Bearer TOKEN\"");
+  if (route->writes && !request->may_write)
+    precis_reply_error(&request->reply, 403, "Authorization", "this token may read only");
+  if (!route->open)
+    check_phase(request);
+  if (request->announced > 0)
+    check_length(request, request->announced);
+  precis_doors_check_arguments(request);
+}
+
 /* The head is there. */
-static void begin(precis_request *request, const char *method, const char *path)
+static void begin(precis_request *request, const char *method, const char *path,
+                  const char *version)
 {
   request->seen = 1;
   request->started = precis_deadlines_now();
-  precis_deadlines_set(&request->http->deadlines, request->deadline,
-                       request->http->options->request_seconds);
+  precis_doors_check_head(request, version);
+  let_in(request);
+  precis_doors_check_origin(request);
   read_length(request);
   if (request->cut)
     precis_reply_error(&request->reply, 404, "path", "a path holds no zero");
@@ -110,13 +132,7 @@ static void begin(precis_request *request, const char *method, const char *path)
     request->route = precis_route_find(request, method, path);
   if (request->route == NULL)
     return;
-  request->trusted = may_come_in(request);
-  if (!request->route->open && !request->trusted)
-    precis_reply_error(&request->reply, 401, "Authorization", "must be \"Bearer TOKEN\"");
-  if (!request->route->open)
-    check_phase(request);
-  if (request->announced > 0)
-    check_length(request, request->announced);
+  check_rights(request);
   if (request->reply.code == 0 && request->id_known) {
     request->context = precis_contexts_find(request->http->contexts, request->id);
     if (request->context == NULL)
@@ -132,6 +148,17 @@ static void add_headers(const precis_request *request, struct MHD_Response *resp
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
   MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
   MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  if (request->ends)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+  if (reply->nonce[0] != '\0') {
+    char policy[256];
+    snprintf(policy, sizeof policy,
+             "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; connect-src 'self'; "
+             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             reply->nonce, reply->nonce);
+    MHD_add_response_header(response, "Content-Security-Policy", policy);
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+  }
   if (reply->code == 401)
     MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
   if (reply->code == 503)
@@ -156,8 +183,10 @@ static enum MHD_Result answer(precis_request *request)
     return MHD_NO;
   reply->body = NULL;
   add_headers(request, response);
-  precis_deadlines_set(&request->http->deadlines, request->deadline,
-                       request->http->options->request_seconds);
+  precis_deadlines_speak(&request->http->deadlines, request->deadline, 1);
+  if (request->trusted)
+    precis_deadlines_set(&request->http->deadlines, request->deadline,
+                         request->http->options->request_seconds);
   enum MHD_Result queued = MHD_queue_response(request->connection, (unsigned)reply->code, response);
   MHD_destroy_response(response);
   precis_metrics_reply(&request->http->metrics, request->route ? request->route->name : "none",
@@ -169,8 +198,8 @@ static enum MHD_Result answer(precis_request *request)
 static int answers_at_once(precis_request *request)
 {
   int waits = precis_request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
-  return request->reply.code != 0 && (waits || !request->trusted) &&
-         request->announced > PASSED_OVER_MOST;
+  return request->broken || (request->reply.code != 0 && (waits || !request->trusted) &&
+                             request->announced > PASSED_OVER_MOST);
 }
 
 static enum MHD_Result take(precis_request *request, const char *data, size_t bytes)
@@ -192,7 +221,6 @@ enum MHD_Result precis_http_handle(void *http, struct MHD_Connection *connection
 {
   precis_request *request = *state;
   (void)http;
-  (void)version;
   if (request == NULL)
     return MHD_NO;
   request->connection = connection;
@@ -202,7 +230,7 @@ enum MHD_Result precis_http_handle(void *http, struct MHD_Connection *connection
     request->deadline = info ? info->socket_context : NULL;
     if (request->deadline == NULL)
       return MHD_NO;
-    begin(request, method, path);
+    begin(request, method, path, version);
     return answers_at_once(request) ? answer(request) : MHD_YES;
   }
   if (*bytes > 0) {
@@ -211,7 +239,7 @@ enum MHD_Result precis_http_handle(void *http, struct MHD_Connection *connection
     return result;
   }
   if (request->reply.code == 0) {
-    precis_deadlines_set(&request->http->deadlines, request->deadline, 1e9);
+    precis_deadlines_set(&request->http->deadlines, request->deadline, WAITING_SECONDS);
     request->route->finish(request);
   }
   return answer(request);
@@ -244,8 +272,10 @@ void precis_http_end_request(void *http, struct MHD_Connection *connection, void
     request->route->end(request);
   if (request->context != NULL)
     precis_contexts_release(h->contexts, request->context);
-  if (request->deadline != NULL)
+  if (request->deadline != NULL) {
+    precis_deadlines_speak(&h->deadlines, request->deadline, 0);
     precis_deadlines_set(&h->deadlines, request->deadline, PRECIS_HTTP_IDLE_SECONDS);
+  }
   precis_reply_free(&request->reply);
   free(request);
   *state = NULL;

@@ -1,13 +1,15 @@
 #include "mpi/service/http.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpi/service/handle.h"
 
 /* A request's head must fit into the memory of its connection. */
-enum { CONNECTION_MEMORY = 1 << 16, HEAD_SECONDS = 20 };
+enum { CONNECTION_MEMORY = 1 << 16, STRANGER_SECONDS = 5 };
 
 static void notice_connection(void *http, struct MHD_Connection *connection, void **context,
                               enum MHD_ConnectionNotificationCode code)
@@ -21,7 +23,11 @@ static void notice_connection(void *http, struct MHD_Connection *connection, voi
   }
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  *context = info ? precis_deadlines_add(&h->deadlines, info->connect_fd, HEAD_SECONDS) : NULL;
+  const union MHD_ConnectionInfo *from =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  *context = info ? precis_deadlines_add(&h->deadlines, info->connect_fd,
+                                         from ? from->client_addr : NULL, STRANGER_SECONDS)
+                  : NULL;
 }
 
 /* TLS 1.2 and newer. */
@@ -37,14 +43,19 @@ static struct MHD_Daemon *make_daemon(precis_http *h, const precis_tls *tls)
       {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
       {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PROTOCOLS},
       none};
+  /* A daemon closes what it listens at, also when it fails. */
+  int socket = fcntl(h->listener.socket, F_DUPFD_CLOEXEC, 0);
+  if (socket < 0)
+    return NULL;
   return MHD_start_daemon(
       flags | (tls->key ? MHD_USE_TLS : 0), 0, NULL, NULL, precis_http_handle, h,
-      MHD_OPTION_LISTEN_SOCKET, h->listener.socket, MHD_OPTION_URI_LOG_CALLBACK,
-      precis_http_make_request, h, MHD_OPTION_NOTIFY_COMPLETED, precis_http_end_request, h,
-      MHD_OPTION_NOTIFY_CONNECTION, notice_connection, h, MHD_OPTION_CONNECTION_LIMIT,
-      (unsigned)h->options->connections_most, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PRECIS_HTTP_IDLE_SECONDS,
-      MHD_OPTION_ARRAY, tls->key ? secrets : &none, MHD_OPTION_END);
+      MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_URI_LOG_CALLBACK, precis_http_make_request, h,
+      MHD_OPTION_NOTIFY_COMPLETED, precis_http_end_request, h, MHD_OPTION_NOTIFY_CONNECTION,
+      notice_connection, h, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)(h->options->connections_most + 2 * h->deadlines.strangers_most),
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+      (unsigned)PRECIS_HTTP_IDLE_SECONDS, MHD_OPTION_ARRAY, tls->key ? secrets : &none,
+      MHD_OPTION_END);
 }
 
 static int start_daemon(precis_http *h, precis_message *why)
@@ -65,7 +76,7 @@ static int prepare(precis_http *h, precis_message *why)
   if (tls)
     status = precis_tls_load(o->tls_certificate, o->tls_key, &h->tls, why);
   if (status == PRECIS_SUCCESS && !o->no_token)
-    status = precis_token_load(o->token_file, &h->token, why);
+    status = precis_tokens_load(o->token_file, &h->tokens, why);
   if (status == PRECIS_SUCCESS)
     status = precis_listener_open(o->listen, tls, &h->listener, why);
   if (status == PRECIS_SUCCESS && o->no_token && !h->listener.local) {
@@ -73,9 +84,30 @@ static int prepare(precis_http *h, precis_message *why)
     status = precis_message_set(why, PRECIS_ERR_ARGUMENT,
                                 "--no-token and --listen %s: everybody could come in", o->listen);
   }
-  if (status != PRECIS_SUCCESS)
+  if (status == PRECIS_SUCCESS && !tls && !o->insecure && !h->listener.local) {
+    precis_listener_close(&h->listener);
+    status =
+        precis_message_set(why, PRECIS_ERR_ARGUMENT,
+                           "--listen %s without --tls-cert: the token and all tensors could be "
+                           "read on the way; --insecure allows it",
+                           o->listen);
+  }
+  if (status != PRECIS_SUCCESS) {
     precis_tls_free(&h->tls);
+    precis_tokens_free(&h->tokens);
+  }
   return status;
+}
+
+/* Strangers have connections of their own, which go from one to the next. */
+static void set_limits(precis_http *h)
+{
+  int most = h->options->connections_most, strangers = most / 4;
+  strangers = strangers < 4 ? 4 : strangers > 64 ? 64 : strangers;
+  h->deadlines.plain = h->tls.key == NULL;
+  h->deadlines.strangers_most = strangers;
+  h->deadlines.of_one_address = strangers - strangers / 4;
+  h->deadlines.trusted_most = most;
 }
 
 int precis_http_start(precis_http *h, precis_message *why)
@@ -85,10 +117,12 @@ int precis_http_start(precis_http *h, precis_message *why)
   int status = prepare(h, why);
   if (status != PRECIS_SUCCESS)
     return status;
+  set_limits(h);
   int error = precis_deadlines_start(&h->deadlines);
   if (error != 0) {
     precis_listener_close(&h->listener);
     precis_tls_free(&h->tls);
+    precis_tokens_free(&h->tokens);
     return precis_message_set(why, PRECIS_ERR_MEMORY, "no thread for HTTP: %s", strerror(error));
   }
   precis_metrics_create(&h->metrics);
@@ -98,21 +132,23 @@ int precis_http_start(precis_http *h, precis_message *why)
   return status;
 }
 
-static void reload_token(precis_http *h)
+static void reload_tokens(precis_http *h)
 {
   precis_message why = {""};
-  precis_token token;
+  precis_tokens tokens = {NULL, 0};
   if (h->options->no_token)
     return;
-  int status = precis_token_load(h->options->token_file, &token, &why);
+  int status = precis_tokens_load(h->options->token_file, &tokens, &why);
   if (status == PRECIS_SUCCESS) {
     pthread_mutex_lock(&h->token_lock);
-    h->token = token;
+    precis_tokens old = h->tokens;
+    h->tokens = tokens;
+    tokens = old;
     pthread_mutex_unlock(&h->token_lock);
   }
-  explicit_bzero(&token, sizeof token);
+  precis_tokens_free(&tokens);
   precis_log_write(h->log, status ? PRECIS_LOG_ERROR : PRECIS_LOG_INFO, "reload", NULL, "%s",
-                   status ? why.text : "the token was read again");
+                   status ? why.text : "tokens were read again");
 }
 
 /* A place for the daemon that is now at work; -1 if all have connections still. */
@@ -140,9 +176,10 @@ static int replace_daemon(precis_http *h, const precis_tls *tls, precis_message 
   if (place < 0)
     return precis_message_set(why, PRECIS_ERR_IO,
                               "too many connections are left that began before earlier reloads");
-  h->listener.socket = MHD_quiesce_daemon(h->daemon);
-  if (h->listener.socket == MHD_INVALID_SOCKET)
+  int socket = MHD_quiesce_daemon(h->daemon);
+  if (socket == MHD_INVALID_SOCKET)
     return precis_message_set(why, PRECIS_ERR_IO, "the HTTP server cannot be replaced");
+  close(socket);
   h->earlier[place] = h->daemon;
   h->daemon = make_daemon(h, tls);
   if (h->daemon != NULL)
@@ -175,7 +212,7 @@ void precis_http_reload(precis_http *h)
 {
   if (atomic_load(&h->stopping))
     return;
-  reload_token(h);
+  reload_tokens(h);
   reload_certificate(h);
 }
 
@@ -184,12 +221,11 @@ void precis_http_stop(precis_http *h)
   for (int i = 0; i < PRECIS_HTTP_EARLIER; i++)
     if (h->earlier[i] != NULL)
       MHD_stop_daemon(h->earlier[i]);
-  if (h->daemon != NULL) {
-    h->listener.socket = -1; /* the server closes it */
+  if (h->daemon != NULL)
     MHD_stop_daemon(h->daemon);
-  }
   precis_listener_close(&h->listener);
   precis_deadlines_stop(&h->deadlines);
   precis_metrics_free(&h->metrics);
   precis_tls_free(&h->tls);
+  precis_tokens_free(&h->tokens);
 }

@@ -29,8 +29,8 @@ typedef struct precis_http {
   precis_contexts *contexts;
   precis_queue *queue;
   precis_listener listener;
-  pthread_mutex_t token_lock;
-  precis_token token;
+  pthread_mutex_t token_lock; /* of tokens */
+  precis_tokens tokens;       /* none: nobody is asked for one */
   precis_tls tls;
   precis_metrics metrics;
   precis_deadlines deadlines;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "src/precis.h"
+#include "src/size.h"
 
 enum { BACKLOG = 128 };
 
@@ -56,15 +57,16 @@ static int open_unix(const char *address, precis_listener *l, precis_message *wh
 }
 
 /* "127.0.0.1:80" or "[::1]:80" into its parts. */
-static int split(const char *address, char host[64], char port[8])
+static int split(const char *address, char host[64], char port[8], precis_message *why)
 {
   const char *colon = strrchr(address, ':');
-  if (colon == NULL || strlen(colon + 1) == 0 || strlen(colon + 1) > 5)
+  int number;
+  if (colon == NULL || precis_port_parse("--listen", colon + 1, strlen(colon + 1), 0, &number, why))
     return 0;
   int length = (int)(colon - address), brackets = address[0] == '[';
   if (brackets && (length < 2 || address[length - 1] != ']'))
     return 0;
-  snprintf(port, 8, "%s", colon + 1);
+  snprintf(port, 8, "%d", number);
   return snprintf(host, 64, "%.*s", length - 2 * brackets, address + brackets) < 64;
 }
 
@@ -92,11 +94,13 @@ static int open_inet(const char *address, int tls, precis_listener *l, precis_me
                                  .ai_socktype = SOCK_STREAM,
                                  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
   struct addrinfo *found = NULL;
-  if (!split(address, host, port) || host[0] == '\0' ||
+  precis_message port_why = {""};
+  if (!split(address, host, port, &port_why) || host[0] == '\0' ||
       getaddrinfo(host, port, &hints, &found) != 0)
     return precis_message_set(
         why, PRECIS_ERR_ARGUMENT,
-        "--listen is '%s', must be like 127.0.0.1:8470, [::1]:8470 or unix:PATH", address);
+        "--listen is '%s', must be like 127.0.0.1:8470, [::1]:8470 or unix:PATH%s%s", address,
+        port_why.text[0] != '\0' ? "; " : "", port_why.text);
   l->socket = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (l->socket >= 0)
     setsockopt(l->socket, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));

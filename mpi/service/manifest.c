@@ -34,25 +34,26 @@ int precis_manifest_is_named(const char *file, const char *ending, char *id)
 static json_t *context_record(const precis_context *c)
 {
   const precis_problem *p = &c->spec.problem;
-  return json_pack("{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s}}",
-                   "context", "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads",
-                   p->kv_heads, "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal,
-                   "scale", p->scale, "tol", c->spec.tol, "guarantee", (int)c->spec.guarantee,
-                   "move", (int)c->spec.move, "created", c->created, "key", c->key, "parent",
-                   c->parent);
+  return json_pack(
+      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s, s:s, s:s}}",
+      "context", "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads", p->kv_heads,
+      "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol",
+      c->spec.tol, "guarantee", (int)c->spec.guarantee, "move", (int)c->spec.move, "created",
+      c->created, "key", c->key, "parent", c->parent, "owner", c->owner, "sum", c->sum.text);
 }
 
-static json_t *append_record(int64_t rows, int with_bias, const char *key, int64_t sequence,
-                             json_t *segments)
+static json_t *append_record(int64_t rows, int with_bias, const char *key, const char *sum,
+                             int64_t sequence, json_t *segments)
 {
-  return json_pack("{s:{s:I, s:b, s:s, s:I, s:O}}", "append", "rows", (json_int_t)rows, "bias",
-                   with_bias, "key", key, "sequence", (json_int_t)sequence, "segments", segments);
+  return json_pack("{s:{s:I, s:b, s:s, s:s, s:I, s:O}}", "append", "rows", (json_int_t)rows, "bias",
+                   with_bias, "key", key, "sum", sum, "sequence", (json_int_t)sequence, "segments",
+                   segments);
 }
 
 json_t *precis_manifest_append(const precis_stage *stage, json_t *segments)
 {
-  return append_record(stage->rows, stage->with_bias, stage->key, stage->context->sequence + 1,
-                       segments);
+  return append_record(stage->rows, stage->with_bias, stage->key, stage->sum.text,
+                       stage->context->sequence + 1, segments);
 }
 
 char *precis_manifest_text(const precis_context *c)
@@ -60,7 +61,7 @@ char *precis_manifest_text(const precis_context *c)
   json_t *first = context_record(c), *second = NULL;
   char *head = precis_record_format(first), *tail = NULL, *text = NULL;
   if (json_array_size(c->segments) > 0) {
-    second = append_record(c->tokens, c->with_bias, "", c->sequence, c->segments);
+    second = append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments);
     tail = precis_record_format(second);
   }
   if (head != NULL && (second == NULL) == (tail == NULL))
@@ -95,19 +96,22 @@ static int copy_text(const char *from, char *to, size_t size)
 
 static int read_context(json_t *record, precis_context *c)
 {
-  const char *id, *name, *key, *parent;
+  const char *id, *name, *key, *parent, *owner = "", *sum = ""; /* 0.1.0 knew none of these two */
   int guarantee, move;
   precis_problem *p = &c->spec.problem;
   precis_message why;
   int bad = json_unpack(
-      record, "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s}}",
+      record,
+      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s, s?s, s?s}}",
       "context", "id", &id, "name", &name, "heads", &p->heads, "kv_heads", &p->kv_heads, "dim",
       &p->dim, "value_dim", &p->value_dim, "causal", &p->causal, "scale", &p->scale, "tol",
       &c->spec.tol, "guarantee", &guarantee, "move", &move, "created", &c->created, "key", &key,
-      "parent", &parent);
+      "parent", &parent, "owner", &owner, "sum", &sum);
   if (bad || !copy_text(id, c->id, sizeof c->id) ||
       !copy_text(name, c->spec.name, sizeof c->spec.name) ||
-      !copy_text(key, c->key, sizeof c->key) || !copy_text(parent, c->parent, sizeof c->parent))
+      !copy_text(key, c->key, sizeof c->key) || !copy_text(parent, c->parent, sizeof c->parent) ||
+      !copy_text(owner, c->owner, sizeof c->owner) ||
+      !copy_text(sum, c->sum.text, sizeof c->sum.text))
     return PRECIS_ERR_FORMAT;
   c->spec.guarantee = (precis_guarantee)guarantee;
   c->spec.move = (precis_move)move;
@@ -147,10 +151,11 @@ static int read_append(json_t *record, precis_context *c)
 {
   json_int_t rows, sequence;
   int with_bias;
-  const char *key;
+  const char *key, *sum = "";
   json_t *segments;
-  if (json_unpack(record, "{s:{s:I, s:b, s:s, s:I, s:o}}", "append", "rows", &rows, "bias",
-                  &with_bias, "key", &key, "sequence", &sequence, "segments", &segments) != 0 ||
+  if (json_unpack(record, "{s:{s:I, s:b, s:s, s?s, s:I, s:o}}", "append", "rows", &rows, "bias",
+                  &with_bias, "key", &key, "sum", &sum, "sequence", &sequence, "segments",
+                  &segments) != 0 ||
       rows_of(segments) != rows)
     return PRECIS_ERR_FORMAT;
   if (json_array_extend(c->segments, segments) != 0)
@@ -158,7 +163,7 @@ static int read_append(json_t *record, precis_context *c)
   c->tokens += rows;
   c->with_bias |= with_bias;
   c->sequence = sequence;
-  precis_contexts_remember(c, key, rows);
+  precis_contexts_remember(c, key, sum, rows);
   return PRECIS_SUCCESS;
 }
 

@@ -58,8 +58,9 @@ static int add(precis_journal *j, precis_contexts *contexts, const char *id, pre
 {
   precis_manifest_path path = precis_manifest_at(j->data, id);
   const precis_spec none = {.tol = 0};
+  const precis_owner nobody = {.name = ""}; /* until it is read */
   precis_context *c;
-  int status = precis_contexts_make(contexts, &none, &c, why);
+  int status = precis_contexts_make(contexts, &none, &nobody, NULL, &c, why);
   if (status != PRECIS_SUCCESS)
     return status;
   status = read_manifest(path.text, c, why);

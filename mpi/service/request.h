@@ -15,6 +15,7 @@ typedef struct precis_route {
   const char *name;                       /* in metrics */
   const char *method, *path;              /* of which * stands for a context's id */
   int open;                               /* needs no token */
+  int writes;                             /* needs one that may write */
   int64_t body_most;                      /* 0: no body; bytes */
   void (*begin)(struct precis_request *); /* may be NULL, like take and end */
   void (*take)(struct precis_request *, const char *bytes, int64_t count);
@@ -34,7 +35,11 @@ typedef struct precis_request {
   int64_t announced;             /* of the body, or -1 */
   int64_t received, passed_over; /* bytes of it */
   int cut;                       /* the path goes on after a zero, of which nothing is seen */
-  int seen, trusted;             /* the head was read; it brought the token */
+  int seen, trusted;             /* the head was read; it brought a token ... */
+  int may_write;                 /* ... that may do this ... */
+  precis_owner owner;            /* ... of this name */
+  int broken;                    /* nobody knows where the next request begins */
+  int ends;                      /* the connection is closed after the answer */
   precis_reply reply;            /* code other than 0: what comes in is passed over */
   void *work;                    /* of the route */
 } precis_request;

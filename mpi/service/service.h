@@ -18,6 +18,7 @@ typedef struct precis_service_options {
   const char *data;                      /* folder in which contexts outlive the job; NULL: none */
   const char *token_file;                /* read, or made with a new token */
   int no_token;                          /* nobody is asked for one */
+  int insecure;                          /* may listen to other machines without TLS */
   const char *tls_certificate, *tls_key; /* PEM files, both or none; NULL: not encrypted */
   const char *machine;                   /* rates to plan with, or NULL */
   int threads;                           /* a rank computes with; 0: OpenMP's choice */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mpi/service/contexts.h"
+#include "mpi/service/quota.h"
 #include "src/level.h"
 #include "src/share.h"
 
@@ -18,8 +19,8 @@ static int64_t bytes_of(const precis_contexts *contexts, const precis_context *c
 }
 
 /* With the lock. */
-static int check_room(precis_contexts *contexts, precis_context *context, precis_stage *stage,
-                      precis_message *why)
+static int check_room(precis_contexts *contexts, precis_context *context, const precis_quota *quota,
+                      precis_stage *stage, precis_message *why)
 {
   int64_t limit = contexts->options->memory_limit, most = contexts->options->tokens_most;
   int64_t tokens = 0;
@@ -30,6 +31,15 @@ static int check_room(precis_contexts *contexts, precis_context *context, precis
                               "%" PRId64 " tokens more would make %" PRId64
                               ", and a context may have %" PRId64,
                               stage->rows, tokens + stage->rows, most);
+  precis_owner owner = {.quota = *quota};
+  strcpy(owner.name, context->owner);
+  const precis_quota more = {
+      .tokens = stage->rows,
+      .bytes = 4 * stage->rows *
+               precis_quota_row(&context->spec, stage->with_bias || context->with_bias)};
+  int status = precis_quota_check(contexts, &owner, &more, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
   precis_level_deal(contexts->ranks, context->dealt, stage->rows, stage->counts);
   stage->promised = bytes_of(contexts, context, stage->counts, stage->with_bias);
   int64_t need =
@@ -46,8 +56,8 @@ static int check_room(precis_contexts *contexts, precis_context *context, precis
   return PRECIS_SUCCESS;
 }
 
-int precis_stage_make(precis_contexts *contexts, precis_context *context, int64_t rows,
-                      int with_bias, precis_stage **stage, precis_message *why)
+int precis_stage_make(precis_contexts *contexts, precis_context *context, const precis_quota *quota,
+                      int64_t rows, int with_bias, precis_stage **stage, precis_message *why)
 {
   precis_stage *made = calloc(1, sizeof *made);
   if (made != NULL)
@@ -61,7 +71,7 @@ int precis_stage_make(precis_contexts *contexts, precis_context *context, int64_
   made->rows = rows;
   made->with_bias = with_bias;
   pthread_mutex_lock(&contexts->lock);
-  int status = check_room(contexts, context, made, why);
+  int status = check_room(contexts, context, quota, made, why);
   pthread_mutex_unlock(&contexts->lock);
   if (status == PRECIS_SUCCESS) {
     *stage = made;
@@ -84,7 +94,7 @@ void precis_stage_end(precis_contexts *contexts, precis_stage *stage, int commit
     context->appends++;
     context->with_bias |= stage->with_bias;
     stage->tokens = context->tokens;
-    precis_contexts_remember(context, stage->key, stage->rows);
+    precis_contexts_remember(context, stage->key, stage->sum.text, stage->rows);
   }
   int64_t *rows = committed ? context->held : context->dealt;
   for (int r = 0; r < contexts->ranks; r++)

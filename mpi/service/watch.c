@@ -1,6 +1,9 @@
 /* watch.c - how the service is */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "mpi/service/openapi_text.h"
 #include "mpi/service/page_text.h"
@@ -76,10 +79,32 @@ void precis_route_openapi(precis_request *request)
   request->reply.text = precis_openapi_text;
 }
 
-/* Holds nothing but itself: what it shows it asks for, with the token. */
+/* Copies the page, with this in the places that are kept for it. */
+static char *fill_in(const char *nonce)
+{
+  static const char place[] = "@NONCE@";
+  char *page = malloc(sizeof precis_page_text + 8 * strlen(nonce)), *to = page;
+  const char *from = precis_page_text;
+  for (const char *at; page != NULL && (at = strstr(from, place)) != NULL;) {
+    memcpy(to, from, (size_t)(at - from));
+    to = stpcpy(to + (at - from), nonce);
+    from = at + strlen(place);
+  }
+  if (page != NULL)
+    strcpy(to, from);
+  return page;
+}
+
+/* Holds nothing but itself: what it shows it asks for, with the token. Only its own script runs. */
 void precis_route_page(precis_request *request)
 {
-  request->reply.code = 200;
-  request->reply.type = "text/html; charset=utf-8";
-  request->reply.text = precis_page_text;
+  uint64_t number[2];
+  precis_reply *reply = &request->reply;
+  int random = getrandom(number, sizeof number, 0) == sizeof number;
+  snprintf(reply->nonce, sizeof reply->nonce, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
+  char *page = random ? fill_in(reply->nonce) : NULL;
+  if (page == NULL)
+    precis_reply_error(reply, 507, "page", "out of memory");
+  else
+    precis_reply_bytes(reply, "text/html; charset=utf-8", page, strlen(page));
 }

@@ -14,8 +14,8 @@ typedef struct precis_bench {
   float *a, *b, *c; /* matrices for sgemm; also what summaries hold */
   float *q, *k, *v; /* tokens x dim */
   precis_partial partial;
-  float *num, *den, *env, *env_deviating; /* what apply gathers */
-  double *values, *counts, *deviating;    /* what summarise gathers */
+  double *num, *den, *env, *env_deviating; /* what apply gathers */
+  double *values, *counts, *deviating;     /* what summarise gathers */
   void *scratch;
 } precis_bench;
 

@@ -144,14 +144,26 @@ const precis_bench_kernel precis_bench_kernels[] = {
     {"tile", NULL, 64, 0, tile_scratch, run_tile},
     {"tile", NULL, 128, 0, tile_scratch, run_tile},
     {"summarise", NULL, 64, 2, summarise_scratch, run_summarise},
+    {"summarise", NULL, 32, 2, summarise_scratch, run_summarise},
     {"summarise", NULL, 32, 3, summarise_scratch, run_summarise},
+    {"summarise", NULL, 16, 2, summarise_scratch, run_summarise},
     {"summarise", NULL, 16, 3, summarise_scratch, run_summarise},
+    {"summarise", NULL, 16, 4, summarise_scratch, run_summarise},
+    {"summarise", NULL, 8, 5, summarise_scratch, run_summarise},
     {"apply", "tile", 64, 2, apply_scratch, run_apply},
+    {"apply", "tile", 32, 2, apply_scratch, run_apply},
     {"apply", "tile", 32, 3, apply_scratch, run_apply},
+    {"apply", "tile", 16, 2, apply_scratch, run_apply},
     {"apply", "tile", 16, 3, apply_scratch, run_apply},
+    {"apply", "tile", 16, 4, apply_scratch, run_apply},
+    {"apply", "tile", 8, 5, apply_scratch, run_apply},
     {"apply", "whole", 64, 2, apply_scratch, run_apply},
+    {"apply", "whole", 32, 2, apply_scratch, run_apply},
     {"apply", "whole", 32, 3, apply_scratch, run_apply},
+    {"apply", "whole", 16, 2, apply_scratch, run_apply},
     {"apply", "whole", 16, 3, apply_scratch, run_apply},
+    {"apply", "whole", 16, 4, apply_scratch, run_apply},
+    {"apply", "whole", 8, 5, apply_scratch, run_apply},
     {0}};
 
 /* The largest of what the kernels need. */
@@ -218,10 +230,10 @@ int precis_bench_create(precis_bench *bench)
   bench->partial.m = doubles(TILE_TOKENS, &complete);
   bench->partial.l = doubles(TILE_TOKENS, &complete);
   bench->partial.o = doubles(most.token_floats, &complete);
-  bench->num = floats(most.token_floats, &complete);
-  bench->den = floats(most.tokens, &complete);
-  bench->env = floats(most.tokens, &complete);
-  bench->env_deviating = floats(most.tokens, &complete);
+  bench->num = doubles(most.token_floats, &complete);
+  bench->den = doubles(most.tokens, &complete);
+  bench->env = doubles(most.tokens, &complete);
+  bench->env_deviating = doubles(most.tokens, &complete);
   bench->values = doubles(most.feature_numbers, &complete);
   bench->counts = doubles(most.features, &complete);
   bench->deviating = doubles(most.features, &complete);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "src/memory.h"
 
@@ -13,7 +14,14 @@ int precis_cli_agree(precis_cli *cli, int status)
 double precis_cli_phase(precis_cli *cli, const char *phase)
 {
   precis_watchdog_phase(&cli->watchdog, phase);
-  return MPI_Wtime();
+  return precis_cli_now();
+}
+
+double precis_cli_now(void)
+{
+  struct timespec now = {0};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 int precis_cli_prints(const precis_cli *cli)
@@ -45,6 +53,6 @@ int precis_cli_floats(precis_cli *cli, const char *what, int64_t rows, int64_t r
 double precis_cli_largest(precis_cli *cli, double value)
 {
   double largest = value;
-  MPI_Allreduce(&value, &largest, 1, MPI_DOUBLE, MPI_MAX, cli->world.comm);
+  precis_world_reduce(&cli->world, &largest, 1, MPI_DOUBLE, MPI_MAX);
   return largest;
 }

@@ -12,7 +12,7 @@ typedef struct precis_cli {
   precis_settings settings;
   precis_watchdog watchdog;
   precis_message why; /* the words that go with a status other than success */
-  double started;     /* MPI_Wtime() */
+  double started;     /* precis_cli_now() */
   int interrupted;    /* nonzero, with success: not done, the same command resumes */
 } precis_cli;
 
@@ -28,6 +28,9 @@ int precis_command_remote(precis_cli *cli);
 
 /* precis_world_agree() over cli->why. */
 int precis_cli_agree(precis_cli *cli, int status);
+
+/* Seconds since some moment, as MPI_Wtime() counts, also without MPI. */
+double precis_cli_now(void);
 
 /* Names the phase for the watchdog and returns the time. */
 double precis_cli_phase(precis_cli *cli, const char *phase);

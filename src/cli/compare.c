@@ -46,7 +46,8 @@ static int compare_turns(precis_cli *cli, precis_file_array arrays[2], int64_t w
   for (int64_t i = 0; status == PRECIS_SUCCESS && i < turns.count; i++) {
     int64_t first = precis_turns_first(&turns, i), count = precis_turns_rows(&turns, i);
     for (int f = 0; f < 2 && status == PRECIS_SUCCESS; f++)
-      status = precis_file_read(&cli->world, &arrays[f], first, count, PRECIS_FILE_LOGS, rows[f], &cli->why);
+      status = precis_file_read(&cli->world, &arrays[f], first, count, PRECIS_FILE_LOGS, rows[f],
+                                &cli->why);
     if (status == PRECIS_SUCCESS)
       compare_rows(count, width, rows[0], rows[1], columns);
   }
@@ -81,8 +82,7 @@ static int compare(precis_cli *cli, precis_file_array arrays[2], precis_differen
   if (status == PRECIS_SUCCESS)
     status = compare_turns(cli, arrays, width, columns);
   if (status == PRECIS_SUCCESS) {
-    int failed = MPI_Allreduce(MPI_IN_PLACE, columns, (int)(3 * width), MPI_DOUBLE, MPI_MAX,
-                               cli->world.comm);
+    int failed = precis_world_reduce(&cli->world, columns, (int)(3 * width), MPI_DOUBLE, MPI_MAX);
     status = precis_cli_agree(cli, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS);
   }
   if (status == PRECIS_SUCCESS)

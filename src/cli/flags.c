@@ -144,14 +144,21 @@ const precis_flag precis_flags[] = {
      "it is answered. The next job may have another number of ranks (default: contexts end with "
      "the job)"},
     {"--token-file", "FILE", SERVE, TEXT, AT(token_file), 0, 0, 0, 0,
-     "holds the token that clients must send, and is made with a new one if it is not there "
-     "(default: precis.token)"},
+     "holds tokens of which clients must send one, a line each: TOKEN [NAME [read|write] "
+     "[contexts=N] [tokens=N] [bytes=N]]; is made with a new one if it is not there (default: "
+     "precis.token)"},
     {"--tls-cert", "FILE", SERVE, TEXT, AT(tls_cert), 0, 0, 0, 0,
      "serve https with this certificate (PEM, with those that vouch for it)"},
     {"--tls-key", "FILE", SERVE, TEXT, AT(tls_key), 0, 0, 0, 0,
      "the certificate's key (PEM), a file that only its owner may read"},
     {"--url", "URL", REMOTE, TEXT, AT(url), 0, 0, 0, 0,
-     "of the service: http://HOST:PORT or unix:PATH (default: http://127.0.0.1:8470)"},
+     "of the service: http://HOST:PORT, https://HOST[:PORT][/PREFIX] or unix:PATH (default: "
+     "http://127.0.0.1:8470)"},
+    {"--cacert", "FILE", REMOTE, TEXT, AT(cacert), 0, 0, 0, 0,
+     "for https: certificates (PEM) of those who may vouch for the service (default: whom the "
+     "system trusts)"},
+    {"--timeout", "SECONDS", REMOTE, NUMBER, AT(answer_seconds), 0.001, 1e9, 0, 0,
+     "give up, with status 1, when the service is silent for so long (default: 600)"},
     {"--token-file", "FILE", REMOTE, TEXT, AT(token_file), 0, 0, 0, 0,
      "the service's (default: precis.token)"},
     {"--context", "ID", REMOTE, TEXT, AT(context), 0, 0, 0, 0, "as create printed it"},
@@ -165,13 +172,18 @@ const precis_flag precis_flags[] = {
     {"--tol-of", "UNIT", REMOTE, WORD, AT(tol_of), 0, 0, "outputs|range|lse", 0,
      "create: the unit of --tol (default: outputs), as precis run has it"},
     {"--key", "KEY", REMOTE, TEXT, AT(key), 0, 0, 0, 0,
-     "names this request: sent again with the same key it is not done twice (create, append)"},
+     "names this request: sent again with the same key it is not done twice, another one with it "
+     "is "
+     "refused (create, append, fork; default: a new one)"},
     {"--log", "FORM", SERVE, WORD, AT(log_form), 0, 0, "text|json|none", 0,
      "of what is said on standard error (default: text)"},
     {"--log-level", "LEVEL", SERVE, WORD, AT(log_level), 0, 0, "error|warning|info|debug", 0,
      "the least urgent that is said (default: info)"},
     {"--no-token", NULL, SERVE, FLAG, AT(no_token), 0, 0, 0, 0,
      "let in whoever can connect; not where other machines can"},
+    {"--insecure", NULL, SERVE, FLAG, AT(insecure), 0, 0, 0, 0,
+     "listen to other machines also without --tls-cert: tokens and tensors can then be read on the "
+     "way"},
     {"--threads", "N", RUN | TOPO | BENCH | PLAN | SERVE, SIZE, AT(threads), 1, 4096, 0, 0,
      "a rank computes with (default: OpenMP's choice)"},
     {"--fast-memory", "BYTES", RUN | BENCH | TOPO, SIZE, AT(fast_memory), 1024, 0x1p50, 0, 0,

@@ -134,6 +134,7 @@ int precis_input_read_keys(precis_cli *cli, precis_input *input, int64_t first, 
   if (status == PRECIS_SUCCESS)
     status = precis_file_read(&cli->world, &input->v, first, rows, 0, v, &cli->why);
   if (status == PRECIS_SUCCESS && input->has_bias)
-    status = precis_file_read(&cli->world, &input->bias, first, rows, PRECIS_FILE_BIAS, bias, &cli->why);
+    status =
+        precis_file_read(&cli->world, &input->bias, first, rows, PRECIS_FILE_BIAS, bias, &cli->why);
   return status;
 }

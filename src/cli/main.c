@@ -8,6 +8,7 @@
 
 #include "src/cli/cli.h"
 #include "src/cli/interrupt.h"
+#include "src/cli/launch.h"
 
 /* What EX_TEMPFAIL is to sysexits.h: to be tried again. */
 enum { INTERRUPTED = 75 };
@@ -104,40 +105,92 @@ static int work(precis_cli *cli, int argc, char **argv)
 }
 
 /* Before MPI starts, which waits for all ranks: the deadline, and whether signals may come. What is
- * wrong with the command line is said later. */
-static void prepare(precis_cli *cli, int argc, char **argv)
+ * wrong with the command line is said later. Returns whether MPI is needed at all: most of what one
+ * process can do must work where MPI cannot start. */
+static int prepare(precis_cli *cli, int argc, char **argv)
 {
   precis_settings settings;
   precis_message why;
   if (precis_settings_parse(argc, argv, &settings, &why) != PRECIS_SUCCESS)
-    return;
+    return 0;
   precis_watchdog_arm(&cli->watchdog, settings.timeout);
   if (settings.verb == PRECIS_VERB_RUN && settings.out != NULL)
     precis_interrupt_expect();
+  if ((settings.verb == PRECIS_VERB_RUN || settings.verb == PRECIS_VERB_GEN) &&
+      precis_launch_rank() <= 0)
+    precis_janitor_start(&cli->watchdog.janitor);
+  switch (settings.verb) {
+  case PRECIS_VERB_HELP:
+  case PRECIS_VERB_VERSION:
+  case PRECIS_VERB_PLAN:
+  case PRECIS_VERB_REMOTE:
+    return 0;
+  case PRECIS_VERB_GEN:
+  case PRECIS_VERB_CHECK:
+    return precis_launch_rank() >= 0;
+  default:
+    return 1;
+  }
+}
+
+static int start_mpi(precis_cli *cli, int *argc, char ***argv)
+{
+  int provided, node, status = precis_launch_settle(&cli->why);
+  if (status == PRECIS_SUCCESS) /* on all ranks alike */
+    status = precis_world_wish(0, &node, &cli->why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
+    return precis_message_set(&cli->why, PRECIS_ERR_MPI, "MPI could not be started");
+  status = precis_world_create(MPI_COMM_WORLD, &cli->world);
+  if (status == PRECIS_SUCCESS && provided < MPI_THREAD_FUNNELED)
+    status = precis_message_set(&cli->why, PRECIS_ERR_MPI, "this MPI does not allow threads");
+  return status;
+}
+
+/* Rank 0 speaks for all; where there are no ranks to tell apart, each for itself. */
+static void explain(const precis_cli *cli, int status)
+{
+  if (status != PRECIS_SUCCESS && cli->world.rank == 0)
+    fprintf(stderr, "precis: %s\n", cli->why.text[0] ? cli->why.text : precis_strerror(status));
+}
+
+static int result_of(const precis_cli *cli, int status)
+{
+  if (status == PRECIS_SUCCESS && cli->interrupted)
+    return INTERRUPTED;
+  return cli->settings.no_command ? 2 : exit_status(status);
+}
+
+/* One process of all does what needs no others. */
+static int alone(precis_cli *cli, int argc, char **argv)
+{
+  if (precis_launch_rank() > 0)
+    return 0;
+  int status = precis_world_alone(&cli->world);
+  if (status == PRECIS_SUCCESS)
+    status = work(cli, argc, argv);
+  explain(cli, status);
+  precis_world_free(&cli->world);
+  precis_watchdog_finish(&cli->watchdog);
+  return result_of(cli, status);
 }
 
 int main(int argc, char **argv)
 {
-  int provided;
   precis_cli cli = {.why = {""}};
-  prepare(&cli, argc, argv);
-  if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
-    fputs("precis: MPI could not be started\n", stderr);
-    return 1;
-  }
-  cli.started = MPI_Wtime();
-  int status = precis_world_create(MPI_COMM_WORLD, &cli.world);
-  int have_world = status == PRECIS_SUCCESS;
-  if (have_world && provided < MPI_THREAD_FUNNELED)
-    status = precis_message_set(&cli.why, PRECIS_ERR_MPI, "this MPI does not allow threads");
+  int with_mpi = prepare(&cli, argc, argv), started;
+  cli.started = precis_cli_now();
+  if (!with_mpi)
+    return alone(&cli, argc, argv);
+  int status = start_mpi(&cli, &argc, &argv);
   if (status == PRECIS_SUCCESS)
     status = work(&cli, argc, argv);
-  if (status != PRECIS_SUCCESS && (!have_world || cli.world.rank == 0))
-    fprintf(stderr, "precis: %s\n", cli.why.text[0] ? cli.why.text : precis_strerror(status));
-  if (have_world)
+  explain(&cli, status);
+  if (cli.world.ranks > 0)
     precis_world_free(&cli.world);
-  MPI_Finalize();
-  if (status == PRECIS_SUCCESS && cli.interrupted)
-    return INTERRUPTED;
-  return cli.settings.no_command ? 2 : exit_status(status);
+  if (MPI_Initialized(&started) == MPI_SUCCESS && started)
+    MPI_Finalize();
+  precis_watchdog_finish(&cli.watchdog);
+  return result_of(&cli, status);
 }

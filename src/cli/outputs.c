@@ -102,6 +102,11 @@ int precis_outputs_save(precis_cli *cli, precis_outputs *outputs)
     status = precis_writer_save(outputs->out, &cli->why);
   if (status == PRECIS_SUCCESS && outputs->lse != NULL)
     status = precis_writer_save(outputs->lse, &cli->why);
+  /* What a checkpoint tells of must not go with this process. */
+  const precis_writer *all[] = {outputs->out, outputs->lse};
+  for (int i = 0; i < 2 && status == PRECIS_SUCCESS; i++)
+    if (all[i] != NULL)
+      precis_janitor_spare(&cli->watchdog.janitor, precis_writer_aside(all[i]));
   return status;
 }
 

@@ -1,15 +1,16 @@
 #include "src/cli/progress.h"
 
-#include <mpi.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "src/cli/cli.h"
 
 static const double QUIET_SECONDS = 2, INTERVAL = .2;
 
 void precis_progress_start(precis_progress *progress, int enabled)
 {
   *progress =
-      (precis_progress){.enabled = enabled && isatty(STDERR_FILENO), .started = MPI_Wtime()};
+      (precis_progress){.enabled = enabled && isatty(STDERR_FILENO), .started = precis_cli_now()};
 }
 
 void precis_progress_show(void *context, double share)
@@ -17,7 +18,7 @@ void precis_progress_show(void *context, double share)
   precis_progress *progress = context;
   if (!progress->enabled)
     return;
-  double now = MPI_Wtime(), passed = now - progress->started;
+  double now = precis_cli_now(), passed = now - progress->started;
   if (passed < QUIET_SECONDS || now - progress->shown < INTERVAL)
     return;
   progress->shown = now;

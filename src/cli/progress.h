@@ -4,7 +4,7 @@
 
 typedef struct precis_progress {
   int enabled;
-  double started, shown; /* MPI_Wtime(); shown 0: no line yet */
+  double started, shown; /* precis_cli_now(); shown 0: no line yet */
 } precis_progress;
 
 void precis_progress_start(precis_progress *progress, int enabled);

@@ -25,6 +25,7 @@ typedef struct remote {
   precis_web web;
   char token[TOKEN_MOST + 1];
   char path[256];
+  char key[PRECIS_WEB_KEY]; /* made, where none is given */
   precis_web_request request;
   precis_web_answer answer;
   const char *text; /* a body of JSON, malloc'ed */
@@ -38,7 +39,8 @@ static int missing(remote *r, const char *flag, const char *action)
                             flag);
 }
 
-/* The first line of the file. Where nobody named one, there may be none. */
+/* The first word of the first line that is no comment. Where nobody named a file, there may be
+ * none. */
 static int read_token(remote *r)
 {
   const precis_settings *s = &r->cli->settings;
@@ -49,8 +51,10 @@ static int read_token(remote *r)
                               strerror(errno));
   if (file == NULL)
     return PRECIS_SUCCESS;
-  if (fgets(r->token, sizeof r->token, file) != NULL)
-    r->token[strcspn(r->token, "\r\n")] = '\0';
+  char line[1024], word[sizeof line] = "";
+  while (word[0] == '\0' && fgets(line, sizeof line, file) != NULL)
+    sscanf(line, " %1023[^ \t\r\n#]", word);
+  snprintf(r->token, sizeof r->token, "%.*s", TOKEN_MOST, word);
   fclose(file);
   return PRECIS_SUCCESS;
 }
@@ -111,13 +115,14 @@ static int make_spec(remote *r)
 typedef struct action {
   const char *name, *method, *rest; /* of the path, after the context */
   int context, input, out;          /* what it needs */
+  int changes;                      /* see precis_web_request */
 } action;
 
 static const action actions[] = {
-    {"create", "POST", "", 0, 0, 0},        {"list", "GET", "", 0, 0, 0},
-    {"inspect", "GET", "", 1, 0, 0},        {"append", "POST", "/append", 1, 1, 0},
-    {"attend", "POST", "/attend", 1, 1, 1}, {"fork", "POST", "/fork", 1, 0, 0},
-    {"delete", "DELETE", "", 1, 0, 0},
+    {"create", "POST", "", 0, 0, 0, 1},        {"list", "GET", "", 0, 0, 0, 0},
+    {"inspect", "GET", "", 1, 0, 0, 0},        {"append", "POST", "/append", 1, 1, 0, 1},
+    {"attend", "POST", "/attend", 1, 1, 1, 0}, {"fork", "POST", "/fork", 1, 0, 0, 1},
+    {"delete", "DELETE", "", 1, 0, 0, 0},
 };
 
 static const action *find_action(remote *r)
@@ -150,6 +155,9 @@ static int make_request(remote *r, const action *a)
   r->request.method = a->method;
   r->request.path = r->path;
   r->request.key = s->key;
+  r->request.changes = a->changes;
+  if (a->changes && s->key == NULL && precis_web_make_key(r->key))
+    r->request.key = r->key;
   if (a->input)
     return map_input(r);
   return strcmp(a->name, "create") == 0 ? make_spec(r) : PRECIS_SUCCESS;
@@ -176,7 +184,10 @@ static int ask(remote *r)
     status = read_token(r);
   if (status != PRECIS_SUCCESS)
     return status;
-  r->web = (precis_web){.url = s->url ? s->url : URL, .token = r->token, .socket = -1};
+  r->web = (precis_web){.url = s->url ? s->url : URL,
+                        .token = r->token,
+                        .ca_file = s->cacert,
+                        .seconds = s->answer_seconds};
   status = precis_web_ask(&r->web, &r->request, &r->answer, &r->cli->why);
   if (status == PRECIS_SUCCESS)
     status = precis_client_status(&r->answer, &r->cli->why);

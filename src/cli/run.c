@@ -114,7 +114,7 @@ static void complete_report(precis_run *r)
   r->report.seconds_verify = precis_cli_largest(cli, r->report.seconds_verify);
   r->report.seconds_write = precis_cli_largest(cli, r->report.seconds_write);
   r->report.peak_bytes = (int64_t)precis_cli_largest(cli, (double)peak_bytes());
-  r->report.seconds_total = precis_cli_largest(cli, MPI_Wtime() - cli->started);
+  r->report.seconds_total = precis_cli_largest(cli, precis_cli_now() - cli->started);
 }
 
 static int print_report(precis_run *r)

@@ -108,7 +108,7 @@ static int run_batch(precis_run *r, int64_t size)
  * all of them. */
 static int meet(precis_run *r, double started, double saved, double *took, double *unsaved)
 {
-  double now = MPI_Wtime();
+  double now = precis_cli_now();
   double most[] = {precis_interrupt_signal(), now - started, now - saved};
   if (MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_DOUBLE, MPI_MAX, r->cli->world.comm))
     return PRECIS_ERR_MPI;
@@ -123,12 +123,12 @@ static const double NEARLY = .5;
 
 int precis_run_batches(precis_run *r)
 {
-  double started = MPI_Wtime(), saved = started, took, unsaved;
+  double started = precis_cli_now(), saved = started, took, unsaved;
   int64_t left = r->input.queries - r->done, size = next_size(r, left, foretell(r));
   precis_progress_start(&r->progress, precis_cli_prints(r->cli));
   int status = meet(r, started, saved, &took, &unsaved);
   while (status == PRECIS_SUCCESS && r->told == 0 && r->done < r->input.queries) {
-    started = MPI_Wtime();
+    started = precis_cli_now();
     status = run_batch(r, size);
     if (status == PRECIS_SUCCESS)
       status = meet(r, started, saved, &took, &unsaved);
@@ -137,7 +137,7 @@ int precis_run_batches(precis_run *r)
     int due = r->told != 0 || unsaved >= NEARLY * r->cli->settings.checkpoint_every;
     if (due && r->progress_path != NULL) {
       status = precis_run_save(r);
-      saved = MPI_Wtime();
+      saved = precis_cli_now();
     }
     size = next_size(r, size, took);
   }

@@ -32,6 +32,7 @@ int precis_command_serve(precis_cli *cli)
       .data = s->data,
       .token_file = s->token_file ? s->token_file : TOKEN_FILE,
       .no_token = s->no_token,
+      .insecure = s->insecure,
       .tls_certificate = s->tls_cert,
       .tls_key = s->tls_key,
       .machine = s->machine,

@@ -76,9 +76,10 @@ typedef struct precis_settings {
   precis_range rounds; /* last -1: all */
 
   const char *listen, *token_file, *data;
-  const char *url, *context, *key;
+  const char *url, *context, *key, *cacert;
+  double answer_seconds; /* of silence; 0: not given */
   const char *tls_cert, *tls_key;
-  int no_token;
+  int no_token, insecure;
   int log_form, log_level; /* precis_log_form, precis_log_level; -1: not given */
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;

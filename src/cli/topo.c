@@ -10,11 +10,15 @@
 #include "src/cli/json.h"
 #include "src/memory.h"
 #include "src/sgemm.h"
+#include "src/size.h"
 
 static int number_in_environment(const char *name)
 {
   const char *text = getenv(name);
-  return text != NULL ? atoi(text) : 0;
+  int64_t number = 0;
+  return text != NULL && precis_size_parse(name, text, 0, 1 << 20, &number, NULL) == PRECIS_SUCCESS
+             ? (int)number
+             : 0;
 }
 
 int precis_topo_gather(precis_cli *cli, precis_topo_rank **all)

@@ -1,5 +1,7 @@
 #include "src/cli/watchdog.h"
 
+#include "src/cli/launch.h"
+
 #include <errno.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -49,7 +51,9 @@ static void give_up(precis_watchdog *watchdog)
   for (int i = 0; i < PRECIS_WATCHDOG_FILES; i++)
     if (watchdog->files[i] != NULL)
       unlink(watchdog->files[i]);
-  MPI_Abort(MPI_COMM_WORLD, 1);
+  int with_mpi = 0;
+  if (MPI_Initialized(&with_mpi) == MPI_SUCCESS && with_mpi)
+    MPI_Abort(MPI_COMM_WORLD, 1);
   _exit(1);
 }
 
@@ -84,6 +88,14 @@ void precis_watchdog_arm(precis_watchdog *watchdog, double seconds)
   watchdog->seconds = seconds;
   if (seconds > 0)
     watchdog->guard = precis_guard_start(watchdog->armed, seconds, LAST);
+  if (seconds > 0 && precis_launch_rank() == 0) /* when the guard has had its turn */
+    watchdog->reaper = precis_reaper_start(watchdog->armed, seconds + LAST + PATIENCE);
+}
+
+void precis_watchdog_finish(precis_watchdog *watchdog)
+{
+  if (watchdog->reaper != NULL)
+    atomic_store(&watchdog->reaper->finished, 1);
 }
 
 static void set_watched(precis_watchdog *watchdog, int watched)
@@ -153,6 +165,7 @@ void precis_watchdog_hold(precis_watchdog *watchdog)
 
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
 {
+  precis_janitor_guard(&watchdog->janitor, path);
   if (watchdog->seconds <= 0)
     return;
   if (watchdog->rank != 0)
@@ -167,6 +180,7 @@ void precis_watchdog_guard(precis_watchdog *watchdog, const char *path)
 
 void precis_watchdog_spare(precis_watchdog *watchdog, const char *path)
 {
+  precis_janitor_spare(&watchdog->janitor, path);
   if (watchdog->seconds <= 0)
     return;
   pthread_mutex_lock(&watchdog->mutex);

@@ -6,7 +6,8 @@
  * files it was told of, and aborts the job with status 1. Should rank 0 not do so, the others do.
  *
  * From arming to the end of the process there is a guard as well, for what is stopped, or hangs
- * while MPI starts or ends. */
+ * while MPI starts or ends, and a reaper for the launcher, which may stay when all ranks are gone.
+ */
 #ifndef PRECIS_CLI_WATCHDOG_H
 #define PRECIS_CLI_WATCHDOG_H
 
@@ -15,6 +16,8 @@
 #include <time.h>
 
 #include "src/cli/guard.h"
+#include "src/cli/janitor.h"
+#include "src/cli/reaper.h"
 #include "src/waiting.h"
 
 enum { PRECIS_WATCHDOG_FILES = 4 };
@@ -23,6 +26,8 @@ typedef struct precis_watchdog {
   double seconds;        /* 0: there is no limit and no thread */
   struct timespec armed; /* CLOCK_MONOTONIC */
   precis_guard *guard;   /* or NULL */
+  precis_janitor janitor;
+  precis_reaper *reaper; /* or NULL */
   int rank, ranks;
   _Atomic(const char *) phase; /* static text: "reading the keys" */
   pthread_t thread;
@@ -36,6 +41,9 @@ typedef struct precis_watchdog {
 /* Zero-initialised watchdog. Time runs from here; 0 seconds: for ever. */
 void precis_watchdog_arm(precis_watchdog *watchdog, double seconds);
 
+/* This process ends as it should. */
+void precis_watchdog_finish(precis_watchdog *watchdog);
+
 /* Starts the thread. Returns 0, or an errno. */
 int precis_watchdog_start(precis_watchdog *watchdog, const precis_waiting *waiting, int rank,
                           int ranks);
@@ -47,8 +55,9 @@ void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase);
 void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting);
 
 /* Around the making of a file that is written aside: guard names it (NULL: none was made), to be
- * removed should time run out. Between the two, rank 0 does not give up, or the file would be left
- * behind; other ranks still do. Nothing happens if the file is gone by then. */
+ * removed should time run out, or should a process that has a janitor end. Between the two, rank 0
+ * does not give up, or the file would be left behind; other ranks still do. Nothing happens if the
+ * file is gone by then. */
 void precis_watchdog_hold(precis_watchdog *watchdog);
 void precis_watchdog_guard(precis_watchdog *watchdog, const char *path);
 /* A file that was guarded is not removed any more. Nothing happens if it was not. */

@@ -79,6 +79,8 @@ class Service:
             launcher = [os.environ.get("MPIEXEC") or "mpiexec", *shlex.split(os.environ.get("MPIEXEC_FLAGS", "")),
                         "-n", str(self.ranks)]
         token = ["--token-file", os.path.join(self.folder, "token")] if self.wants_token else ["--no-token"]
+        if "--token-file" in self.options:
+            token = []
         return [*launcher, *self.wrap, os.environ["PRECIS"], "serve", "--listen", self.listen, *token, *self.options]
 
     def start(self):
@@ -99,9 +101,9 @@ class Service:
             raise RuntimeError(f"no service: {line!r} {said!r}")
         self.url, self.pid = found[1], int(found[2])
         self.token = None
-        if self.wants_token:
+        if self.wants_token and "--token-file" not in self.options:
             with open(os.path.join(self.folder, "token"), encoding="ascii") as file:
-                self.token = file.read().strip()
+                self.token = file.readline().strip()
 
     def connect(self, timeout=60):
         if self.url.startswith("unix:"):

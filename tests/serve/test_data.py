@@ -92,6 +92,35 @@ class Data(Case):
         self.refused(s.ask("POST", path, body[:-3], Idempotency_Key="c"), 400, "body")
         self.assertEqual(s.ask("POST", path, body, Idempotency_Key="c").json["tokens"], 40)
 
+    def test_another_request_with_the_same_key(self):
+        """422, also after a restart, and nothing is done; forks take keys, too; keys of one token are nothing to another."""
+        s = self.start(2)
+        spec, other = (json.dumps({"heads": 1, "dim": d}) for d in (2, 3))
+        c = s.ask("POST", "/v1/contexts", spec, Idempotency_Key="make").json["id"]
+        k, v = tensors.gauss(1, 10, 1, 2), tensors.gauss(2, 10, 1, 2)
+        path, bodies = f"/v1/contexts/{c}/append", (tensors.safetensors(k=k, v=v), tensors.safetensors(k=v, v=k))
+        self.assertEqual(s.ask("POST", path, bodies[0], Idempotency_Key="a").status, 200)
+        forks = [s.ask("POST", f"/v1/contexts/{c}/fork", Idempotency_Key="f") for _ in range(2)]
+        self.assertEqual([f.status for f in forks], [201, 201])
+        child = forks[0].json["id"]
+        self.assertEqual(forks[1].json["id"], child)
+        for turn in range(2):
+            self.refused(s.ask("POST", "/v1/contexts", other, Idempotency_Key="make"), 422, "Idempotency-Key")
+            self.refused(s.ask("POST", path, bodies[1], Idempotency_Key="a"), 422, "Idempotency-Key")
+            self.refused(s.ask("POST", f"/v1/contexts/{child}/fork", Idempotency_Key="f"), 422, "Idempotency-Key")
+            self.refused(s.ask("POST", f"/v1/contexts/{c}/fork", Idempotency_Key="make"), 422, "Idempotency-Key")
+            self.refused(s.ask("POST", "/v1/contexts", spec, Idempotency_Key="f"), 422, "Idempotency-Key")
+            self.assertEqual(s.ask("POST", path, bodies[0], Idempotency_Key="a").json, {"appended": 10, "tokens": 10})
+            self.assertEqual(s.ask("POST", f"/v1/contexts/{c}/fork", Idempotency_Key="f").json["id"], child)
+            self.assertEqual(len(s.ask("GET", "/v1/contexts").json["contexts"]), 2)
+            self.restart(s, turn + 1)
+        file = os.path.join(s.folder, "token")
+        with open(file, "a", encoding="ascii") as f:
+            f.write("b" * 20 + " bert\n")
+        self.restart(s, 2)
+        s.token = "b" * 20
+        self.assertNotEqual(s.ask("POST", "/v1/contexts", other, Idempotency_Key="make").json["id"], c)
+
     def test_one_job_at_a_time(self):
         s = self.start(1)
         with self.assertRaisesRegex(RuntimeError, "another job serves it"):

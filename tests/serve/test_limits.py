@@ -89,9 +89,22 @@ class Malformed(Case):
             bad = {"k": tensors.part(k, 0, 4), "v": tensors.part(v, 0, 4), "bias": tensors.gauss(1, 4)}
             bad[name].values[-1] = float("nan")
             self.refused(s.append(c, **bad), 422, name, "token 3")
+        # What would fail every attend that is to come.
+        for name, value in (("k", 3e38), ("k", -2e30), ("v", 1e30), ("v", -3e38), ("bias", 3e38)):
+            bad = {"k": tensors.part(k, 0, 4), "v": tensors.part(v, 0, 4), "bias": tensors.gauss(1, 4)}
+            bad[name].values[len(bad[name].values) // 4 * 2] = value
+            self.refused(s.append(c, **bad), 422, name, "token 2 holds")
+        for name, value in (("k", 9e29), ("v", 4e29), ("v", -4e29), ("bias", -3e38), ("bias", 9e36)):
+            fine = {"k": tensors.part(k, 0, 4), "v": tensors.part(v, 0, 4), "bias": tensors.gauss(1, 4)}
+            fine[name].values[3] = value
+            self.assertEqual(s.append(c, **fine).status, 200)
+            self.assertEqual(s.attend(c, q).status, 200)
+        s.ask("DELETE", f"/v1/contexts/{c}")
+        c = s.create(heads=2, kv_heads=1, dim=3, value_dim=2)
+        append, attend = f"/v1/contexts/{c}/append", f"/v1/contexts/{c}/attend"
         self.refused(s.ask("POST", attend, tensors.safetensors(q=k)), 400, "q", "shape")
         self.refused(s.ask("POST", attend, good), 400, "body", '"q"')
-        for position in ("-1", "x", "", "1e3", "99999999999999999999"):
+        for position in ("-1", "x", "", "1.5", "99999999999999999999"):
             self.refused(s.attend(c, q, "?first_position=" + position), 400, "first_position")
         q.values[7] = float("inf")
         self.refused(s.attend(c, q), 422, "q", "query 1")

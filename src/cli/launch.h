@@ -1,0 +1,18 @@
+/* launch.h - whether a launcher has started this process, and what to do where it has not
+ *
+ * Read from the environment, before MPI starts. */
+#ifndef PRECIS_CLI_LAUNCH_H
+#define PRECIS_CLI_LAUNCH_H
+
+#include "src/message.h"
+
+/* The number that a launcher of MPI has given to this process; -1: there is none. */
+int precis_launch_rank(void);
+
+/* Before MPI_Init(). In a step of Slurm that gives MPI no interface to it (the shell of an
+ * interactive allocation, srun --mpi=none), Open MPI takes itself for launched by srun and dies. A
+ * step of one task is hidden from it, so that it starts as one rank. Errors: MPI, where the step
+ * has several tasks, with what to do. */
+int precis_launch_settle(precis_message *why);
+
+#endif
