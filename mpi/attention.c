@@ -100,7 +100,8 @@ static int set_up_engine(precis_attention *a)
   a->engine.scratch = precis_memory_array(precis_engine_scratch(&a->engine), sizeof(float));
   a->keys = (precis_keys){.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
   a->heads = precis_memory_array(p->heads, sizeof *a->heads);
-  if (a->engine.scratch == NULL || a->heads == NULL ||
+  a->sums = precis_memory_array(p->heads, sizeof *a->sums);
+  if (a->engine.scratch == NULL || a->heads == NULL || a->sums == NULL ||
       precis_signal_create(p, &a->signal) != PRECIS_SUCCESS)
     return PRECIS_ERR_MEMORY;
   return precis_survey_create(&a->keys, &a->survey);
@@ -113,6 +114,7 @@ static void release(precis_attention *a)
   precis_survey_free(&a->survey);
   precis_signal_free(&a->signal);
   free(a->heads);
+  free(a->sums);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);
   precis_world_free(&a->world);
@@ -280,6 +282,22 @@ int precis_attention_append(precis_attention *a, int64_t rows, int with_bias,
   precis_keys_take(&a->keys, a->appended + at.before, rows);
   account(a, &at);
   return PRECIS_SUCCESS;
+}
+
+void precis_attention_set_mean_query(precis_attention *a, const double *mean_query)
+{
+  precis_signal_set_mean(&a->problem, mean_query, &a->signal);
+}
+
+void precis_attention_set_answered(precis_attention *a, const double *sum, const double *most,
+                                   const double *rows)
+{
+  precis_signal_set_answered(&a->problem, sum, most, rows, &a->signal);
+}
+
+void precis_attention_settle(precis_attention *a)
+{
+  a->signal.settled = 1;
 }
 
 precis_norm precis_attention_norm(const precis_attention *a, int g)

@@ -14,6 +14,17 @@
 #include "src/precis.h"
 #include "src/rates.h"
 
+/* Of a query head in the last attend, over the rows of all ranks: what is left to judge them by
+ * when R is known better. */
+typedef struct precis_head_sums {
+  double relied; /* R must be so much for rows that do not keep tol by their own distance: the largest
+                    of their bounds / tol. 0: there are none, or tol is in another unit */
+  double bound;  /* the largest, in the norm of precis_unit */
+  double squares; /* of bounds in PRECIS_UNIT_OUTPUTS, summed */
+  double largest; /* lower bound of |true - m_i| */
+  double rows;
+} precis_head_sums;
+
 struct precis_attention {
   precis_world world;
   precis_problem problem; /* settled */
@@ -38,6 +49,7 @@ struct precis_attention {
   int with_bias;           /* some key of some rank has had a bias */
   precis_signal signal;    /* what answers so far differ by from what the mean query gets */
   precis_head_report *heads; /* of the last attend that succeeded, if has_heads */
+  precis_head_sums *sums;
   int has_heads;
 };
 
@@ -49,6 +61,16 @@ typedef int precis_attention_fill(void *context, float *k, float *v, float *bias
  * ranks alike. Errors: those of `fill`, MEMORY, MPI; the sequence is then as it was. */
 int precis_attention_append(precis_attention *attention, int64_t rows, int with_bias,
                             precis_attention_fill *fill, void *context);
+
+/* Not collective, but the same on all ranks. Of a job that is done by several handles, or a handle that
+ * sees a part of its queries at a time, before its first attend: the mean of all queries that see a
+ * key (heads x dim), in place of those of the first attend; and what rows answered earlier add up
+ * to (heads each: sum, most and rows of mpi/signal.h). */
+void precis_attention_set_mean_query(precis_attention *attention, const double *mean_query);
+void precis_attention_set_answered(precis_attention *attention, const double *sum,
+                                   const double *most, const double *rows);
+/* Likewise, after the last: rows that are answered again are judged by R as it is. */
+void precis_attention_settle(precis_attention *attention);
 
 /* In which certificates are, of the keys surveyed so far. Borrows from the survey. */
 precis_norm precis_attention_norm(const precis_attention *attention, int kv_head);

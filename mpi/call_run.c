@@ -295,6 +295,8 @@ static int repair(precis_call *c, int precise, precis_message *why)
   int64_t repaired = 0;
   precis_waiting_step(&world->waiting, precise ? "rows to be answered in double"
                                                : "rows to be answered exactly");
+  if (c->repaired == 0 || !precise)
+    precis_judge_count_repair(judge);
   int status = precis_repair_run(&c->task, judge->failed, judge->failures, precise, &repaired);
   status = precis_world_agree(world, status, why);
   precis_traffic took = precis_traffic_minus(&world->traffic, &start);

@@ -82,6 +82,10 @@ int precis_writer_resume(precis_world *world, const char *path, const precis_out
 int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
                        const float *data, precis_message *why);
 
+/* The same with rows that were written before. */
+int precis_writer_again(precis_writer *writer, int array, int64_t first, int64_t rows,
+                        const float *data, precis_message *why);
+
 /* Makes the rows written so far safe on disk. From then on the aside file stays after a failure,
  * for precis_writer_resume(). */
 int precis_writer_save(precis_writer *writer, precis_message *why);

@@ -25,7 +25,11 @@ int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, pr
   j->mean = precis_memory_array(p->heads, sizeof *j->mean);
   j->constant = precis_memory_array(p->heads, 1);
   j->failed = precis_memory_array(rows, sizeof *j->failed);
-  int made = j->convert && j->least && j->sums && j->mean && j->constant && j->failed;
+  j->repaired = precis_memory_array(p->heads, sizeof *j->repaired);
+  int made =
+      j->convert && j->least && j->sums && j->mean && j->constant && j->failed && j->repaired;
+  for (int h = 0; h < p->heads && made; h++)
+    j->repaired[h] = 0;
   for (int g = 0; g < p->kv_heads && made; g++) {
     const precis_norm proofs = precis_attention_norm(a, g),
                       unit = {p->value_dim, 0, a->survey.per + (int64_t)g * p->value_dim};
@@ -42,6 +46,7 @@ void precis_judge_free(precis_judge *j)
   free(j->mean);
   free(j->constant);
   free(j->failed);
+  free(j->repaired);
   *j = (precis_judge){0};
 }
 
@@ -98,8 +103,9 @@ static void find_means(precis_judge *j)
   const precis_attention *a = j->a;
   int heads = a->problem.heads;
   for (int h = 0; h < heads; h++) {
-    double sum = a->signal.sum[h] + j->sums[LEAST * heads + h],
-           rows = a->signal.rows[h] + j->sums[ROWS * heads + h];
+    int more = !a->signal.settled;
+    double sum = a->signal.sum[h] + (more ? j->sums[LEAST * heads + h] : 0),
+           rows = a->signal.rows[h] + (more ? j->sums[ROWS * heads + h] : 0);
     /* Less what adding up rounds off. */
     j->mean[h] = rows > 0 ? sum / rows * (1 - rows * 0x1p-50) : 0;
     j->constant[h] =
@@ -174,9 +180,24 @@ int64_t precis_judge_drop_constant(precis_judge *j)
   return j->all_failures;
 }
 
-/* Of one head: largest certificate in units of outputs, the sum of their squares, largest bounds in
- * the norm of the proofs and of lse. */
-enum { RATIO, PROVED, LSE, MAXIMA, SQUARES = MAXIMA, FIGURES };
+void precis_judge_count_repair(precis_judge *j)
+{
+  for (int64_t i = 0; i < j->failures; i++)
+    j->repaired[j->failed[i].head]++;
+}
+
+/* Of one head: largest certificate in units of outputs, largest bounds in the norm of the proofs and
+ * of lse, what R must be, the sum of the squares of the first, rows repaired. */
+enum { RATIO, PROVED, LSE, RELIED, MAXIMA, SQUARES = MAXIMA, REPAIRED, FIGURES };
+
+/* What R must be for a row that does not keep tol by its own distance. */
+static double relied(const precis_judge *j, int64_t row, double bound)
+{
+  const precis_options *options = &j->a->options;
+  int judged = j->tol > 0 && options->tol_of == PRECIS_UNIT_OUTPUTS &&
+               !(options->guarantee == PRECIS_GUARANTEE_SAMPLED && isinf(bound));
+  return judged && !(bound <= j->tol * j->least[row]) ? bound / j->tol * (1 + 0x1p-50) : 0;
+}
 
 static void add_figures(const precis_judge *j, double *figures)
 {
@@ -186,14 +207,16 @@ static void add_figures(const precis_judge *j, double *figures)
     const float *proof = j->task->to.proof + PRECIS_PROOF_NUMBERS * i;
     if (j->task->to.lse[i] == -INFINITY)
       continue;
-    double ratio = proof[0] > 0 ? j->convert[precis_problem_kv_head(p, (int)h)] * proof[0] /
-                                      unit_of(j, i, h)
-                                : 0;
+    double bound = proof[0] > 0 ? j->convert[precis_problem_kv_head(p, (int)h)] * proof[0] : 0,
+           ratio = bound > 0 ? bound / unit_of(j, i, h) : 0;
     figures[RATIO * p->heads + h] = fmax(figures[RATIO * p->heads + h], ratio);
     figures[PROVED * p->heads + h] = fmax(figures[PROVED * p->heads + h], proof[0]);
     figures[LSE * p->heads + h] = fmax(figures[LSE * p->heads + h], proof[1]);
+    figures[RELIED * p->heads + h] = fmax(figures[RELIED * p->heads + h], relied(j, i, bound));
     figures[SQUARES * p->heads + h] += ratio * ratio;
   }
+  for (int h = 0; h < p->heads; h++)
+    figures[REPAIRED * p->heads + h] = (double)j->repaired[h];
 }
 
 static void fill_heads(precis_judge *j, const double *figures)
@@ -205,8 +228,10 @@ static void fill_heads(precis_judge *j, const double *figures)
     int g = precis_problem_kv_head(p, h);
     const precis_norm proofs = precis_attention_norm(a, g),
                       range = {p->value_dim, 1, a->survey.per_range + (int64_t)g * p->value_dim};
-    double rows = j->sums[ROWS * heads + h], upper = j->sums[MOST * heads + h] / rows,
-           largest = j->sums[LARGEST * heads + h];
+    int more = !a->signal.settled;
+    double rows = j->sums[ROWS * heads + h], largest = j->sums[LARGEST * heads + h],
+           upper = (a->signal.most[h] + (more ? j->sums[MOST * heads + h] : 0)) /
+                   (a->signal.rows[h] + (more ? rows : 0));
     a->heads[h] = (precis_head_report){
         .promise_outputs = figures[RATIO * heads + h],
         .promise_outputs_rms = rows > 0 ? sqrt(figures[SQUARES * heads + h] / rows) : 0,
@@ -217,7 +242,14 @@ static void fill_heads(precis_judge *j, const double *figures)
         .lse_promise = figures[LSE * heads + h],
         .mean_signal = j->mean[h],
         .trivial_error = largest >= upper ? 1 : upper > 0 ? largest / upper : 0,
-        .constant = j->constant[h]};
+        .constant = j->constant[h],
+        .rows_recomputed = (int64_t)figures[REPAIRED * heads + h]};
+    a->sums[h] = (precis_head_sums){
+        .relied = figures[RELIED * heads + h],
+        .bound = figures[PROVED * heads + h] > 0 ? j->convert[g] * figures[PROVED * heads + h] : 0,
+        .squares = figures[SQUARES * heads + h],
+        .largest = largest,
+        .rows = rows};
   }
 }
 
@@ -259,14 +291,15 @@ int precis_judge_report(precis_judge *j, precis_report *report)
     memset(figures, 0, (size_t)heads * FIGURES * sizeof *figures);
     add_figures(j, figures);
     if (MPI_Allreduce(MPI_IN_PLACE, figures, MAXIMA * heads, MPI_DOUBLE, MPI_MAX, a->world.comm) ||
-        MPI_Allreduce(MPI_IN_PLACE, figures + MAXIMA * heads, heads, MPI_DOUBLE, MPI_SUM,
-                      a->world.comm))
+        MPI_Allreduce(MPI_IN_PLACE, figures + MAXIMA * heads, (FIGURES - MAXIMA) * heads, MPI_DOUBLE,
+                      MPI_SUM, a->world.comm))
       status = PRECIS_ERR_MPI;
   }
   if (status == PRECIS_SUCCESS) {
     fill_heads(j, figures);
     fill_report(j, report);
-    for (int h = 0; h < heads; h++) {
+    for (int h = 0; h < heads && !a->signal.settled; h++) {
+      a->signal.most[h] += j->sums[MOST * heads + h];
       a->signal.sum[h] += j->sums[LEAST * heads + h];
       a->signal.rows[h] += j->sums[ROWS * heads + h];
     }

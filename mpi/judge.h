@@ -22,6 +22,7 @@ typedef struct precis_judge {
   double *mean;      /* heads: R, at least */
   unsigned char *constant; /* heads */
   precis_failed_row *failed; /* of this rank */
+  int64_t *repaired;         /* heads: rows of this rank that were answered again */
   int64_t failures;          /* of this rank ... */
   int64_t all_failures;      /* ... of all ... */
   int64_t constant_failures; /* ... and of those, in heads that are constant */
@@ -42,6 +43,9 @@ int precis_judge_distances(const precis_judge *judge, float *distance);
 /* Not collective. Rows of constant heads, which are computed exactly, fail no longer. Returns how many
  * do, of all ranks. */
 int64_t precis_judge_drop_constant(precis_judge *judge);
+
+/* Not collective. Those that fail are about to be answered again. */
+void precis_judge_count_repair(precis_judge *judge);
 
 /* Collective. What the call is worth, into the handle's heads (mpi/attention.h) and the report's
  * promise. Rows of the handle are counted on. Errors: MPI. */

@@ -12,7 +12,7 @@
 
 static int64_t numbers_of(const precis_problem *p)
 {
-  return (int64_t)p->heads * (p->dim + p->value_dim + 4) +
+  return (int64_t)p->heads * (p->dim + p->value_dim + 5) +
          (int64_t)p->kv_heads * (p->dim + p->value_dim + 1);
 }
 
@@ -36,7 +36,8 @@ int precis_signal_create(const precis_problem *p, precis_signal *signal)
   signal->o = signal->l + p->heads;
   signal->farthest = signal->o + (int64_t)p->heads * p->value_dim;
   signal->sum = signal->farthest + p->kv_heads;
-  signal->rows = signal->sum + p->heads;
+  signal->most = signal->sum + p->heads;
+  signal->rows = signal->most + p->heads;
   for (int h = 0; h < p->heads; h++)
     signal->m[h] = -INFINITY;
   return PRECIS_SUCCESS;
@@ -50,10 +51,23 @@ void precis_signal_free(precis_signal *signal)
 
 void precis_signal_copy(const precis_problem *p, const precis_signal *from, precis_signal *to)
 {
-  memcpy(to->mean_query, from->mean_query, (size_t)p->heads * (size_t)p->dim * sizeof(double));
-  memcpy(to->sum, from->sum, (size_t)p->heads * sizeof(double));
-  memcpy(to->rows, from->rows, (size_t)p->heads * sizeof(double));
-  to->has_mean = from->has_mean;
+  if (from->has_mean)
+    precis_signal_set_mean(p, from->mean_query, to);
+  precis_signal_set_answered(p, from->sum, from->most, from->rows, to);
+}
+
+void precis_signal_set_mean(const precis_problem *p, const double *mean_query, precis_signal *to)
+{
+  memcpy(to->mean_query, mean_query, (size_t)p->heads * (size_t)p->dim * sizeof(double));
+  to->has_mean = 1;
+}
+
+void precis_signal_set_answered(const precis_problem *p, const double *sum, const double *most,
+                                const double *rows, precis_signal *to)
+{
+  memcpy(to->sum, sum, (size_t)p->heads * sizeof(double));
+  memcpy(to->most, most, (size_t)p->heads * sizeof(double));
+  memcpy(to->rows, rows, (size_t)p->heads * sizeof(double));
 }
 
 int precis_signal_find_mean(precis_world *world, const precis_problem *p, int64_t rows,

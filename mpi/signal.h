@@ -23,9 +23,11 @@ typedef struct precis_signal {
   double *m, *l, *o;  /* heads, heads, heads x value_dim: of the mean query over all keys, sums
                          relative to e^m */
   double *farthest;   /* kv_heads: no deviation of a key is larger */
-  double *sum, *rows; /* heads: of lower bounds of |true_i - m_i|, and rows, answered so far */
+  double *sum, *most, *rows; /* heads: of lower bounds of |true_i - m_i|, of upper ones, and rows,
+                                answered so far */
   int has_mean;
   int has_base;
+  int settled; /* nonzero: sum and rows are of all rows there will be, calls add none */
   int64_t rows_in; /* of this rank's keys in the sums ... */
   int64_t keys_in; /* ... and of all ranks' */
 } precis_signal;
@@ -36,6 +38,13 @@ void precis_signal_free(precis_signal *signal);
 int64_t precis_signal_bytes(const precis_problem *problem);
 void precis_signal_copy(const precis_problem *problem, const precis_signal *from,
                         precis_signal *to);
+
+/* Not collective, but the same on all ranks: what earlier handles knew, or the whole of a job knows
+ * before its parts. */
+void precis_signal_set_mean(const precis_problem *problem, const double *mean_query,
+                            precis_signal *signal);
+void precis_signal_set_answered(const precis_problem *problem, const double *sum,
+                                const double *most, const double *rows, precis_signal *signal);
 
 /* Collective. The mean over the rows of all ranks that saw a key (whose lse is not -infinity),
  * unless there is one. Errors: MPI, MEMORY. */

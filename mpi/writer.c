@@ -49,7 +49,7 @@ void precis_writer_release(precis_writer *writer)
   free(writer);
 }
 
-static int write_here(precis_writer *writer, int array, int64_t first, int64_t rows,
+static int write_here(precis_writer *writer, int array, int64_t first, int64_t rows, int again,
                       const float *data, precis_message *why)
 {
   if (writer->file < 0)
@@ -60,19 +60,31 @@ static int write_here(precis_writer *writer, int array, int64_t first, int64_t r
                               "%s: array %d has no %" PRId64 " rows from row %" PRId64 " on",
                               writer->path, array, rows, first);
   int64_t row_bytes = precis_tensor_row_elements(t) * (int64_t)sizeof *data;
-  writer->written += rows * row_bytes;
+  writer->written += again ? 0 : rows * row_bytes;
   precis_draft own = {.path = writer->path, .file = writer->file};
   return precis_draft_write(&own, data, rows * row_bytes, t->offset + first * row_bytes, why);
+}
+
+static int write_rows(precis_writer *writer, int array, int64_t first, int64_t rows, int again,
+                      const float *data, precis_message *why)
+{
+  int status = write_here(writer, array, first, rows, again, data, why);
+  status = precis_world_agree(writer->world, status, why);
+  if (status != PRECIS_SUCCESS)
+    precis_writer_give_up(writer);
+  return status;
 }
 
 int precis_writer_rows(precis_writer *writer, int array, int64_t first, int64_t rows,
                        const float *data, precis_message *why)
 {
-  int status =
-      precis_world_agree(writer->world, write_here(writer, array, first, rows, data, why), why);
-  if (status != PRECIS_SUCCESS)
-    precis_writer_give_up(writer);
-  return status;
+  return write_rows(writer, array, first, rows, 0, data, why);
+}
+
+int precis_writer_again(precis_writer *writer, int array, int64_t first, int64_t rows,
+                        const float *data, precis_message *why)
+{
+  return write_rows(writer, array, first, rows, 1, data, why);
 }
 
 /* Each rank makes its own rows safe: their blocks may wait on different machines. */

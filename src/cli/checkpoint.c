@@ -8,6 +8,7 @@
 
 #include "src/cli/json.h"
 #include "src/precis.h"
+#include "src/problem.h"
 
 void precis_facts_add(precis_facts *facts, const char *name, const char *format, ...)
 {
@@ -29,19 +30,49 @@ static json_t *facts_object(const precis_facts *facts)
   return object;
 }
 
+static json_t *numbers(const double *x, int count)
+{
+  json_t *list = json_array();
+  for (int i = 0; i < count; i++)
+    json_array_append_new(list, precis_json_number(x[i]));
+  return list;
+}
+
+static json_t *stretch_object(const precis_worth *w, int stretch)
+{
+  json_t *object = json_pack("{s:o}", "end", precis_json_integer(w->end[stretch]));
+  for (int part = 0; part < PRECIS_WORTH_PARTS; part++)
+    json_object_set_new(
+        object, precis_worth_part_names[part],
+        numbers(precis_worth_part_of(w, stretch, (precis_worth_part)part), w->heads));
+  return object;
+}
+
+static json_t *worth_object(const precis_worth *w)
+{
+  json_t *object = json_object(), *stretches = json_array();
+  for (int column = 0; column < PRECIS_WORTH_COLUMNS; column++)
+    json_object_set_new(object, precis_worth_names[column],
+                        numbers(precis_worth_column_of(w, (precis_worth_column)column), w->heads));
+  for (int i = 0; i < w->count; i++)
+    json_array_append_new(stretches, stretch_object(w, i));
+  json_object_set_new(object, "stretches", stretches);
+  return object;
+}
+
 int precis_checkpoint_format(const precis_checkpoint *c, char **text, precis_message *why)
 {
-  json_t *all = json_pack("{s:s, s:{s:o, s:o}, s:{s:s, s:s}, s:{s:o, s:o, s:b}, s:o}", "precis",
-                          precis_version(), "progress", "rows", precis_json_integer(c->rows), "of",
-                          precis_json_integer(c->of), "parts", "out", c->out, "lse", c->lse,
-                          "promise", "error", precis_json_number(c->promise), "lse_error",
-                          precis_json_number(c->lse_promise), "estimate", c->estimate, "facts",
-                          facts_object(&c->facts));
+  json_t *all = json_pack(
+      "{s:s, s:{s:o, s:o}, s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "precis", precis_version(),
+      "progress", "rows", precis_json_integer(c->rows), "of", precis_json_integer(c->of), "parts",
+      "out", c->out, "lse", c->lse, "bounds", c->bounds, "estimate",
+      precis_json_number(c->estimate), "heads", worth_object(&c->worth), "facts",
+      facts_object(&c->facts));
   if (all == NULL)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "the name of an output is no UTF-8, so that no checkpoint can be "
                               "written of it");
-  *text = json_dumps(all, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+  *text = json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
   json_decref(all);
   return *text != NULL ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
@@ -89,21 +120,62 @@ static const char *take_facts(const json_t *from, precis_facts *facts)
   return wrong;
 }
 
+/* null is infinity. */
+static const char *take_numbers(const json_t *from, const char *key, int count, double *to)
+{
+  const json_t *list = json_object_get(from, key);
+  if (!json_is_array(list) || json_array_size(list) != (size_t)count)
+    return key;
+  for (int i = 0; i < count; i++) {
+    const json_t *value = json_array_get(list, (size_t)i);
+    to[i] = json_is_null(value) ? INFINITY : json_number_value(value);
+    if (!json_is_null(value) && !json_is_number(value))
+      return key;
+  }
+  return NULL;
+}
+
+static const char *take_stretch(const json_t *from, int stretch, precis_worth *w)
+{
+  const char *wrong = take_integer(from, "end", &w->end[stretch]);
+  for (int part = 0; part < PRECIS_WORTH_PARTS && wrong == NULL; part++)
+    wrong = take_numbers(from, precis_worth_part_names[part], w->heads,
+                         precis_worth_part_of(w, stretch, (precis_worth_part)part));
+  int64_t before = stretch > 0 ? w->end[stretch - 1] : 0;
+  return wrong != NULL ? wrong : w->end[stretch] > before ? NULL : "end";
+}
+
+/* Stretches end where the rows do. */
+static const char *take_worth(const json_t *from, int64_t rows, precis_worth *w)
+{
+  const json_t *stretches = json_object_get(from, "stretches");
+  const char *wrong = NULL;
+  size_t count = json_array_size(stretches);
+  for (int column = 0; column < PRECIS_WORTH_COLUMNS && wrong == NULL; column++)
+    wrong = take_numbers(from, precis_worth_names[column], w->heads,
+                         precis_worth_column_of(w, (precis_worth_column)column));
+  if (wrong == NULL && (count < 1 || count > (size_t)w->most))
+    wrong = "stretches";
+  for (size_t i = 0; i < count && wrong == NULL; i++)
+    wrong = take_stretch(json_array_get(stretches, i), (int)i, w);
+  if (wrong != NULL)
+    return wrong;
+  w->count = (int)count;
+  return w->end[count - 1] == rows ? NULL : "stretches";
+}
+
 static const char *take_all(const json_t *all, precis_checkpoint *c)
 {
-  const json_t *progress = json_object_get(all, "progress"), *parts = json_object_get(all, "parts"),
-               *promise = json_object_get(all, "promise"),
-               *estimate = json_object_get(promise, "estimate");
+  const json_t *progress = json_object_get(all, "progress"), *parts = json_object_get(all, "parts");
   const char *wrong = take_integer(progress, "rows", &c->rows);
   wrong = wrong ? wrong : take_integer(progress, "of", &c->of);
-  wrong = wrong ? wrong : c->rows < 1 || c->rows >= c->of ? "rows" : NULL;
+  wrong = wrong ? wrong : c->rows < 1 || c->rows > c->of ? "rows" : NULL;
   wrong = wrong ? wrong : take_text(parts, "out", sizeof c->out, c->out);
   wrong = wrong ? wrong : take_text(parts, "lse", sizeof c->lse, c->lse);
-  wrong = wrong ? wrong : take_bound(promise, "error", &c->promise);
-  wrong = wrong ? wrong : take_bound(promise, "lse_error", &c->lse_promise);
-  wrong = wrong ? wrong : !json_is_boolean(estimate) ? "estimate" : NULL;
-  c->estimate = json_is_true(estimate);
-  return wrong ? wrong : take_facts(json_object_get(all, "facts"), &c->facts);
+  wrong = wrong ? wrong : take_text(parts, "bounds", sizeof c->bounds, c->bounds);
+  wrong = wrong ? wrong : take_bound(all, "estimate", &c->estimate);
+  wrong = wrong ? wrong : take_facts(json_object_get(all, "facts"), &c->facts);
+  return wrong ? wrong : take_worth(json_object_get(all, "heads"), c->rows, &c->worth);
 }
 
 int precis_checkpoint_parse(const char *name, const char *text, size_t length,
@@ -115,13 +187,18 @@ int precis_checkpoint_parse(const char *name, const char *text, size_t length,
   if (all == NULL)
     return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: line %d: %s", name, error.line,
                               error.text);
-  const char *wrong = take_all(all, &found);
+  size_t heads = json_array_size(json_object_get(json_object_get(all, "heads"), "sum"));
+  int status = precis_worth_create(heads <= PRECIS_HEADS_MAX ? (int)heads : 0, &found.worth);
+  const char *wrong = status == PRECIS_SUCCESS ? take_all(all, &found) : NULL;
   json_decref(all);
   if (wrong != NULL)
-    return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: \"%s\" is missing or makes no sense",
-                              name, wrong);
-  *checkpoint = found;
-  return PRECIS_SUCCESS;
+    status = precis_message_set(why, PRECIS_ERR_FORMAT, "%s: \"%s\" is missing or makes no sense",
+                                name, wrong);
+  if (status == PRECIS_SUCCESS)
+    *checkpoint = found;
+  else
+    precis_worth_free(&found.worth);
+  return status;
 }
 
 static const char *value_of(const precis_facts *facts, const char *name)

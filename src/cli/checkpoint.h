@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/cli/worth.h"
 #include "src/message.h"
 
 enum { PRECIS_FACTS_MOST = 20, PRECIS_FACT_NAME = 24, PRECIS_FACT_VALUE = 80, PRECIS_PART = 256 };
@@ -26,17 +27,19 @@ void precis_facts_add(precis_facts *facts, const char *name, const char *format,
 
 typedef struct precis_checkpoint {
   int64_t rows;                /* the first of the queries, whose results are there ... */
-  int64_t of;                  /* ... of so many; 0 < rows < of */
-  double promise, lse_promise; /* for these rows, see precis_report */
-  int estimate;
-  char out[PRECIS_PART], lse[PRECIS_PART]; /* files aside, without folders; lse "": not wanted */
+  int64_t of;      /* ... of so many; 0 < rows <= of: some of them may have to be done again */
+  double estimate; /* of the largest error so far, see precis_report; 0: none */
+  /* Files aside, without folders; "": not wanted. */
+  char out[PRECIS_PART], lse[PRECIS_PART], bounds[PRECIS_PART];
   precis_facts facts;
+  precis_worth worth; /* of these rows; borrowed where it is written, made where it is read */
 } precis_checkpoint;
 
 /* In new memory for the caller to free(). Errors: MEMORY, ARGUMENT (names that are no UTF-8). */
 int precis_checkpoint_format(const precis_checkpoint *checkpoint, char **text, precis_message *why);
 
-/* name: of the file, for messages. Unknown keys are passed over. Errors: FORMAT. */
+/* name: of the file, for messages. Unknown keys are passed over. Errors: FORMAT,
+ * MEMORY. */
 int precis_checkpoint_parse(const char *name, const char *text, size_t length,
                             precis_checkpoint *checkpoint, precis_message *why);
 

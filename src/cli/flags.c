@@ -94,6 +94,13 @@ const precis_flag precis_flags[] = {
      "the outputs to check, .npy or .safetensors (tensor out)"},
     {"--lse", "FILE", RUN, TEXT, AT(lse), 0, 0, 0, 0,
      "write the log-sum-exp of the scores, natural log: .npy (queries, heads)"},
+    {"--bounds", "FILE", RUN, TEXT, AT(bounds), 0, 0, 0, 0,
+     "write each row's own proved bound: .npy (queries, heads), or the .safetensors file of --out, "
+     "which then has a tensor bounds. Of |computed - true| with every column in units of the "
+     "deviation of its values; with --tol-of range in its range, the largest column; with --tol-of "
+     "lse of lse"},
+    {"--per-head", NULL, RUN, FLAG, AT(per_head), 0, 0, 0, 0,
+     "report head by head, too"},
     {"--rows", "R", CHECK, SIZE, AT(rows), 1, TOKENS_MOST, 0, 0,
      "how many rows of --out to check (default: 64)"},
     {"--causal", NULL, RUN | CHECK | PLAN | REMOTE, FLAG, AT(causal), 0, 0, 0, 0,

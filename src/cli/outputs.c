@@ -10,6 +10,12 @@ static int ends_in(const char *text, const char *ending)
   return length >= tail && strcmp(text + length - tail, ending) == 0;
 }
 
+int precis_outputs_bounds_in_out(const precis_settings *s)
+{
+  return s->out != NULL && s->bounds != NULL && strcmp(s->out, s->bounds) == 0 &&
+         ends_in(s->out, ".safetensors");
+}
+
 /* A file must not be written over another that is read or written. */
 static int check_names(precis_cli *cli)
 {
@@ -17,9 +23,15 @@ static int check_names(precis_cli *cli)
   const struct {
     const char *flag, *path;
     int written;
-  } names[] = {{"--out", s->out, 1},     {"--lse", s->lse, 1},  {"--json", s->json, 1},
-               {"--input", s->input, 0}, {"--q", s->q, 0},      {"--k", s->k, 0},
-               {"--v", s->v, 0},         {"--bias", s->bias, 0}};
+  } names[] = {{"--out", s->out, 1},
+               {"--lse", s->lse, 1},
+               {"--bounds", precis_outputs_bounds_in_out(s) ? NULL : s->bounds, 1},
+               {"--json", s->json, 1},
+               {"--input", s->input, 0},
+               {"--q", s->q, 0},
+               {"--k", s->k, 0},
+               {"--v", s->v, 0},
+               {"--bias", s->bias, 0}};
   const int count = (int)(sizeof names / sizeof *names);
   for (int i = 0; i < count; i++)
     for (int j = i + 1; names[i].written && names[i].path != NULL && j < count; j++)
@@ -30,6 +42,11 @@ static int check_names(precis_cli *cli)
   if (s->lse != NULL && !ends_in(s->lse, ".npy"))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--lse is '%s', must end in .npy",
                               s->lse);
+  if (s->bounds != NULL && !precis_outputs_bounds_in_out(s) && !ends_in(s->bounds, ".npy"))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--bounds is '%s', must end in .npy, or be the .safetensors file of "
+                              "--out",
+                              s->bounds);
   return PRECIS_SUCCESS;
 }
 
@@ -57,18 +74,23 @@ int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis
 {
   const precis_settings *s = &cli->settings;
   const precis_problem *p = &input->problem;
-  precis_output arrays[] = {{"out", 3, {input->queries, p->heads, p->value_dim}},
-                            {"lse", 2, {input->queries, p->heads}}};
+  const precis_output out = {"out", 3, {input->queries, p->heads, p->value_dim}},
+                      lse = {"lse", 2, {input->queries, p->heads}},
+                      bounds = {"bounds", 2, {input->queries, p->heads}},
+                      all[] = {out, lse, bounds};
   int status = check_names(cli);
   if (status == PRECIS_SUCCESS)
     status = open_json(cli, outputs);
   if (status == PRECIS_SUCCESS && s->out != NULL) {
     outputs->out_has_lse = ends_in(s->out, ".safetensors");
-    status = open_writer(cli, s->out, arrays, outputs->out_has_lse ? 2 : 1, from->rows, from->out,
-                         &outputs->out);
+    outputs->out_has_bounds = precis_outputs_bounds_in_out(s);
+    int count = 1 + outputs->out_has_lse + outputs->out_has_bounds;
+    status = open_writer(cli, s->out, all, count, from->rows, from->out, &outputs->out);
   }
   if (status == PRECIS_SUCCESS && s->lse != NULL)
-    status = open_writer(cli, s->lse, &arrays[1], 1, from->rows, from->lse, &outputs->lse);
+    status = open_writer(cli, s->lse, &lse, 1, from->rows, from->lse, &outputs->lse);
+  if (status == PRECIS_SUCCESS && s->bounds != NULL && !outputs->out_has_bounds)
+    status = open_writer(cli, s->bounds, &bounds, 1, from->rows, from->bounds, &outputs->bounds);
   return status;
 }
 
@@ -77,16 +99,28 @@ int precis_outputs_want_lse(const precis_outputs *outputs)
   return outputs->lse != NULL || outputs->out_has_lse;
 }
 
-int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first, int64_t rows,
-                         const float *out, const float *lse)
+int precis_outputs_want_bounds(const precis_outputs *outputs)
 {
+  return outputs->bounds != NULL || outputs->out_has_bounds;
+}
+
+int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first, int64_t rows,
+                         int again, const precis_results *results)
+{
+  const struct {
+    precis_writer *writer; /* NULL: nothing to do */
+    int array;
+    const float *data;
+  } all[] = {{outputs->out, 0, results->out},
+             {outputs->out_has_lse ? outputs->out : NULL, 1, results->lse},
+             {outputs->out_has_bounds ? outputs->out : NULL, 2, results->bounds},
+             {outputs->lse, 0, results->lse},
+             {outputs->bounds, 0, results->bounds}};
   int status = PRECIS_SUCCESS;
-  if (outputs->out != NULL)
-    status = precis_writer_rows(outputs->out, 0, first, rows, out, &cli->why);
-  if (status == PRECIS_SUCCESS && outputs->out_has_lse)
-    status = precis_writer_rows(outputs->out, 1, first, rows, lse, &cli->why);
-  if (status == PRECIS_SUCCESS && outputs->lse != NULL)
-    status = precis_writer_rows(outputs->lse, 0, first, rows, lse, &cli->why);
+  for (size_t i = 0; i < sizeof all / sizeof *all && status == PRECIS_SUCCESS; i++)
+    if (all[i].writer != NULL)
+      status = (again ? precis_writer_again : precis_writer_rows)(
+          all[i].writer, all[i].array, first, rows, all[i].data, &cli->why);
   return status;
 }
 
@@ -102,9 +136,11 @@ int precis_outputs_save(precis_cli *cli, precis_outputs *outputs)
     status = precis_writer_save(outputs->out, &cli->why);
   if (status == PRECIS_SUCCESS && outputs->lse != NULL)
     status = precis_writer_save(outputs->lse, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->bounds != NULL)
+    status = precis_writer_save(outputs->bounds, &cli->why);
   /* What a checkpoint tells of must not go with this process. */
-  const precis_writer *all[] = {outputs->out, outputs->lse};
-  for (int i = 0; i < 2 && status == PRECIS_SUCCESS; i++)
+  const precis_writer *all[] = {outputs->out, outputs->lse, outputs->bounds};
+  for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)
     if (all[i] != NULL)
       precis_janitor_spare(&cli->watchdog.janitor, precis_writer_aside(all[i]));
   return status;
@@ -112,8 +148,8 @@ int precis_outputs_save(precis_cli *cli, precis_outputs *outputs)
 
 void precis_outputs_spare(precis_cli *cli, const precis_outputs *outputs)
 {
-  const precis_writer *all[] = {outputs->out, outputs->lse};
-  for (int i = 0; i < 2; i++)
+  const precis_writer *all[] = {outputs->out, outputs->lse, outputs->bounds};
+  for (int i = 0; i < 3; i++)
     if (all[i] != NULL)
       precis_watchdog_spare(&cli->watchdog, precis_writer_aside(all[i]));
 }
@@ -123,6 +159,8 @@ int precis_outputs_commit(precis_cli *cli, precis_outputs *outputs)
   int status = PRECIS_SUCCESS;
   if (outputs->lse != NULL)
     status = precis_writer_commit(&outputs->lse, &cli->why);
+  if (status == PRECIS_SUCCESS && outputs->bounds != NULL)
+    status = precis_writer_commit(&outputs->bounds, &cli->why);
   if (status == PRECIS_SUCCESS && outputs->out != NULL)
     status = precis_writer_commit(&outputs->out, &cli->why);
   return status;
@@ -132,11 +170,13 @@ void precis_outputs_leave(precis_outputs *outputs)
 {
   precis_writer_leave(&outputs->out);
   precis_writer_leave(&outputs->lse);
+  precis_writer_leave(&outputs->bounds);
 }
 
 void precis_outputs_discard(precis_outputs *outputs)
 {
   precis_writer_discard(&outputs->out);
   precis_writer_discard(&outputs->lse);
+  precis_writer_discard(&outputs->bounds);
   precis_draft_discard(&outputs->json);
 }

@@ -10,8 +10,9 @@
 #include "src/draft.h"
 
 typedef struct precis_outputs {
-  precis_writer *out, *lse; /* NULL: not wanted, or done */
-  int out_has_lse;          /* a .safetensors file */
+  precis_writer *out, *lse, *bounds; /* NULL: not wanted, or done */
+  int out_has_lse;                   /* a .safetensors file */
+  int out_has_bounds;                /* --bounds names the same */
   precis_draft json;        /* on rank 0; not open: not wanted, or standard output */
 } precis_outputs;
 
@@ -22,9 +23,13 @@ int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis
                         precis_outputs *outputs);
 /* Not collective. */
 int precis_outputs_want_lse(const precis_outputs *outputs);
-/* This rank's rows. lse may be NULL if it is not wanted. */
+/* --bounds names the .safetensors file of --out, for a tensor beside the others. */
+int precis_outputs_bounds_in_out(const precis_settings *settings);
+int precis_outputs_want_bounds(const precis_outputs *outputs);
+/* This rank's rows; again: they were written before. lse and bounds may be NULL if they are not
+ * wanted. */
 int precis_outputs_write(precis_cli *cli, precis_outputs *outputs, int64_t first, int64_t rows,
-                         const float *out, const float *lse);
+                         int again, const precis_results *results);
 /* What was written is safe on disk, and the arrays' files aside stay after failures. */
 int precis_outputs_save(precis_cli *cli, precis_outputs *outputs);
 /* Not collective: nor does --timeout remove them any more. */

@@ -15,6 +15,7 @@ typedef struct precis_batches_report {
   int64_t count;              /* of this run of the program */
   int64_t largest;            /* queries in one */
   int64_t rows[PRECIS_MOVES]; /* queries by the move that ran */
+  int64_t again;              /* queries that were attended to again, by a smaller R */
   int64_t resumed_rows;       /* queries that were done by an earlier run, which was interrupted */
 } precis_batches_report;
 
@@ -24,8 +25,10 @@ typedef struct precis_run_report {
   precis_problem problem; /* settled */
   int64_t queries;        /* of the problem */
   precis_report attend;   /* of all batches: sums and largest values; move, why and what belongs to
-                             them from the largest batch. Promises are for resumed rows too */
+                             them from the largest batch. What is promised and what that is worth is
+                             of all rows, resumed ones too: see worth.h */
   precis_batches_report batches;
+  const precis_head_report *heads; /* NULL: not wanted */
   double flops;                  /* of all batches, as precis_report_gflops() counts them */
   char cpu[128];                 /* of rank 0 */
   precis_verify_result measured; /* rows 0: not measured */
@@ -33,8 +36,8 @@ typedef struct precis_run_report {
   int64_t peak_bytes;
 } precis_run_report;
 
-/* Adds what a batch reports. report->problem is set. */
-void precis_report_add(precis_run_report *report, const precis_report *batch);
+/* Adds what a batch reports; again: its rows are there already. report->problem is set. */
+void precis_report_add(precis_run_report *report, const precis_report *batch, int again);
 
 /* Billions of floating-point operations a second: 2 (dim + value_dim) for each pair of a query and
  * a key that was computed by itself; with summaries 2 (value_dim + 1) for each feature with values

@@ -59,12 +59,20 @@ static json_t *plan_object(const precis_run_report *r)
                    precis_forecast_object(&r->attend.forecast[r->attend.move]));
 }
 
-static json_t *promise_object(const precis_report *attend, precis_unit unit)
+/* Of outputs null where no row changes with its query. */
+static json_t *outputs_number(const precis_run_report *r, double x)
 {
+  return r->attend.constant_heads == r->problem.heads ? json_null() : precis_json_number(x);
+}
+
+static json_t *promise_object(const precis_run_report *r)
+{
+  const precis_report *attend = &r->attend;
+  precis_unit unit = (precis_unit)r->settings->tol_of;
   return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error",
                    precis_json_number(attend->promise), "unit", precis_unit_name(unit), "outputs",
-                   precis_json_number(attend->promise_outputs), "outputs_rms",
-                   precis_json_number(attend->promise_outputs_rms), "range",
+                   outputs_number(r, attend->promise_outputs), "outputs_rms",
+                   outputs_number(r, attend->promise_outputs_rms), "range",
                    precis_json_number(attend->promise_range), "lse",
                    precis_json_number(attend->lse_promise), "lse_error",
                    precis_json_number(attend->lse_promise), "rows_recomputed",
@@ -80,6 +88,26 @@ static json_t *outputs_object(const precis_run_report *r)
   return json_pack("{s:o, s:i, s:o}", "mean_signal", precis_json_number(a->mean_signal),
                    "constant_heads", a->constant_heads, "trivial_error",
                    precis_json_number(a->trivial_error));
+}
+
+static json_t *head_object(const precis_head_report *h, int head)
+{
+  return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "head", head, "outputs",
+                   h->constant ? json_null() : precis_json_number(h->promise_outputs),
+                   "outputs_rms",
+                   h->constant ? json_null() : precis_json_number(h->promise_outputs_rms), "range",
+                   precis_json_number(h->promise_range), "lse", precis_json_number(h->lse_promise),
+                   "mean_signal", precis_json_number(h->mean_signal), "trivial_error",
+                   precis_json_number(h->trivial_error), "constant", h->constant, "rows_recomputed",
+                   precis_json_integer(h->rows_recomputed));
+}
+
+static json_t *heads_array(const precis_run_report *r)
+{
+  json_t *all = json_array();
+  for (int h = 0; h < r->problem.heads; h++)
+    json_array_append_new(all, head_object(&r->heads[h], h));
+  return all;
 }
 
 static json_t *moved_object(const precis_report *attend)
@@ -115,8 +143,9 @@ static json_t *batches_object(const precis_batches_report *b)
     if (b->rows[move] > 0)
       json_object_set_new(moves, precis_move_name((precis_move)move),
                           precis_json_integer(b->rows[move]));
-  return json_pack("{s:o, s:o, s:o, s:o}", "count", precis_json_integer(b->count), "largest",
-                   precis_json_integer(b->largest), "by_move", moves, "resumed_rows",
+  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "count", precis_json_integer(b->count), "largest",
+                   precis_json_integer(b->largest), "by_move", moves, "again",
+                   precis_json_integer(b->again), "resumed_rows",
                    precis_json_integer(b->resumed_rows));
 }
 
@@ -126,12 +155,13 @@ json_t *precis_report_json(const precis_run_report *r)
       json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
                 precis_version(), "problem", problem_object(r), "machine", machine_object(r),
                 "plan", plan_object(r), "promise",
-                promise_object(&r->attend, (precis_unit)r->settings->tol_of), "outputs",
-                outputs_object(r), "batches",
+                promise_object(r), "outputs", outputs_object(r), "batches",
                 batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds",
                 seconds_object(r), "rates", "gflops", precis_json_number(precis_report_gflops(r)),
                 "tokens_per_second", precis_json_number(precis_report_tokens_per_second(r)),
                 "peak_bytes", precis_json_integer(r->peak_bytes));
+  if (all != NULL && r->heads != NULL)
+    json_object_set_new(all, "heads", heads_array(r));
   if (all != NULL && r->measured.rows > 0)
     json_object_set_new(all, "measured",
                         json_pack("{s:o, s:o, s:o}", "rows", precis_json_integer(r->measured.rows),

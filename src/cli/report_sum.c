@@ -67,33 +67,32 @@ static precis_report sum_of(const precis_report *a, const precis_report *b,
   return to;
 }
 
-void precis_report_add(precis_run_report *r, const precis_report *batch)
+static void count_batch(precis_batches_report *batches, const precis_report *batch)
 {
-  precis_batches_report *batches = &r->batches;
-  const precis_report before = r->attend;
-  double rows = (double)(r->attend.queries + r->batches.resumed_rows), more = (double)batch->queries;
-  int estimate = r->attend.estimate || batch->estimate;
-  r->flops += flops_of(r, batch);
-  if (batches->count == 0)
-    r->attend = *batch;
-  else
-    r->attend = sum_of(&r->attend, batch, batch->queries > batches->largest ? batch : &r->attend);
-  r->attend.promise = fmax(before.promise, batch->promise);
-  r->attend.promise_outputs = fmax(before.promise_outputs, batch->promise_outputs);
-  r->attend.promise_range = fmax(before.promise_range, batch->promise_range);
-  r->attend.lse_promise = fmax(before.lse_promise, batch->lse_promise);
-  r->attend.promise_outputs_rms =
-      rows + more > 0 ? sqrt((rows * before.promise_outputs_rms * before.promise_outputs_rms +
-                              more * batch->promise_outputs_rms * batch->promise_outputs_rms) /
-                             (rows + more))
-                      : 0;
-  /* The handle counts all rows that it has answered. */
-  r->attend.mean_signal = batch->mean_signal;
-  r->attend.constant_heads = batch->constant_heads;
-  r->attend.trivial_error = fmax(before.trivial_error, batch->trivial_error);
-  r->attend.estimate = estimate;
   batches->count++;
   batches->rows[batch->move] += batch->queries;
   if (batch->queries > batches->largest)
     batches->largest = batch->queries;
+}
+
+void precis_report_add(precis_run_report *r, const precis_report *batch, int again)
+{
+  precis_batches_report *batches = &r->batches;
+  int estimate = r->attend.estimate || batch->estimate,
+      first = batches->count == 0 && batches->again == 0;
+  /* All that outlives a batch of what it promised; see worth.h for the rest. */
+  double estimated = fmax(r->attend.estimate ? r->attend.promise : 0,
+                          batch->estimate ? batch->promise : 0);
+  precis_report part = *batch;
+  if (again)
+    part.queries = 0;
+  r->flops += flops_of(r, batch);
+  r->attend = first ? part
+                    : sum_of(&r->attend, &part, part.queries > batches->largest ? &part : &r->attend);
+  r->attend.estimate = estimate;
+  r->attend.promise = estimated;
+  if (again)
+    batches->again += batch->queries;
+  else
+    count_batch(batches, batch);
 }

@@ -69,13 +69,36 @@ static void print_summary(const precis_report *a, FILE *stream)
 
 static const char *unit_words(precis_unit unit)
 {
-  return unit == PRECIS_UNIT_RANGE ? "each column's value range"
-         : unit == PRECIS_UNIT_LSE ? "1 in lse"
-                                   : "what attention adds";
+  return unit == PRECIS_UNIT_RANGE ? "each column's value range (--tol-of range)"
+         : unit == PRECIS_UNIT_LSE ? "1 in lse (--tol-of lse)"
+                                   : "what a row's query changes (--tol-of outputs)";
 }
 
-static void print_promise(const precis_report *a, precis_unit unit, FILE *stream)
+/* The promise in the other units; there is none of outputs where no row changes. */
+static void print_units(const precis_run_report *r, precis_unit unit, FILE *stream)
 {
+  const precis_report *a = &r->attend;
+  const char *before = "";
+  fputs("           ", stream);
+  if (a->constant_heads < r->problem.heads) {
+    if (unit != PRECIS_UNIT_OUTPUTS)
+      fprintf(stream, "%.2g of what a row's query changes, ", a->promise_outputs);
+    fprintf(stream, "%.2g as root mean square", a->promise_outputs_rms);
+    before = ", ";
+  }
+  if (unit != PRECIS_UNIT_RANGE) {
+    fprintf(stream, "%s%.2g of the value range", before, a->promise_range);
+    before = ", ";
+  }
+  if (unit != PRECIS_UNIT_LSE)
+    fprintf(stream, "%slse within %.2g", before, a->lse_promise);
+  fputc('\n', stream);
+}
+
+static void print_promise(const precis_run_report *r, FILE *stream)
+{
+  const precis_report *a = &r->attend;
+  precis_unit unit = (precis_unit)r->settings->tol_of;
   if (a->estimate)
     fprintf(stream, "estimate   error about %.2g of %s, measured on some rows, not proved\n",
             a->promise, unit_words(unit));
@@ -83,28 +106,41 @@ static void print_promise(const precis_report *a, precis_unit unit, FILE *stream
     fprintf(stream, "promise    error at most %.2g of %s, proved for every row\n", a->promise,
             unit_words(unit));
   if (!a->estimate)
-    fprintf(stream,
-            "           %.2g of what attention adds to the mean query's answer (%.2g as root mean "
-            "square), %.2g of the value range, lse within %.2g\n",
-            a->promise_outputs, a->promise_outputs_rms, a->promise_range, a->lse_promise);
+    print_units(r, unit, stream);
   if (a->mean_signal > 0)
     fprintf(stream,
-            "worth      rows are %.2g deviations of the values from the mean query's answer; to "
-            "answer that everywhere would be wrong by %.2g\n",
+            "worth      a row's query changes %.2g deviations of the values (R); to answer as for the "
+            "mean query everywhere would be wrong by %.2g\n",
             a->mean_signal, a->trivial_error);
   if (a->constant_heads > 0)
-    fprintf(stream, "constant   %d head%s whose rows hardly differ, exact\n", a->constant_heads,
-            plural(a->constant_heads));
+    fprintf(stream, "constant   %d head%s whose rows do not change with the query, exact\n",
+            a->constant_heads, plural(a->constant_heads));
   if (a->rows_recomputed > 0)
     fprintf(stream, "repair     %" PRId64 " row%s recomputed exactly, %s moved for %s\n",
             a->rows_recomputed, plural(a->rows_recomputed), precis_bytes_text(a->repair_bytes).text,
             a->rows_recomputed == 1 ? "it" : "them");
 }
 
+static void print_heads(const precis_run_report *r, FILE *stream)
+{
+  for (int h = 0; r->heads != NULL && h < r->problem.heads; h++) {
+    const precis_head_report *head = &r->heads[h];
+    fprintf(stream, "head %-5d ", h);
+    if (head->constant)
+      fputs("constant, ", stream);
+    else
+      fprintf(stream, "error at most %.2g, %.2g as root mean square; R %.2g, trivial %.2g; ",
+              head->promise_outputs, head->promise_outputs_rms, head->mean_signal,
+              head->trivial_error);
+    fprintf(stream, "%.2g of the value range, lse within %.2g; %" PRId64 " recomputed\n",
+            head->promise_range, head->lse_promise, head->rows_recomputed);
+  }
+}
+
 /* Nothing of a run in one go. */
 static void print_batches(const precis_batches_report *b, FILE *stream)
 {
-  if (b->count < 2 && b->resumed_rows == 0)
+  if (b->count < 2 && b->resumed_rows == 0 && b->again == 0)
     return;
   fprintf(stream, "batches    %" PRId64 " of at most %" PRId64 " quer%s", b->count, b->largest,
           b->largest == 1 ? "y" : "ies");
@@ -115,6 +151,8 @@ static void print_batches(const precis_batches_report *b, FILE *stream)
               precis_move_name((precis_move)move));
       before = ", ";
     }
+  if (b->again > 0)
+    fprintf(stream, "; %" PRId64 " again, by the R of all rows", b->again);
   if (b->resumed_rows > 0)
     fprintf(stream, "; %" PRId64 " were done before, by a run that was interrupted",
             b->resumed_rows);
@@ -155,7 +193,8 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   fprintf(stream, "moved      %s between nodes, %s inside, %" PRId64 " message%s\n",
           precis_bytes_text(a->network_bytes).text, precis_bytes_text(a->node_bytes).text,
           a->messages, plural(a->messages));
-  print_promise(a, (precis_unit)r->settings->tol_of, stream);
+  print_promise(r, stream);
+  print_heads(r, stream);
   if (r->measured.rows > 0)
     fprintf(stream,
             "measured   error %.2g of the value range, %.2g relative, over %" PRId64

@@ -10,6 +10,7 @@
 #include "src/cli/interrupt.h"
 #include "src/cli/json.h"
 #include "src/cli/run.h"
+#include "src/memory.h"
 #include "src/share.h"
 #include "topology/cache.h"
 
@@ -143,6 +144,7 @@ static void say_interrupted(precis_run *r)
 
 static int finish(precis_run *r)
 {
+  precis_run_unit_report(r);
   int status = precis_run_verify(r);
   if (status != PRECIS_SUCCESS)
     return status;
@@ -169,10 +171,18 @@ static int compute(precis_run *r)
     status = attend(r);
   if (status != PRECIS_SUCCESS)
     return status;
-  if (r->done == r->input.queries)
+  if (r->settled)
     return finish(r);
   say_interrupted(r);
   return PRECIS_SUCCESS;
+}
+
+static int make_worth(precis_run *r)
+{
+  int heads = r->input.problem.heads;
+  r->heads = precis_memory_array(heads, sizeof *r->heads);
+  int status = precis_worth_create(heads, &r->worth);
+  return precis_cli_agree(r->cli, r->heads ? status : PRECIS_ERR_MEMORY);
 }
 
 static int open_files(precis_run *r)
@@ -182,6 +192,8 @@ static int open_files(precis_run *r)
   int status = precis_input_open(cli, &r->input);
   r->report.problem = r->input.problem;
   r->report.queries = r->input.queries;
+  if (status == PRECIS_SUCCESS)
+    status = make_worth(r);
   if (status == PRECIS_SUCCESS)
     status = precis_run_look(r);
   if (status == PRECIS_SUCCESS)
@@ -203,6 +215,8 @@ int precis_command_run(precis_cli *cli)
   destroy(&r);
   precis_input_close(&r.input);
   precis_run_sample_free(&r);
+  precis_worth_free(&r.worth);
+  free(r.heads);
   free(r.progress_path);
   return status;
 }

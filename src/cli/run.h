@@ -1,7 +1,7 @@
 /* run.h - what the parts of precis run work on: one run of the program
  *
- * run.c is the way through; run_batches.c attends, a batch of queries at a time; run_resume.c
- * keeps what is done and finds it again; run_verify.c measures errors; run_limit.c reckons with
+ * run.c is the way through; run_batches.c attends, a batch of queries at a time; run_unit.c sees to it
+ * that all batches are judged alike; run_resume.c keeps what is done and finds it again; run_verify.c measures errors; run_limit.c reckons with
  * memory. All calls are collective. */
 #ifndef PRECIS_CLI_RUN_H
 #define PRECIS_CLI_RUN_H
@@ -13,11 +13,12 @@
 #include "src/cli/outputs.h"
 #include "src/cli/progress.h"
 #include "src/cli/report.h"
+#include "src/cli/worth.h"
 
 /* Queries [start, start + size) of the job; of them this rank has [first, first + rows). */
 typedef struct precis_batch {
   int64_t start, size, first, rows;
-  float *q, *out, *lse; /* this rank's; lse NULL: not wanted */
+  float *q, *out, *lse, *bounds; /* this rank's; lse, bounds NULL: not wanted */
 } precis_batch;
 
 /* Queries and outputs of the rows that are to be measured, those that this rank has seen. */
@@ -38,6 +39,9 @@ typedef struct precis_run {
   precis_samples samples;
   char *progress_path;          /* of the checkpoint; NULL: nothing could be resumed */
   precis_checkpoint checkpoint; /* rows 0: there is none */
+  precis_worth worth;           /* of the rows that are done */
+  precis_head_report *heads;    /* in the end; as many as the problem has */
+  int settled;                  /* all rows are done, and no longer depend on a larger R */
   int start_over;               /* what an earlier run left is to be removed */
   int told;                     /* the signal that some rank was sent, or 0 */
   precis_run_report report;
@@ -45,6 +49,19 @@ typedef struct precis_run {
 
 /* Attends, and writes rows as they are done. Returns early, with r->told, if the run is to stop. */
 int precis_run_batches(precis_run *r);
+
+/* Before the first of them: what they are measured by, where that is not for the library to find, as
+ * batches are parts. size: of the first. */
+int precis_run_unit_begin(precis_run *r, int64_t size);
+/* After the last, which may have been in an earlier run: rows that relied on a larger R than that of all
+ * are attended to again. Returns early, with r->told, if the run is to stop. */
+int precis_run_unit_settle(precis_run *r);
+/* What all rows are worth, into r->report. Not collective. */
+void precis_run_unit_report(precis_run *r);
+/* Attends with queries [first, first + size), and writes them again. */
+int precis_run_batch_again(precis_run *r, int64_t first, int64_t size);
+/* Whether some rank was told to stop: r->told. */
+int precis_run_ask(precis_run *r);
 
 /* Of the queries at most so many at a time, as far as options say. */
 int64_t precis_run_batch_most(const precis_run *r);

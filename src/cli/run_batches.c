@@ -39,15 +39,15 @@ static int64_t next_size(const precis_run *r, int64_t rows, double seconds)
   return precis_batches_next(left, r->cli->world.ranks, rows, seconds, s->checkpoint_every);
 }
 
-static int begin(precis_run *r, int64_t size)
+static int begin(precis_run *r, int64_t start_row, int64_t size)
 {
   precis_cli *cli = r->cli;
   precis_batch *b = &r->batch;
   const precis_problem *p = &r->input.problem;
   int ranks = cli->world.ranks, rank = cli->world.rank;
-  *b = (precis_batch){.start = r->done,
+  *b = (precis_batch){.start = start_row,
                       .size = size,
-                      .first = r->done + precis_share_first(size, ranks, rank),
+                      .first = start_row + precis_share_first(size, ranks, rank),
                       .rows = precis_share_rows(size, ranks, rank)};
   double start = precis_cli_phase(cli, "reading queries");
   int status = precis_cli_floats(cli, "queries", b->rows, (int64_t)p->heads * p->dim, &b->q);
@@ -58,49 +58,68 @@ static int begin(precis_run *r, int64_t size)
     status = precis_cli_floats(cli, "outputs", b->rows, (int64_t)p->heads * p->value_dim, &b->out);
   if (status == PRECIS_SUCCESS && precis_outputs_want_lse(&r->outputs))
     status = precis_cli_floats(cli, "lse", b->rows, p->heads, &b->lse);
+  if (status == PRECIS_SUCCESS && precis_outputs_want_bounds(&r->outputs))
+    status = precis_cli_floats(cli, "bounds", b->rows, p->heads, &b->bounds);
   return status;
 }
 
-static int attend(precis_run *r)
+static int attend(precis_run *r, int again)
 {
   precis_cli *cli = r->cli;
   const precis_batch *b = &r->batch;
   precis_report report = PRECIS_REPORT_INIT;
   precis_cli_phase(cli, "attending");
-  int status = precis_attend_at(r->attention, r->input.first_position + b->first, b->rows, b->q,
-                                b->out, b->lse, &report);
+  const precis_results results = {b->out, b->lse, b->bounds};
+  int64_t position = r->input.first_position + b->first;
+  int status =
+      precis_attend_results(r->attention, &position, b->rows, b->q, &results, &report);
   if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
     precis_run_limit_explain(r);
   if (status == PRECIS_SUCCESS)
-    precis_report_add(&r->report, &report);
+    precis_report_add(&r->report, &report, again);
   return status;
 }
 
-static int write_batch(precis_run *r)
+static int write_batch(precis_run *r, int again)
 {
   const precis_batch *b = &r->batch;
+  const precis_results results = {b->out, b->lse, b->bounds};
   double start = precis_cli_phase(r->cli, "writing outputs");
-  int status = precis_outputs_write(r->cli, &r->outputs, b->first, b->rows, b->out, b->lse);
+  int status = precis_outputs_write(r->cli, &r->outputs, b->first, b->rows, again, &results);
   r->report.seconds_write += precis_cli_phase(r->cli, "going on") - start;
   return status;
 }
 
-static int run_batch(precis_run *r, int64_t size)
+static int run_batch(precis_run *r, int64_t start, int64_t size, int again)
 {
   precis_batch *b = &r->batch;
-  int status = begin(r, size);
+  int status = begin(r, start, size);
   if (status == PRECIS_SUCCESS)
-    status = attend(r);
+    status = attend(r, again);
   if (status == PRECIS_SUCCESS)
     status = precis_run_sample_batch(r);
   if (status == PRECIS_SUCCESS)
-    status = write_batch(r);
-  if (status == PRECIS_SUCCESS)
-    r->done += size;
+    status = write_batch(r, again);
+  free(b->bounds);
   free(b->lse);
   free(b->out);
   free(b->q);
-  b->q = b->out = b->lse = NULL;
+  b->q = b->out = b->lse = b->bounds = NULL;
+  return status;
+}
+
+int precis_run_batch_again(precis_run *r, int64_t first, int64_t size)
+{
+  return run_batch(r, first, size, 1);
+}
+
+static int run_next(precis_run *r, int64_t size)
+{
+  int status = run_batch(r, r->done, size, 0);
+  if (status == PRECIS_SUCCESS) {
+    r->done += size;
+    precis_worth_add(&r->worth, r->done, r->attention);
+  }
   return status;
 }
 
@@ -118,6 +137,12 @@ static int meet(precis_run *r, double started, double saved, double *took, doubl
   return PRECIS_SUCCESS;
 }
 
+int precis_run_ask(precis_run *r)
+{
+  double took, unsaved;
+  return meet(r, 0, 0, &took, &unsaved);
+}
+
 /* A batch may end a little before its time. */
 static const double NEARLY = .5;
 
@@ -126,10 +151,12 @@ int precis_run_batches(precis_run *r)
   double started = precis_cli_now(), saved = started, took, unsaved;
   int64_t left = r->input.queries - r->done, size = next_size(r, left, foretell(r));
   precis_progress_start(&r->progress, precis_cli_prints(r->cli));
-  int status = meet(r, started, saved, &took, &unsaved);
+  int status = precis_run_unit_begin(r, size);
+  if (status == PRECIS_SUCCESS)
+    status = meet(r, started, saved, &took, &unsaved);
   while (status == PRECIS_SUCCESS && r->told == 0 && r->done < r->input.queries) {
     started = precis_cli_now();
-    status = run_batch(r, size);
+    status = run_next(r, size);
     if (status == PRECIS_SUCCESS)
       status = meet(r, started, saved, &took, &unsaved);
     if (status != PRECIS_SUCCESS || r->done == r->input.queries)
@@ -141,6 +168,8 @@ int precis_run_batches(precis_run *r)
     }
     size = next_size(r, size, took);
   }
+  if (status == PRECIS_SUCCESS && r->done == r->input.queries)
+    status = precis_run_unit_settle(r);
   precis_progress_end(&r->progress);
   return status;
 }

@@ -22,8 +22,8 @@ static own_bytes own_bytes_of(const precis_run *r)
   if (r->cli->settings.verify > 0)
     samples = (double)precis_share_rows(
         precis_sample_count(r->input.queries, r->cli->settings.verify), ranks, 0);
-  if (precis_outputs_want_lse(&r->outputs))
-    queries *= 1 + p->heads / row;
+  int more = precis_outputs_want_lse(&r->outputs) + precis_outputs_want_bounds(&r->outputs);
+  queries *= 1 + more * p->heads / row;
   return (own_bytes){4 * keys * (key + r->input.has_bias), 4 * (queries + samples) * row};
 }
 

@@ -12,7 +12,7 @@
 
 #include "src/cli/run.h"
 
-enum { TEXT_MOST = 1 << 16 };
+enum { TEXT_MOST = 1 << 23 };
 
 static const char SUFFIX[] = ".progress.json";
 
@@ -48,6 +48,10 @@ static void gather_facts(const precis_run *r, precis_facts *facts)
   precis_facts_add(facts, "--move", "%s", precis_move_name((precis_move)s->move));
   precis_facts_add(facts, "--degree", "%" PRId64, s->degree);
   precis_facts_add(facts, "--lse", "%s", s->lse ? "given" : "not given");
+  precis_facts_add(facts, "--bounds", "%s",
+                   precis_outputs_bounds_in_out(s) ? "a tensor"
+                   : s->bounds                     ? "given"
+                                                   : "not given");
 }
 
 /* On rank 0. text "": there is no such file. */
@@ -89,6 +93,8 @@ static int find_parts(precis_run *r, precis_checkpoint *found)
   int status = find_part(r, s->out, found->out);
   if (status == PRECIS_SUCCESS)
     status = find_part(r, s->lse, found->lse);
+  if (status == PRECIS_SUCCESS && found->bounds[0] != '\0')
+    status = find_part(r, s->bounds, found->bounds);
   if (status != PRECIS_ERR_IO)
     return status;
   fprintf(stderr, "precis: %s: what it tells of is gone, so that the run starts over\n",
@@ -117,6 +123,9 @@ static int read_checkpoint(precis_run *r, precis_checkpoint *found)
     if (status == PRECIS_SUCCESS && found->of != r->input.queries)
       status = precis_message_set(why, PRECIS_ERR_FORMAT, "%s: \"of\" is not %" PRId64,
                                   r->progress_path, r->input.queries);
+    if (status == PRECIS_SUCCESS && found->worth.heads != r->worth.heads)
+      status = precis_message_set(why, PRECIS_ERR_FORMAT, "%s: \"heads\" are not %d",
+                                  r->progress_path, r->worth.heads);
     if (status == PRECIS_SUCCESS)
       status = find_parts(r, found);
   }
@@ -139,6 +148,23 @@ void precis_run_offer_restart(precis_run *r, int status)
   precis_message_set(&r->cli->why, status, "%.430s; --restart starts over", why.text);
 }
 
+/* From rank 0 to all. */
+static int share_worth(precis_run *r, precis_checkpoint *found)
+{
+  precis_worth *w = &r->worth;
+  if (r->cli->world.rank == 0) {
+    precis_worth_free(w);
+    *w = found->worth;
+  }
+  found->worth = (precis_worth){0};
+  int counts[1] = {w->count}, failed;
+  failed = MPI_Bcast(counts, 1, MPI_INT, 0, r->cli->world.comm) ||
+           MPI_Bcast(w->end, PRECIS_WORTH_STRETCHES, MPI_INT64_T, 0, r->cli->world.comm) ||
+           MPI_Bcast(w->array, (int)precis_worth_numbers(w), MPI_DOUBLE, 0, r->cli->world.comm);
+  w->count = counts[0];
+  return failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
+}
+
 int precis_run_look(precis_run *r)
 {
   precis_cli *cli = r->cli;
@@ -153,16 +179,20 @@ int precis_run_look(precis_run *r)
       precis_run_offer_restart(r, status);
   }
   status = precis_cli_agree(cli, status);
+  precis_worth own = found.worth;
   if (status == PRECIS_SUCCESS &&
       MPI_Bcast(&found, (int)sizeof found, MPI_BYTE, 0, cli->world.comm))
     status = PRECIS_ERR_MPI;
+  found.worth = own;
+  if (status == PRECIS_SUCCESS && found.rows > 0)
+    status = share_worth(r, &found);
+  precis_worth_free(&found.worth);
   if (status != PRECIS_SUCCESS || found.rows == 0)
     return status;
   r->checkpoint = found;
   r->done = r->report.batches.resumed_rows = found.rows;
-  r->report.attend.promise = found.promise;
-  r->report.attend.lse_promise = found.lse_promise;
-  r->report.attend.estimate = found.estimate;
+  r->report.attend.estimate = found.estimate > 0;
+  r->report.attend.promise = found.estimate;
   return status;
 }
 
@@ -187,6 +217,9 @@ static int remove_checkpoint(precis_run *r)
       precis_checkpoint_parse(r->progress_path, text, length, &old, NULL) == PRECIS_SUCCESS) {
     remove_part(s->out, old.out);
     remove_part(s->lse, old.lse);
+    if (old.bounds[0] != '\0')
+      remove_part(s->bounds, old.bounds);
+    precis_worth_free(&old.worth);
   }
   free(text);
   if (unlink(r->progress_path) != 0 && errno != ENOENT)
@@ -212,11 +245,11 @@ static int write_checkpoint(precis_run *r)
   char *text = NULL;
   *c = (precis_checkpoint){.rows = r->done,
                            .of = r->input.queries,
-                           .promise = r->report.attend.promise,
-                           .lse_promise = r->report.attend.lse_promise,
-                           .estimate = r->report.attend.estimate};
+                           .estimate = r->report.attend.estimate ? r->report.attend.promise : 0,
+                           .worth = r->worth};
   snprintf(c->out, sizeof c->out, "%s", precis_outputs_part(r->outputs.out));
   snprintf(c->lse, sizeof c->lse, "%s", precis_outputs_part(r->outputs.lse));
+  snprintf(c->bounds, sizeof c->bounds, "%s", precis_outputs_part(r->outputs.bounds));
   gather_facts(r, &c->facts);
   int status = precis_checkpoint_format(c, &text, &cli->why);
   if (status != PRECIS_SUCCESS)

@@ -42,8 +42,8 @@ typedef struct precis_settings {
   int operand_count;
 
   const char *input, *q, *k, *v, *bias; /* files to read */
-  const char *out, *lse, *json;         /* files to write */
-  int causal, exact, quiet;
+  const char *out, *lse, *bounds, *json; /* files to write */
+  int causal, exact, quiet, per_head;
   int guarantee; /* precis_guarantee */
   double scale;
   double tol;             /* -1: not given */
