@@ -216,9 +216,9 @@ int precis_call_consider(precis_call *c, precis_message *why)
 {
   precis_attention *a = c->a;
   int forced = a->options.move == PRECIS_MOVE_SUMMARIES;
+  c->prefixes = c->plan.scene.prefixes = !all_visible(&c->plan.map);
   if (!forced && (a->options.move != PRECIS_MOVE_AUTO || !(a->options.tol > 0)))
     return PRECIS_SUCCESS;
-  c->prefixes = c->plan.scene.prefixes = !all_visible(&c->plan.map);
   int status = consider_kept(c);
   if (status == PRECIS_SUCCESS && !c->use_kept && !c->prospect.use)
     status = study_summaries(c);

@@ -241,7 +241,7 @@ static void fill_heads(precis_judge *j, const double *figures)
                 : 0,
         .lse_promise = figures[LSE * heads + h],
         .mean_signal = j->mean[h],
-        .trivial_error = largest >= upper ? 1 : upper > 0 ? largest / upper : 0,
+        .trivial_error = !(upper > 0) ? 0 : largest >= upper ? 1 : largest / upper,
         .constant = j->constant[h],
         .rows_recomputed = (int64_t)figures[REPAIRED * heads + h]};
     a->sums[h] = (precis_head_sums){

@@ -280,7 +280,8 @@ static void plans_refuse_what_does_not_fit(void **state)
 {
   (void)state;
   static const int bad[][3] = {{0, 1, 1},  {257, 1, 1}, {1, -1, 1},  {1, 257, 1},
-                               {1, 1, -1}, {1, 1, 25},  {256, 1, 12}};
+                               {1, 1, -1}, {1, 1, PRECIS_FEATURES_DEGREE_MAX + 1},
+                               {256, 1, 12}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     precis_summarise_shape s;
     precis_apply_shape a;
