@@ -49,14 +49,15 @@ static void likely(void **state)
     const precis_goal over = {units[i], least * up, .5}, under = {units[i], least * down, .5},
                       part = precis_goal_times((precis_goal){units[i], 3 * least, .5}, .4),
                       third = precis_goal_times((precis_goal){units[i], 3 * least, .5}, .3);
-    assert_true(precis_certificate_likely(&mass, 1, 1, &over));
-    assert_true(precis_certificate_likely(&mass, 1, .1, &over)); /* R is there for short rows */
-    assert_false(precis_certificate_likely(&mass, 1, 1, &under));
-    assert_true(precis_certificate_likely(&mass, 1, 1, &part));
-    assert_false(precis_certificate_likely(&mass, 1, 1, &third));
-    assert_int_equal(precis_certificate_likely(&mass, 1, 2, &under), units[i] == PRECIS_UNIT_OUTPUTS);
-    assert_false(precis_certificate_likely(&hopeless, 1, 1, &over));
-    assert_false(precis_certificate_likely(&mass, -1, 1, &over));
+    assert_true(precis_certificate_ratio(&mass, 1, 1, &over) <= 1);
+    assert_true(precis_certificate_ratio(&mass, 1, .1, &over) <= 1); /* R is there for short rows */
+    assert_true(precis_certificate_ratio(&mass, 1, 1, &under) > 1);
+    assert_true(precis_certificate_ratio(&mass, 1, 1, &part) <= 1);
+    assert_true(precis_certificate_ratio(&mass, 1, 1, &third) > 1);
+    assert_int_equal(precis_certificate_ratio(&mass, 1, 2, &under) <= 1,
+                     units[i] == PRECIS_UNIT_OUTPUTS);
+    assert_true(precis_certificate_ratio(&hopeless, 1, 1, &over) == INFINITY);
+    assert_true(precis_certificate_ratio(&mass, -1, 1, &over) == INFINITY);
   }
 }
 
