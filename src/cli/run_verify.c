@@ -31,10 +31,15 @@ static int grow(precis_run *r, int64_t more)
   s->q = q ? q : s->q;
   float *out = realloc(s->out, count * (size_t)out_width(r) * sizeof *out);
   s->out = out ? out : s->out;
-  return rows && q && out ? PRECIS_SUCCESS
-                          : precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
-                                               "out of memory for the rows of --verify");
+  float *lse = realloc(s->lse, count * (size_t)r->input.problem.heads * sizeof *lse);
+  s->lse = lse ? lse : s->lse;
+  return rows && q && out && lse ? PRECIS_SUCCESS
+                                 : precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                                                      "out of memory for the rows of --verify");
 }
+
+/* What precis_attend() promises in so far: becomes settings.tol_of with it. */
+#define PRECIS_RUN_UNIT PRECIS_UNIT_RANGE
 
 /* The first sample at or beyond a row. */
 static int64_t find(const precis_samples *s, int64_t row)
@@ -100,12 +105,14 @@ int precis_run_sample_batch(precis_run *r)
     return PRECIS_SUCCESS;
   int64_t from = find(s, b->first), to = find(s, b->first + b->rows), q = q_width(r),
           out = out_width(r);
-  int status = precis_cli_agree(r->cli, grow(r, to - from));
+  int heads = r->input.problem.heads, status = precis_cli_agree(r->cli, grow(r, to - from));
   for (int64_t i = from; i < to && status == PRECIS_SUCCESS; i++) {
     int64_t local = s->rows[i] - b->first, at = s->held++;
     s->held_rows[at] = s->rows[i];
     memcpy(s->q + at * q, b->q + local * q, (size_t)q * sizeof(float));
     memcpy(s->out + at * out, b->out + local * out, (size_t)out * sizeof(float));
+    for (int head = 0; head < heads; head++)
+      s->lse[at * heads + head] = b->lse ? b->lse[local * heads + head] : 0;
   }
   return status;
 }
@@ -116,18 +123,26 @@ void precis_run_sample_free(precis_run *r)
   free(r->samples.held_rows);
   free(r->samples.q);
   free(r->samples.out);
+  free(r->samples.lse);
+}
+
+static int add_up(precis_run *r, int64_t count, float *x)
+{
+  /* Counts are small: precis_verify() asks for some MiB at a time. */
+  return precis_world_reduce(&r->cli->world, x, (int)count, MPI_FLOAT, MPI_SUM);
 }
 
 /* Each of the rows is held by one rank: the others add zeros. All lists ascend. */
 static int give_samples(void *context, int64_t count, const int64_t *rows, float *q, float *out,
-                        precis_message *why)
+                        float *lse, precis_message *why)
 {
   precis_run *r = context;
   const precis_samples *s = &r->samples;
-  precis_world *world = &r->cli->world;
-  int64_t q_row = q_width(r), out_row = out_width(r), at = 0;
+  int64_t q_row = q_width(r), out_row = out_width(r), lse_row = r->input.problem.heads, at = 0;
   memset(q, 0, (size_t)(count * q_row) * sizeof *q);
   memset(out, 0, (size_t)(count * out_row) * sizeof *out);
+  if (lse != NULL)
+    memset(lse, 0, (size_t)(count * lse_row) * sizeof *lse);
   for (int64_t i = 0; i < count; i++) {
     while (at < s->held && s->held_rows[at] < rows[i])
       at++;
@@ -135,12 +150,19 @@ static int give_samples(void *context, int64_t count, const int64_t *rows, float
       continue;
     memcpy(q + i * q_row, s->q + at * q_row, (size_t)q_row * sizeof *q);
     memcpy(out + i * out_row, s->out + at * out_row, (size_t)out_row * sizeof *out);
+    if (lse != NULL)
+      memcpy(lse + i * lse_row, s->lse + at * lse_row, (size_t)lse_row * sizeof *lse);
   }
-  /* Counts are small: precis_verify() asks for some MiB at a time. */
-  int failed =
-      MPI_Allreduce(MPI_IN_PLACE, q, (int)(count * q_row), MPI_FLOAT, MPI_SUM, world->comm) |
-      MPI_Allreduce(MPI_IN_PLACE, out, (int)(count * out_row), MPI_FLOAT, MPI_SUM, world->comm);
-  return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+  int failed = add_up(r, count * q_row, q) | add_up(r, count * out_row, out);
+  if (lse != NULL)
+    failed |= add_up(r, count * lse_row, lse);
+  return precis_world_agree(&r->cli->world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+}
+
+static int reread_queries(void *context, int64_t first, int64_t rows, float *q, precis_message *why)
+{
+  precis_run *r = context;
+  return precis_file_read(&r->cli->world, &r->input.q, first, rows, PRECIS_FILE_FINITE, q, why);
 }
 
 static int reread_keys(void *context, int64_t first, int64_t rows, float *k, float *v, float *bias,
@@ -161,8 +183,12 @@ int precis_run_verify(precis_run *r)
                            .keys = r->input.keys,
                            .first_position = r->input.first_position,
                            .has_bias = r->input.has_bias,
+                           /* Rows of an earlier run come without. */
+                           .has_lse = precis_outputs_want_lse(&r->outputs) &&
+                                      r->report.batches.resumed_rows == 0,
+                           .tol_of = PRECIS_RUN_UNIT,
                            .rows = cli->settings.verify};
-  precis_verify_source source = {give_samples, reread_keys, r};
+  precis_verify_source source = {give_samples, reread_queries, reread_keys, r};
   double start = precis_cli_phase(cli, "checking against double precision");
   int status = precis_verify(&cli->world, &job, &source, &r->report.measured, &cli->why);
   r->report.seconds_verify = precis_cli_phase(cli, "done checking") - start;

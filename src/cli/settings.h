@@ -47,6 +47,7 @@ typedef struct precis_settings {
   int guarantee; /* precis_guarantee */
   double scale;
   double tol;             /* -1: not given */
+  int tol_of;             /* precis_unit */
   int64_t first_position; /* -1: not given */
   int move;               /* precis_move */
   int64_t degree;
