@@ -4,13 +4,28 @@
 
 #include "src/problem.h"
 
+/* Terms of a score that add up to more are summed with care: 2^-64 of this is 2^-36. */
+static const double CAREFUL_ABOVE = 0x1p28;
+
 int precis_reference_masked(const float *bias, int64_t j)
 {
-  return bias != NULL && bias[j] < PRECIS_MASKED_BELOW;
+  return bias != NULL && bias[j] <= PRECIS_BIAS_MASK;
+}
+
+/* The rounding of every sum is kept and added at the end (Neumaier): as good as 128 bits. */
+static long double careful_product(int dim, const double *q, const float *k)
+{
+  long double sum = 0, lost = 0;
+  for (int i = 0; i < dim; i++) {
+    long double term = (long double)q[i] * (long double)k[i], next = sum + term;
+    lost += fabsl(sum) >= fabsl(term) ? (sum - next) + term : (term - next) + sum;
+    sum = next;
+  }
+  return sum + lost;
 }
 
 /* Products of two float32 are exact, and their sum in 64 bits of mantissa is good enough to judge
- * what was computed in double. */
+ * what was computed in double, unless large terms cancel. */
 static long double score(const precis_problem *problem, int head, const double *q,
                          const precis_reference_keys *keys, int64_t j)
 {
@@ -19,8 +34,14 @@ static long double score(const precis_problem *problem, int head, const double *
   int kv_head = precis_problem_kv_head(problem, head);
   const float *k = keys->k + (j * problem->kv_heads + kv_head) * problem->dim;
   long double product = 0;
-  for (int i = 0; i < problem->dim; i++)
-    product += (long double)q[i] * (long double)k[i];
+  double reach = 0;
+  for (int i = 0; i < problem->dim; i++) {
+    long double term = (long double)q[i] * (long double)k[i];
+    product += term;
+    reach += fabs((double)term);
+  }
+  if (reach * fabs(problem->scale) > CAREFUL_ABOVE)
+    product = careful_product(problem->dim, q, k);
   return (long double)problem->scale * product + (keys->bias ? (long double)keys->bias[j] : 0);
 }
 

@@ -1,7 +1,7 @@
 /* reference.h - attention as it is defined, in double precision: the oracle of everything else
  *
- * Scores are long doubles, so that large ones can be judged too: their rounding is 2^-11 of that in
- * double.
+ * Scores are long doubles, and summed with care where large terms cancel, so that large ones can be
+ * judged too: their rounding is 2^-11 of that in double.
  *
  * Plain loops over float32 rows, one query and one head at a time. Shapes as in precis.h;
  * `problem` is settled; `q` points at the dim numbers of that query head. Nothing here allocates
@@ -16,9 +16,8 @@
 
 #include "src/precis.h"
 
-/* A bias below this masks a key, as -infinity does. */
-#define PRECIS_MASKED_BELOW (-1e37f)
-int precis_reference_masked(const float *bias, int64_t j); /* bias may be NULL */
+/* Does its bias mask a key? bias may be NULL. */
+int precis_reference_masked(const float *bias, int64_t j);
 
 /* The keys that the query sees, all heads of them: k is count x kv_heads x dim, v is count x
  * kv_heads x value_dim, bias is count (-infinity masks a key) or NULL. A causal query is given a

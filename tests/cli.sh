@@ -271,7 +271,7 @@ for causal in "" --causal; do
     holds "$(number degree) > 0 && $(number features) > 0 && $(number count_features) >= 0 && $(number bound_b) > 0"
     holds "$(number envelope_degree) >= $(number degree) && $(number repair_bytes) >= 0 && $(number summarise) >= 0"
     # shellcheck disable=SC2086
-    works $ranks check --input narrow.safetensors --out near.npy --tol "$(number error)" --rows 100 $causal
+    works $ranks check --input narrow.safetensors --out near.npy --tol "$(number error)" --tol-of range --rows 100 $causal
   done
 done
 works 2 run --input narrow.safetensors --degree 2 --json report.json

@@ -8,6 +8,7 @@
 
 #include "mpi/verify.h"
 #include "src/generate.h"
+#include "src/oracle.h"
 #include "src/reference.h"
 #include "src/share.h"
 
@@ -20,21 +21,34 @@ typedef struct fixture {
   precis_world world;
   precis_verify_job job;
   float q[MOST * HEADS * DIM], k[MOST * KV_HEADS * DIM], v[MOST * KV_HEADS * DV], bias[MOST];
-  float out[MOST * HEADS * DV];
+  float out[MOST * HEADS * DV], lse[MOST * HEADS];
   double reference[MOST * HEADS * DV];
-  int reads; /* of keys: ranks must agree on the number */
-  int fail;  /* the read to fail */
+  int reads;      /* of keys: ranks must agree on the number */
+  int fail;       /* the read to fail */
+  int fail_query; /* the same of queries */
 } fixture;
 
 static int give_queries(void *context, int64_t count, const int64_t *rows, float *q, float *out,
-                        precis_message *why)
+                        float *lse, precis_message *why)
 {
   fixture *f = context;
   (void)why;
   for (int64_t i = 0; i < count; i++) {
     memcpy(q + i * HEADS * DIM, f->q + rows[i] * HEADS * DIM, sizeof(float) * HEADS * DIM);
     memcpy(out + i * HEADS * DV, f->out + rows[i] * HEADS * DV, sizeof(float) * HEADS * DV);
+    if (lse != NULL)
+      memcpy(lse + i * HEADS, f->lse + rows[i] * HEADS, sizeof(float) * HEADS);
   }
+  return PRECIS_SUCCESS;
+}
+
+static int give_all_queries(void *context, int64_t first, int64_t rows, float *q,
+                            precis_message *why)
+{
+  fixture *f = context;
+  if (f->fail_query)
+    return precis_message_set(why, PRECIS_ERR_IO, "no more queries");
+  memcpy(q, f->q + first * HEADS * DIM, sizeof(float) * HEADS * DIM * (size_t)rows);
   return PRECIS_SUCCESS;
 }
 
@@ -69,6 +83,7 @@ static void attend(fixture *f)
                               &lse);
       for (int c = 0; c < DV; c++)
         f->out[(i * HEADS + head) * DV + c] = (float)to[c];
+      f->lse[i * HEADS + head] = (float)lse;
     }
 }
 
@@ -89,6 +104,8 @@ static fixture *make(int64_t queries, int64_t keys, int causal, int has_bias)
                                .keys = keys,
                                .first_position = keys - queries,
                                .has_bias = has_bias,
+                               .has_lse = 1,
+                               .tol_of = PRECIS_UNIT_RANGE,
                                .rows = MOST};
   f->job.problem.causal = causal;
   f->job.problem.scale = .6;
@@ -104,13 +121,16 @@ static void drop(fixture *f)
 
 static precis_verify_result measure(fixture *f)
 {
-  precis_verify_source source = {give_queries, give_keys, f};
+  precis_verify_source source = {give_queries, give_all_queries, give_keys, f};
   precis_verify_result result = {0};
   precis_message why = {""};
   assert_all(COMM, precis_verify(&f->world, &f->job, &source, &result, &why) == PRECIS_SUCCESS);
-  double most = 0;
-  MPI_Allreduce(&result.max_error, &most, 1, MPI_DOUBLE, MPI_MAX, COMM);
-  assert_all(COMM, most == result.max_error);
+  /* The same on all ranks, to the bit. */
+  double mine[] = {result.max_error, result.max_error_outputs, result.mean_signal, result.trivial};
+  double most[4];
+  MPI_Allreduce(mine, most, 4, MPI_DOUBLE, MPI_MAX, COMM);
+  for (int i = 0; i < 4; i++)
+    assert_all(COMM, most[i] == mine[i] || isnan(mine[i]));
   return result;
 }
 
@@ -128,6 +148,7 @@ static void good_outputs(void **state)
         /* One key: its column's range is 0, and errors are relative to the value itself. */
         assert_all(COMM, result.max_error <= 4 * FLT_EPSILON);
         assert_all(COMM, result.relative_error <= FLT_EPSILON);
+        assert_all(COMM, result.max_error_lse == 0);
         drop(f);
       }
 }
@@ -148,6 +169,8 @@ static void small_buffers(void **state)
     assert_all(COMM, f->reads > 10 * whole_reads);
     assert_all(COMM, parts.rows == whole.rows);
     assert_all(COMM, fabs(parts.max_error - whole.max_error) < 1e-14);
+    assert_all(COMM, fabs(parts.max_error_outputs - whole.max_error_outputs) < 1e-12);
+    assert_all(COMM, fabs(parts.mean_signal - whole.mean_signal) < 1e-12);
     assert_all(COMM, fabs(parts.relative_error - whole.relative_error) < 1e-14);
     drop(f);
   }
@@ -206,11 +229,90 @@ static void masked_out(void **state)
   drop(f);
 }
 
+/* The oracle of src/oracle.h, which has all in memory, finds the same: of every row, and where some
+ * rows and heads are spoilt. */
+static void same_as_oracle(void **state)
+{
+  (void)state;
+  for (int causal = 0; causal < 2; causal++)
+    for (int has_bias = 0; has_bias < 2; has_bias++) {
+      fixture *f = make(50, 60, causal, has_bias);
+      double want = 0, least = INFINITY;
+      f->job.tol_of = PRECIS_UNIT_OUTPUTS;
+      f->out[(31 * HEADS + 2) * DV] += .1f;
+      f->out[(49 * HEADS + 1) * DV + 2] -= .2f;
+      f->lse[77] += .3f;
+      precis_oracle_case c = {&f->job.problem,           50,   60,   f->q, f->k, f->v,
+                              has_bias ? f->bias : NULL, NULL, NULL, 50,   NULL};
+      precis_oracle oracle;
+      assert_all(COMM, precis_oracle_make(&c, &oracle) == PRECIS_SUCCESS);
+      for (int head = 0; head < HEADS; head++) {
+        double signal = oracle.signal[head] / (double)oracle.visible[head];
+        least = fmin(least, signal);
+        for (int i = 0; i < 50; i++)
+          want = fmax(want, precis_oracle_judge(&oracle, i, head, signal,
+                                                f->out + (i * HEADS + head) * DV,
+                                                f->lse[i * HEADS + head])
+                                .outputs);
+      }
+      precis_verify_result result = measure(f);
+      assert_all(COMM, fabs(result.max_error / want - 1) < 1e-10);
+      assert_all(COMM, fabs(result.mean_signal / least - 1) < 1e-10);
+      assert_all(COMM, fabs(result.trivial - 1) < 1e-12 && result.constant_heads == 0);
+      assert_all(COMM, fabs(result.max_error_lse - .3) < 1e-5);
+      precis_oracle_free(&oracle);
+      drop(f);
+    }
+}
+
+/* Zeros, however small the scores. */
+static void zeros_are_no_answer(void **state)
+{
+  (void)state;
+  for (int causal = 0; causal < 2; causal++) {
+    fixture *f = make(64, 64, causal, 0);
+    f->job.problem.scale = 1e-3;
+    memset(f->out, 0, sizeof f->out);
+    precis_verify_result result = measure(f);
+    assert_all(COMM, result.max_error_outputs > .9 && result.max_error == result.max_error_range);
+    drop(f);
+  }
+}
+
+/* Equal queries: no head has a signal, and the range has to do. */
+static void constant_heads(void **state)
+{
+  (void)state;
+  fixture *f = make(20, 30, 0, 0);
+  for (int i = HEADS * DIM; i < MOST * HEADS * DIM; i++)
+    f->q[i] = f->q[i % (HEADS * DIM)];
+  attend(f);
+  f->job.tol_of = PRECIS_UNIT_OUTPUTS;
+  f->out[5] += .5f;
+  precis_verify_result result = measure(f);
+  assert_all(COMM, result.constant_heads == HEADS && isnan(result.max_error_outputs));
+  assert_all(COMM, result.max_error == result.max_error_range && result.max_error > .05);
+  drop(f);
+}
+
+static void failed_queries(void **state)
+{
+  (void)state;
+  fixture *f = make(9, 30, 0, 0);
+  precis_verify_source source = {give_queries, give_all_queries, give_keys, f};
+  precis_verify_result result = {.rows = 77};
+  precis_message why = {""};
+  f->fail_query = 1;
+  assert_all(COMM, precis_verify(&f->world, &f->job, &source, &result, &why) == PRECIS_ERR_IO);
+  assert_all(COMM, result.rows == 77 && strcmp(why.text, "no more queries") == 0);
+  drop(f);
+}
+
 static void failed_read(void **state)
 {
   (void)state;
   fixture *f = make(9, 30, 0, 0);
-  precis_verify_source source = {give_queries, give_keys, f};
+  precis_verify_source source = {give_queries, give_all_queries, give_keys, f};
   precis_verify_result result = {.rows = 77};
   precis_message why = {""};
   f->fail = 1;
@@ -223,9 +325,11 @@ int main(int argc, char **argv)
 {
   MPI_Init(&argc, &argv);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(good_outputs),  cmocka_unit_test(spoilt_output),
-      cmocka_unit_test(small_buffers), cmocka_unit_test(not_a_number),
-      cmocka_unit_test(masked_out),    cmocka_unit_test(failed_read)};
+      cmocka_unit_test(good_outputs),   cmocka_unit_test(spoilt_output),
+      cmocka_unit_test(small_buffers),  cmocka_unit_test(not_a_number),
+      cmocka_unit_test(masked_out),     cmocka_unit_test(failed_read),
+      cmocka_unit_test(same_as_oracle), cmocka_unit_test(zeros_are_no_answer),
+      cmocka_unit_test(constant_heads), cmocka_unit_test(failed_queries)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   MPI_Finalize();
   return failed;

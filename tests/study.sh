@@ -192,6 +192,29 @@ if command -v gnuplot >/dev/null; then
   grep -q 'h2>Projection' small/report.html || complain "no projection on the page"
   grep -q 'Tokens that ranks do not divide' small/report.html || complain "no word of uneven tokens"
   ! grep -oE '(src|href)="(https?:)?//' small/report.html >out || complain "the page refers to others"
+  # Each text column of a table, and each text of a machine, with a script in it that must stay text, for gnuplot, too.
+  mkdir -p poisoned
+  python3 - small poisoned <<'END' || complain "the table could not be spoilt"
+import csv, json, sys
+bad = "<script>alert(1)</script>'\"`touch poisoned/gnuplot`\n\\system 'touch poisoned/gnuplot'\n&lt;"
+rows = list(csv.DictReader(open(sys.argv[1] + "/table.csv", newline="")))
+done = [row for row in rows if row["status"] == "done"]
+names = ("series", "scaling", "kind", "spread", "tol", "move_asked", "why", "move", "flags", "precis", "report", "status")
+more = [dict(done[i % len(done)], **{name: bad + name}) for name in names for i in range(2)]
+more.append(dict(done[0], status=bad, why=bad, series=bad))
+with open(sys.argv[2] + "/table.csv", "w", newline="") as file:
+    table = csv.DictWriter(file, rows[0].keys())
+    table.writeheader()
+    table.writerows(rows + more)
+facts = json.load(open(sys.argv[1] + "/machine.json"))
+def spoil(value):
+    return bad if isinstance(value, str) else [spoil(x) for x in value] if isinstance(value, list) else value
+json.dump({key: spoil(value) for key, value in facts.items()}, open(sys.argv[2] + "/machine.json", "w"))
+END
+  ends 0 $report poisoned/table.csv
+  ! grep -q '<script' poisoned/report.html || complain "a text of the table is a script on the page"
+  grep -q '&lt;script&gt;alert(1)&lt;/script&gt;' poisoned/report.html || complain "the script is not there as text"
+  [ ! -e poisoned/gnuplot ] || complain "a text of the table was run by gnuplot"
 else
   echo "study.sh: no page: gnuplot was not found"
 fi

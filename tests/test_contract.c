@@ -255,6 +255,21 @@ static void large_scores(void **state)
   precis_oracle_free(&o);
 }
 
+/* Channels of 2^60 that cancel and leave log 3. */
+static void cancelling_channels(void **state)
+{
+  (void)state;
+  precis_problem p = {.heads = 1, .kv_heads = 1, .dim = 3, .value_dim = 1, .scale = 1};
+  const float q[] = {0x1p30f, 1, -0x1p30f}, v[] = {0, 1},
+              k[] = {0x1p30f, 0, 0x1p30f, 0x1p30f, 1.0986123f, 0x1p30f};
+  precis_oracle_case c = {
+      .problem = &p, .queries = 1, .keys = 2, .q = q, .k = k, .v = v, .count = 1};
+  precis_oracle o;
+  assert_int_equal(precis_oracle_make(&c, &o), PRECIS_SUCCESS);
+  assert_true(fabs(o.out[0] - .75) < 1e-8 && fabs(o.lse[0] - log(4)) < 1e-7);
+  precis_oracle_free(&o);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(deviations_by_hand),
@@ -263,6 +278,7 @@ int main(void)
                                      cmocka_unit_test(some_rows),
                                      cmocka_unit_test(no_constant_passes),
                                      cmocka_unit_test(constant_heads),
-                                     cmocka_unit_test(large_scores)};
+                                     cmocka_unit_test(large_scores),
+                                     cmocka_unit_test(cancelling_channels)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

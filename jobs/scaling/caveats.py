@@ -1,5 +1,5 @@
 """What readers of a study are misled by: found in the table, said in words."""
-import html
+from scaling.page import markup
 
 NOISE = .15   # half a band, as a share of the median, that is worth a word
 SUPER = 1.05  # efficiency above which caches, not ranks, do the work
@@ -119,7 +119,7 @@ def broken(rows):
     if bad:
         yield (f"{plural(len(bad), 'run')} failed and {'is' if len(bad) == 1 else 'are'} missing "
                f"here; the first: {bad[0]['series']} at {bad[0]['ranks']} ranks: "
-               + html.escape(bad[0]['why']))
+               + bad[0]['why'])
 
 
 def agreement(rows):
@@ -137,9 +137,9 @@ def agreement(rows):
 def busy(facts):
     load, cores = facts.get("load_before"), facts.get("cores")
     if load and cores and load > .25 * cores and not facts.get("slurm"):
-        yield (f"<b>The machine was busy with other work</b>: {load:.1f} of its "
-               f"{cores} cores when the study began. Times, speed-ups and efficiencies here are not "
-               "those of the program; bytes and errors are.")
+        yield markup("<b>The machine was busy with other work</b>: {} of its {} cores when the study "
+                     "began. Times, speed-ups and efficiencies here are not those of the program; "
+                     "bytes and errors are.", f"{load:.1f}", cores)
 
 
 def find(rows, curves, facts):

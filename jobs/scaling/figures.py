@@ -36,10 +36,20 @@ def block(name, lines):
 
 
 def plain(text):
-    """Without what gnuplot's enhanced text takes for mark-up."""
+    """Without what gnuplot's enhanced text takes for mark-up, and what would end a text or a line."""
+    text = "".join(" " if ord(sign) < 32 else sign for sign in str(text))
+    text = text.replace("\\", "∖").replace('"', "”").replace("`", "’")
     for sign in "_^{}@&~":
         text = text.replace(sign, "\\\\" + sign)
     return text.replace("'", "’")
+
+
+def number(text):
+    """None where it is none: "exact"."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def bands(curves, quantity):
@@ -200,7 +210,7 @@ def projection(curves, projected):
                "set format y '10^{%L}'\nset ylabel 'seconds'\nset yrange [*:*]\n"
                "set key bmargin center horizontal maxcols 2 font ',11'\n")
     for scaling, _, plots in panels:
-        script += (f"set title '{scaling}' font ',12'\nplot " + ", ".join(plots)
+        script += (f"set title '{plain(scaling)}' font ',12'\nplot " + ", ".join(plots)
                    + ", NaN with points pt 7 ps .9 lc rgb '#444444' title 'measured', NaN with lines lw 2 "
                    "lc rgb '#444444' title 'planned', NaN with points pt 4 ps 1.1 lw 1.5 lc rgb '#444444' "
                    "title 'simulated'\n")
@@ -257,7 +267,7 @@ def errors(curves, most=16):
         seen = max((s for s in seen if s is not None), default=None)
         if promise:
             rows.append((f"{curve.scaling}: {curve.label}", promise, seen))
-            tols.append(None if curve.key["tol"] == "exact" else float(curve.key["tol"]))
+            tols.append(number(curve.key["tol"]))
     if not rows:
         return None, None
     count = len(rows)

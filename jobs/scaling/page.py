@@ -1,4 +1,7 @@
-"""One HTML page that needs nothing else: figures and table are inside it."""
+"""One HTML page that needs nothing else: figures and table are inside it.
+
+All that is put into a page goes through markup(): what is not Html is text, and escaped there, so that nothing of
+a table, of machine.json or of a file's name can be more than text."""
 import base64
 import html
 
@@ -26,35 +29,50 @@ pre { background: #f5f5f5; padding: 8px 12px; overflow-x: auto; font-size: 13px 
 """
 
 
+class Html(str):
+    """Text that is HTML already."""
+
+
+def markup(template, *values):
+    """A template of our own, with a {} for each value; values that are not Html are escaped."""
+    return Html(template.format(*(value if isinstance(value, Html) else html.escape(str(value))
+                                  for value in values)))
+
+
+def joined(parts, between=""):
+    return Html(between.join(markup("{}", part) for part in parts))
+
+
 def picture(path, alt):
     with open(path, "rb") as file:
         data = base64.b64encode(file.read()).decode()
     kind = "svg+xml" if path.endswith(".svg") else "png"
-    return f'<img alt="{html.escape(alt)}" src="data:image/{kind};base64,{data}">'
+    return markup('<img alt="{}" src="data:image/{};base64,{}">', alt, kind, data)
 
 
 def cards(items):
     """(figure, words, good) each: what is to be understood in five seconds."""
-    inside = "".join(f'<div class="card{"" if good else " bad"}"><b>{number}</b>'
-                     f"<span>{words}</span></div>" for number, words, good in items)
-    return f'<div class="cards">{inside}</div>'
+    inside = joined(markup('<div class="card{}"><b>{}</b><span>{}</span></div>',
+                           "" if good else " bad", number, words)
+                    for number, words, good in items)
+    return markup('<div class="cards">{}</div>', inside)
 
 
 def caveats(items):
     if not items:
         return ""
-    inside = "".join(f"<li>{item}</li>" for item in items)
-    return f'<div class="caveats"><b>Do not be misled</b><ul>{inside}</ul></div>'
+    inside = joined(markup("<li>{}</li>", item) for item in items)
+    return markup('<div class="caveats"><b>Do not be misled</b><ul>{}</ul></div>', inside)
 
 
 def spread(band, digits=3):
-    return (f"{band.median:.{digits}g} <span class=small>[{band.low:.{digits}g}, "
-            f"{band.high:.{digits}g}]</span>")
+    low, high = f"{band.low:.{digits}g}", f"{band.high:.{digits}g}"
+    return markup("{} <span class=small>[{}, {}]</span>", f"{band.median:.{digits}g}", low, high)
 
 
 def tags(tag, cells, texts):
-    return "".join(f"<{tag}{' class=text' if i in texts else ''}>{cell}</{tag}>"
-                   for i, cell in enumerate(cells))
+    return joined(markup("<{}{}>{}</{}>", tag, " class=text" if i in texts else "", cell, tag)
+                  for i, cell in enumerate(cells))
 
 
 def table(curves):
@@ -66,24 +84,24 @@ def table(curves):
         for p in curve.points:
             moved = (p.value("network_bytes") or 0) + (p.value("node_bytes") or 0)
             error = p.largest("max_error")
-            cells = (curve.scaling, html.escape(curve.label), p.ranks,
+            cells = (curve.scaling, curve.label, p.ranks,
                      f"{int(p.first['tokens']):,}", p.first["move"], spread(p.seconds),
                      spread(p.speedup), spread(p.efficiency), f"{moved / 1e6:.3g}",
                      f"{p.largest('promise_error') or 0:.2g}",
                      "" if error is None else f"{error:.2g}", " ".join(p.flags))
-            rows.append(("<tr class=over>" if p.oversubscribed else "<tr>")
-                        + tags("td", cells, texts))
-    return f"<table>{''.join(rows)}</table>"
+            rows.append(markup("<tr{}>{}", Html(" class=over" if p.oversubscribed else ""),
+                               tags("td", cells, texts)))
+    return markup("<table>{}</table>", joined(rows))
 
 
 def document(title, parts):
-    return ("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
-            '<meta name=viewport content="width=device-width">'
-            f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-            + "\n".join(parts) + "\n</body></html>\n")
+    return markup("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
+                  '<meta name=viewport content="width=device-width">'
+                  "<title>{}</title><style>{}</style></head>\n<body>\n{}\n</body></html>\n",
+                  title, Html(STYLE), joined(parts, "\n"))
 
 
 def attachment(name, path):
     with open(path, "rb") as file:
         data = base64.b64encode(file.read()).decode()
-    return f'<a download="{name}" href="data:text/csv;base64,{data}">{name}</a>'
+    return markup('<a download="{}" href="data:text/csv;base64,{}">{}</a>', name, data, name)

@@ -10,7 +10,7 @@
 static int obey_all(precis_errands *e, const precis_order *order)
 {
   const precis_hold_data none = {0};
-  int status = precis_link_tell_all(e->hold->world, order);
+  int status = precis_link_tell_all(e->hold->world, &e->hold->silence, order);
   if (status == PRECIS_SUCCESS)
     status = precis_hold_obey(e->hold, order, &none);
   precis_contexts_weigh(e->contexts, e->hold->bytes);
@@ -156,7 +156,7 @@ static int drop(precis_errands *e, precis_errand *errand)
   int status = PRECIS_SUCCESS;
   if (order.shard >= 0) {
     const precis_hold_data none = {0};
-    status = precis_link_tell_all(e->hold->world, &order);
+    status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
     precis_hold_obey(e->hold, &order, &none);
   }
   end_stage(e, errand, 0);
@@ -203,7 +203,7 @@ static int commit(precis_errands *e, precis_errand *errand)
   const precis_hold_data data = {.record = record, .context = &r};
   if (e->journal != NULL)
     precis_segment_stem(c->id, c->sequence + 1, e->journal->job, order.name);
-  int status = precis_link_tell_all(e->hold->world, &order);
+  int status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
   if (status == PRECIS_SUCCESS)
     status = precis_hold_obey(e->hold, &order, &data);
   precis_contexts_weigh(e->contexts, e->hold->bytes);
@@ -245,4 +245,10 @@ int precis_errands_run(precis_errands *e, precis_errand *errand)
     precis_queue_finish(e->queue, errand, status, &e->hold->why);
   }
   return status == PRECIS_ERR_MPI ? status : PRECIS_SUCCESS;
+}
+
+int precis_errands_ping(precis_errands *e)
+{
+  const precis_order order = {.kind = PRECIS_ORDER_PING};
+  return precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
 }

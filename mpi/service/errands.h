@@ -11,6 +11,7 @@ typedef struct precis_errands {
   precis_hold *hold;
   precis_contexts *contexts;
   precis_queue *queue;
+  const precis_log *log;
   precis_journal *journal; /* NULL: contexts end with the job */
 } precis_errands;
 
@@ -23,5 +24,8 @@ int precis_errands_fork(precis_errands *e, const precis_context *parent, int64_t
 /* Carries out an errand, and attends that can go with it, and finishes them. Errors: MPI, after
  * which nothing more can be done. */
 int precis_errands_run(precis_errands *e, precis_errand *errand);
+
+/* Asks all ranks whether they are there, and waits until they are. Errors: MPI. */
+int precis_errands_ping(precis_errands *e);
 
 #endif

@@ -90,7 +90,7 @@ static int attend(precis_errands *e, batch *b, precis_report *report)
                                 .slot = c->slot,
                                 .rows = b->rows,
                                 .position = position_of(b, c)};
-    status = precis_link_tell_all(e->hold->world, &order);
+    status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
     if (status == PRECIS_SUCCESS)
       status = precis_hold_obey(e->hold, &order, &data);
     precis_contexts_weigh(e->contexts, e->hold->bytes);

@@ -8,6 +8,7 @@
 
 #include "mpi/service/doors.h"
 #include "mpi/service/request.h"
+#include "mpi/service/request_log.h"
 #include "src/body.h"
 
 /* A body that will not be used is still read, as most clients look for the answer only when they
@@ -122,6 +123,7 @@ static void begin(precis_request *request, const char *method, const char *path,
 {
   request->seen = 1;
   request->started = precis_deadlines_now();
+  precis_request_log_begin(request, method);
   precis_doors_check_head(request, version);
   let_in(request);
   precis_doors_check_origin(request);
@@ -147,6 +149,7 @@ static void add_headers(const precis_request *request, struct MHD_Response *resp
   const precis_reply *reply = &request->reply;
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
   MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  MHD_add_response_header(response, "X-Request-Id", request->name);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
   if (request->ends)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -181,6 +184,7 @@ static enum MHD_Result answer(precis_request *request)
           : MHD_create_response_from_buffer(reply->bytes, reply->body, MHD_RESPMEM_MUST_FREE);
   if (response == NULL)
     return MHD_NO;
+  request->sent = (int64_t)(reply->text ? strlen(reply->text) : reply->bytes);
   reply->body = NULL;
   add_headers(request, response);
   precis_deadlines_speak(&request->http->deadlines, request->deadline, 1);
@@ -254,6 +258,7 @@ void *precis_http_make_request(void *http, const char *uri, struct MHD_Connectio
     return NULL;
   request->http = h;
   request->cut = strstr(uri, "%00") != NULL;
+  snprintf(request->path, sizeof request->path, "%.*s", (int)strcspn(uri, "?"), uri);
   atomic_fetch_add(&h->active, 1);
   return request;
 }
@@ -268,6 +273,7 @@ void precis_http_end_request(void *http, struct MHD_Connection *connection, void
     return;
   if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
     precis_metrics_cut_off(&h->metrics);
+  precis_request_log_end(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
   if (request->route != NULL && request->route->end != NULL)
     request->route->end(request);
   if (request->context != NULL)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpi/attention.h"
 #include "mpi/fork.h"
@@ -11,19 +12,34 @@
 #include "mpi/service/link.h"
 #include "src/memory.h"
 
+/* For who has to find a rank. */
+static int gather_hosts(precis_hold *hold)
+{
+  precis_host here = {""};
+  gethostname(here.text, sizeof here.text - 1);
+  return MPI_Gather(&here, sizeof here, MPI_BYTE, hold->hosts, sizeof here, MPI_BYTE, 0,
+                    hold->world->comm)
+             ? PRECIS_ERR_MPI
+             : PRECIS_SUCCESS;
+}
+
 int precis_hold_create(precis_world *world, const precis_service_options *options,
                        precis_hold *hold)
 {
   *hold = (precis_hold){.world = world, .options = options};
+  atomic_init(&hold->silence.rank, -1);
   hold->handles = calloc((size_t)options->contexts_most, sizeof *hold->handles);
   hold->shards = calloc((size_t)options->connections_most, sizeof *hold->shards);
   hold->counts = calloc((size_t)world->ranks, sizeof *hold->counts);
   hold->starts = calloc((size_t)world->ranks, sizeof *hold->starts);
   hold->bytes = calloc((size_t)world->ranks, sizeof *hold->bytes);
   hold->sums = calloc((size_t)world->ranks, sizeof *hold->sums);
-  int made =
-      hold->handles && hold->shards && hold->counts && hold->starts && hold->bytes && hold->sums;
+  hold->hosts = calloc((size_t)world->ranks, sizeof *hold->hosts);
+  int made = hold->hosts && hold->handles && hold->shards && hold->counts && hold->starts &&
+             hold->bytes && hold->sums;
   int status = precis_world_agree(world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, &hold->why);
+  if (status == PRECIS_SUCCESS)
+    status = gather_hosts(hold);
   if (status != PRECIS_SUCCESS)
     precis_hold_free(hold);
   return status;
@@ -48,6 +64,7 @@ void precis_hold_free(precis_hold *hold)
   free(hold->starts);
   free(hold->bytes);
   free(hold->sums);
+  free(hold->hosts);
 }
 
 /* The library's words for why a call fails. */
@@ -159,6 +176,7 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
   case PRECIS_ORDER_ATTEND:
     status = precis_hold_attend(hold, order, data);
     break;
+  case PRECIS_ORDER_PING:
   case PRECIS_ORDER_STOP:
     return PRECIS_SUCCESS;
   }

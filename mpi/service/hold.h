@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "mpi/service/link.h"
 #include "mpi/service/order.h"
 #include "mpi/service/segments.h"
 #include "mpi/service/service.h"
@@ -21,6 +22,10 @@ typedef struct precis_shard {
   int status;                         /* MEMORY: the arrays are not there */
 } precis_shard;
 
+typedef struct precis_host {
+  char text[64];
+} precis_host;
+
 typedef struct precis_hold {
   precis_world *world;
   const precis_service_options *options;
@@ -30,6 +35,8 @@ typedef struct precis_hold {
   int64_t weighings;
   int64_t *bytes;         /* ranks: what each held when last asked; on rank 0 */
   _Atomic int64_t loaded; /* rows that LOAD has brought back, of all ranks */
+  precis_silence silence; /* on rank 0 */
+  precis_host *hosts;     /* ranks: on rank 0 */
   precis_sum *sums;       /* ranks: of the segments that were written last; on rank 0 */
   precis_message why;     /* of the order that failed last */
 } precis_hold;

@@ -9,6 +9,7 @@
 
 #include "mpi/service/contexts.h"
 #include "mpi/service/deadlines.h"
+#include "mpi/service/hold.h"
 #include "mpi/service/listen.h"
 #include "mpi/service/metrics.h"
 #include "mpi/service/queue.h"
@@ -24,8 +25,10 @@ typedef struct precis_http {
   const precis_service_options *options;
   const precis_log *log;
   int ranks, nodes;
-  _Atomic int64_t *loaded; /* tokens of contexts of an earlier job that are there again */
-  int64_t to_load;         /* ... of so many */
+  _Atomic int64_t *loaded;       /* tokens of contexts of an earlier job that are there again */
+  int64_t to_load;               /* ... of so many */
+  const precis_silence *silence; /* or NULL */
+  const precis_host *hosts;      /* of the ranks */
   precis_contexts *contexts;
   precis_queue *queue;
   precis_listener listener;

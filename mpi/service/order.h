@@ -17,6 +17,7 @@ typedef enum precis_order_kind {
   PRECIS_ORDER_DROP,   /* the shard is forgotten */
   PRECIS_ORDER_LOAD,   /* the rows of `count` segments become the context's */
   PRECIS_ORDER_ATTEND,
+  PRECIS_ORDER_PING, /* nothing but to be there */
   PRECIS_ORDER_STOP
 } precis_order_kind;
 

@@ -20,6 +20,7 @@ void precis_reply_error(precis_reply *reply, int code, const char *field, const 
   for (char *c = text; *c != '\0'; c++)
     if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
       *c = '?';
+  snprintf(reply->message, sizeof reply->message, "%s: %.150s", field, text);
   precis_reply_json(
       reply, code,
       json_pack("{s:{s:i, s:s, s:s}}", "error", "status", code, "field", field, "message", text));

@@ -12,6 +12,7 @@ typedef struct precis_reply {
   const char *type; /* of the content; static */
   char *body;       /* owned, malloc'ed; or NULL */
   size_t bytes;
+  char message[200]; /* of an error, for the log */
   char nonce[40];    /* that scripts of the page must have; "": no page */
   const char *text;  /* static body, instead of `body` */
   const char *allow; /* for 405 */

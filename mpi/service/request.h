@@ -32,16 +32,18 @@ typedef struct precis_request {
   char id[PRECIS_CONTEXT_ID + 1]; /* ... this one */
   precis_context *context;        /* held */
   double started;
-  int64_t announced;             /* of the body, or -1 */
-  int64_t received, passed_over; /* bytes of it */
-  int cut;                       /* the path goes on after a zero, of which nothing is seen */
-  int seen, trusted;             /* the head was read; it brought a token ... */
-  int may_write;                 /* ... that may do this ... */
-  precis_owner owner;            /* ... of this name */
-  int broken;                    /* nobody knows where the next request begins */
-  int ends;                      /* the connection is closed after the answer */
-  precis_reply reply;            /* code other than 0: what comes in is passed over */
-  void *work;                    /* of the route */
+  char method[16], path[200], name[72]; /* for the log; name: X-Request-Id */
+  int64_t announced;                    /* of the body, or -1 */
+  int64_t received, passed_over;        /* bytes of it */
+  int64_t sent;                         /* bytes of the answer's */
+  int cut;            /* the path goes on after a zero, of which nothing is seen */
+  int seen, trusted;  /* the head was read; it brought a token ... */
+  int may_write;      /* ... that may do this ... */
+  precis_owner owner; /* ... of this name */
+  int broken;         /* nobody knows where the next request begins */
+  int ends;           /* the connection is closed after the answer */
+  precis_reply reply; /* code other than 0: what comes in is passed over */
+  void *work;         /* of the route */
 } precis_request;
 
 /* A header, or an argument after the question mark; NULL if there is none. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mpi/service/deadlines.h"
 #include "mpi/service/link.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/signals.h"
@@ -60,7 +61,7 @@ static int load(precis_errands *e, precis_context *c, size_t first)
   if (segments == NULL)
     return PRECIS_ERR_MEMORY;
   const precis_hold_data data = {.segments = segments, .rows = c->held};
-  int status = precis_link_tell_all(e->hold->world, &order);
+  int status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
   if (status == PRECIS_SUCCESS)
     status = precis_hold_obey(e->hold, &order, &data);
   for (int r = 0; r < e->contexts->ranks; r++)
@@ -99,6 +100,7 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
   int status = PRECIS_SUCCESS;
   while (list != NULL) {
     precis_context *c = list;
+    const double begun = precis_deadlines_now();
     list = c->next;
     c->next = NULL;
     if (status == PRECIS_SUCCESS && !precis_signals_stop())
@@ -108,6 +110,10 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
                          e->hold->why.text[0] ? e->hold->why.text : precis_strerror(status));
     else
       status = check_limit(e->contexts, why);
+    if (status == PRECIS_SUCCESS && !precis_signals_stop())
+      precis_log_write(e->log, PRECIS_LOG_INFO, "load", NULL,
+                       "context %s: %" PRId64 " tokens, %zu segments, after %.3f s", c->id,
+                       c->tokens, json_array_size(c->segments), precis_deadlines_now() - begun);
     if (status == PRECIS_SUCCESS && !precis_signals_stop())
       precis_contexts_enlist(e->contexts, c);
     precis_contexts_release(e->contexts, c);

@@ -17,7 +17,7 @@
 #include "mpi/service/signals.h"
 #include "mpi/service/warden.h"
 
-static const double LOOK_EVERY = 0.1;
+static const double LOOK_EVERY = 0.1, PING_EVERY = 1;
 
 /* Threads of HTTP come and go, and hand blocks to each other: by glibc's own settings memory that
  * nobody uses any more would pile up in the arenas of all of them. */
@@ -71,10 +71,12 @@ static int open_desk(precis_world *world, const precis_service_options *options,
   if (status != PRECIS_SUCCESS)
     return status;
   precis_queue_create(&d->queue);
-  d->errands = (precis_errands){hold, &d->contexts, &d->queue, NULL};
+  d->errands = (precis_errands){hold, &d->contexts, &d->queue, &options->log, NULL};
   d->http = (precis_http){.options = options,
                           .log = &options->log,
                           .loaded = &hold->loaded,
+                          .silence = &hold->silence,
+                          .hosts = hold->hosts,
                           .ranks = world->ranks,
                           .nodes = world->nodes,
                           .contexts = &d->contexts,
@@ -113,10 +115,17 @@ static void sweep(desk *d)
 /* The warden closes the queue; once it is empty then, no thread waits for an errand any more. */
 static int work(desk *d)
 {
+  double heard = precis_deadlines_now();
   for (;;) {
     int closed = precis_queue_is_closed(&d->queue);
     precis_errand *errand = precis_queue_take(&d->queue, LOOK_EVERY);
     int status = errand ? precis_errands_run(&d->errands, errand) : PRECIS_SUCCESS;
+    if (errand != NULL)
+      heard = precis_deadlines_now();
+    if (status == PRECIS_SUCCESS && precis_deadlines_now() - heard > PING_EVERY) {
+      status = precis_errands_ping(&d->errands);
+      heard = precis_deadlines_now();
+    }
     if (status != PRECIS_SUCCESS || (errand == NULL && closed))
       return status;
   }
@@ -161,7 +170,8 @@ static int lead(precis_world *world, const precis_service_options *options, desk
 {
   const precis_order stop = {.kind = PRECIS_ORDER_STOP};
   int status = serve(options, d, why);
-  if (status != PRECIS_ERR_MPI && precis_link_tell_all(world, &stop) != PRECIS_SUCCESS)
+  if (status != PRECIS_ERR_MPI &&
+      precis_link_tell_all(world, &d->errands.hold->silence, &stop) != PRECIS_SUCCESS)
     status = PRECIS_ERR_MPI;
   if (status != PRECIS_ERR_MPI) {
     close_desk(d);

@@ -26,14 +26,32 @@ void precis_route_health(precis_request *request)
                               "precis", precis_version()));
 }
 
+/* Seconds for which a rank has not been heard that rank 0 waits for; *rank: which. 0: none. */
+static double silent_for(const precis_http *h, int *rank)
+{
+  *rank = h->silence ? atomic_load(&h->silence->rank) : -1;
+  if (*rank < 0)
+    return 0;
+  return precis_deadlines_now() - 1e-3 * (double)atomic_load(&h->silence->since_ms);
+}
+
 /* That it takes requests, for whoever sends them. */
 void precis_route_ready(precis_request *request)
 {
+  static const double SILENCE = 2;
   precis_http *h = request->http;
-  int ready = h->ready && !h->stopping;
+  char why[160] = "";
+  int rank, ready = h->ready && !h->stopping;
+  double silent = silent_for(h, &rank);
+  if (silent > SILENCE) {
+    ready = 0;
+    snprintf(why, sizeof why, "rank %d on %s has not answered for %.0f s", rank,
+             h->hosts[rank].text, silent);
+  }
   precis_reply_json(&request->reply, ready ? 200 : 503,
-                    json_pack("{s:s, s:I, s:I}", "status", phase_of(h), "tokens_loaded",
-                              (json_int_t)atomic_load(h->loaded), "tokens_to_load",
+                    json_pack("{s:s, s:s, s:I, s:I}", "status",
+                              why[0] != '\0' && !h->stopping ? "waiting" : phase_of(h), "why", why,
+                              "tokens_loaded", (json_int_t)atomic_load(h->loaded), "tokens_to_load",
                               (json_int_t)h->to_load));
 }
 

@@ -1,4 +1,5 @@
 /* check.c - precis check: two outputs, or an output and double precision */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,37 +22,51 @@ static int judge(precis_cli *cli, const char *what, double error)
 static int check_two(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  precis_difference difference;
+  precis_difference d;
   precis_cli_phase(cli, "comparing the files");
-  int status = precis_compare_files(cli, s->operands[0], s->operands[1], &difference);
+  int status = precis_compare_files(cli, s->operands[0], s->operands[1], &d);
   if (status != PRECIS_SUCCESS)
     return status;
   if (precis_cli_prints(cli))
-    printf("largest difference %.3g, relative to its column's range %.3g\n", difference.absolute,
-           difference.relative);
-  return judge(cli, "relative difference", difference.relative);
+    printf("largest difference %.3g: %.3g of what rows differ by, %.3g of its column's range\n",
+           d.absolute, d.outputs, d.relative);
+  if (s->tol_of == PRECIS_UNIT_LSE)
+    return judge(cli, "difference", d.absolute);
+  return judge(cli, "relative difference", s->tol_of == PRECIS_UNIT_RANGE ? d.relative : d.outputs);
 }
 
 /* What the callbacks of precis_verify() read from. */
 typedef struct files {
   precis_cli *cli;
   precis_input input;
-  precis_file_array out;
+  precis_file_array out, lse;
 } files;
 
 static int read_queries(void *context, int64_t count, const int64_t *rows, float *q, float *out,
-                        precis_message *why)
+                        float *lse, precis_message *why)
 {
   files *f = context;
   int64_t q_width = precis_tensor_row_elements(&f->input.q.tensor);
   int64_t out_width = precis_tensor_row_elements(&f->out.tensor);
   int status = PRECIS_SUCCESS;
   for (int64_t i = 0; i < count && status == PRECIS_SUCCESS; i++) {
-    status = precis_file_read(&f->cli->world, &f->input.q, rows[i], 1, 0, q + i * q_width, why);
+    status = precis_file_read(&f->cli->world, &f->input.q, rows[i], 1, PRECIS_FILE_FINITE,
+                              q + i * q_width, why);
     if (status == PRECIS_SUCCESS)
-      status = precis_file_read(&f->cli->world, &f->out, rows[i], 1, 0, out + i * out_width, why);
+      status = precis_file_read(&f->cli->world, &f->out, rows[i], 1, PRECIS_FILE_FINITE,
+                                out + i * out_width, why);
+    if (status == PRECIS_SUCCESS && lse != NULL)
+      status = precis_file_read(&f->cli->world, &f->lse, rows[i], 1, PRECIS_FILE_LOGS,
+                                lse + i * f->input.problem.heads, why);
   }
   return status;
+}
+
+static int read_all_queries(void *context, int64_t first, int64_t rows, float *q,
+                            precis_message *why)
+{
+  files *f = context;
+  return precis_file_read(&f->cli->world, &f->input.q, first, rows, PRECIS_FILE_FINITE, q, why);
 }
 
 static int read_keys(void *context, int64_t first, int64_t rows, float *k, float *v, float *bias,
@@ -77,6 +92,40 @@ static int open_out(precis_cli *cli, files *f)
                             precis_label_of(&f->input.v).text);
 }
 
+/* --lse, or a tensor beside the outputs, if lse is to be judged. */
+static int open_lse(precis_cli *cli, files *f)
+{
+  const precis_settings *s = &cli->settings;
+  if (s->lse == NULL && s->tol_of != PRECIS_UNIT_LSE)
+    return PRECIS_SUCCESS;
+  int status = precis_input_open_file(cli, s->lse ? s->lse : s->out, "lse", NULL, &f->lse);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  const precis_tensor *lse = &f->lse.tensor;
+  if (lse->axes == 2 && lse->shape[0] == f->input.queries &&
+      lse->shape[1] == f->input.problem.heads)
+    return PRECIS_SUCCESS;
+  return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s does not fit %s%s",
+                            precis_label_of(&f->lse).text, precis_label_of(&f->input.q).text,
+                            s->lse ? "" : "; name the results to check with --lse");
+}
+
+static void print(const precis_verify_result *found)
+{
+  printf("largest error over %lld rows", (long long)found->rows);
+  if (isfinite(found->mean_signal))
+    printf(" %.3g of what a row's query changes (R about %.3g, from these rows; the mean query's "
+           "results for all: %.3g),",
+           found->max_error_outputs, found->mean_signal, found->trivial);
+  printf(" %.3g of the value range, relative %.3g\n", found->max_error_range,
+         found->relative_error);
+  if (found->constant_heads > 0)
+    printf("%d heads do not change with the query, and count by the value range\n",
+           found->constant_heads);
+  if (!isnan(found->max_error_lse))
+    printf("largest error of lse %.3g\n", found->max_error_lse);
+}
+
 static int check_out(precis_cli *cli)
 {
   files f = {.cli = cli};
@@ -85,23 +134,27 @@ static int check_out(precis_cli *cli)
   int status = precis_input_open(cli, &f.input);
   if (status == PRECIS_SUCCESS)
     status = open_out(cli, &f);
+  if (status == PRECIS_SUCCESS)
+    status = open_lse(cli, &f);
   if (status == PRECIS_SUCCESS) {
     precis_verify_job verify = {.problem = f.input.problem,
                                 .queries = f.input.queries,
                                 .keys = f.input.keys,
                                 .first_position = f.input.first_position,
                                 .has_bias = f.input.has_bias,
+                                .has_lse = f.lse.path != NULL,
+                                .tol_of = (precis_unit)cli->settings.tol_of,
                                 .rows = cli->settings.rows ? cli->settings.rows : 64};
-    precis_verify_source source = {read_queries, read_keys, &f};
+    precis_verify_source source = {read_queries, read_all_queries, read_keys, &f};
     status = precis_verify(&cli->world, &verify, &source, &found, &cli->why);
   }
+  precis_file_close(&f.lse);
   precis_file_close(&f.out);
   precis_input_close(&f.input);
   if (status != PRECIS_SUCCESS)
     return status;
   if (precis_cli_prints(cli))
-    printf("largest error over %lld rows %.3g of the value range, relative %.3g\n",
-           (long long)found.rows, found.max_error, found.relative_error);
+    print(&found);
   return judge(cli, "error against double precision", found.max_error);
 }
 
@@ -114,6 +167,7 @@ static const char *second_form(const precis_settings *s)
          : s->v                   ? "--v"
          : s->bias                ? "--bias"
          : s->out                 ? "--out"
+         : s->lse                 ? "--lse"
          : s->rows                ? "--rows"
          : s->causal              ? "--causal"
          : s->scale != 0          ? "--scale"

@@ -119,7 +119,12 @@ const precis_flag precis_flags[] = {
      "values or any constant have errors of about 1. range: the largest minus the smallest value of "
      "each column. lse: the log-sum-exp itself"},
     {"--tol", "T", CHECK, NUMBER, AT(tol), 0, 1e30, 0, 0,
-     "exit with status 3 if the relative difference exceeds T"},
+     "exit with status 3 if the difference exceeds T"},
+    {"--tol-of", "UNIT", CHECK, WORD, AT(tol_of), 0, 0, "outputs|range|lse", 0,
+     "what differences are measured in. outputs (default): what a row's own query changes; range: "
+     "the range of a column; lse: absolute, of the lse"},
+    {"--lse", "FILE", CHECK, TEXT, AT(lse), 0, 0, 0, 0,
+     "the log-sum-exp to check, .npy or .safetensors (tensor lse)"},
     {"--exact", NULL, RUN, FLAG, AT(exact), 0, 0, 0, 0, "the same as --tol 0"},
     {"--guarantee", "WORD", RUN, WORD, AT(guarantee), 0, 0, "bound|sampled", 0,
      "what --tol means for summaries. bound: proved for every row (default); sampled: an estimate, "
@@ -247,12 +252,18 @@ const precis_command precis_commands[] = {
      "precis check A B [--tol T]\n"
      "       precis check --input FILE.safetensors --out FILE [options]",
      "compare two outputs, or an output with double precision",
-     "The first form compares two arrays of one shape (.npy, or .safetensors with a tensor out). "
-     "The relative difference is |a - b| over the range (largest minus smallest) of B's column, "
-     "one "
-     "column for each element of a row; of a column of equal numbers, over their size. The second "
-     "form attends again in double precision for some rows, always the first and the last. Its "
-     "relative difference is |out - reference| over the range of the column of values."},
+     "The first form compares two arrays of one shape (.npy, or .safetensors with a tensor out), "
+     "rows x heads x columns. The second form attends again in double precision for some rows, "
+     "always the first and the last. Differences are measured in what a row's own query changes: "
+     "|out - reference| over max(R, |reference - m|), with m what the mean of all queries would "
+     "get "
+     "from the keys that the row sees, R the mean of |reference - m| over the rows that are looked "
+     "at, and columns scaled by the deviations of their values; zeros, the mean of the values or "
+     "any "
+     "constant have an error of about 1. Two files come without values: columns are then scaled by "
+     "the deviation of B's, and m is the mean of B's rows. With --tol-of range: |out - reference| "
+     "over the range (largest minus smallest) of the column of values, or |a - b| over that of B's "
+     "column; of a column of equal numbers, over their size."},
     {"topo", PRECIS_VERB_TOPO, 0,
      "precis topo [--json FILE|-]\n"
      "       precis topo --calibrate -o MACHINE [options]",

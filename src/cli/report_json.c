@@ -149,6 +149,16 @@ static json_t *batches_object(const precis_batches_report *b)
                    precis_json_integer(b->resumed_rows));
 }
 
+static json_t *measured_object(const precis_verify_result *m)
+{
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "rows", precis_json_integer(m->rows),
+                   "max_error", precis_json_number(m->max_error), "max_error_outputs",
+                   precis_json_number(m->max_error_outputs), "max_error_range",
+                   precis_json_number(m->max_error_range), "trivial",
+                   precis_json_number(m->trivial), "relative_error",
+                   precis_json_number(m->relative_error));
+}
+
 json_t *precis_report_json(const precis_run_report *r)
 {
   json_t *all =
@@ -163,10 +173,6 @@ json_t *precis_report_json(const precis_run_report *r)
   if (all != NULL && r->heads != NULL)
     json_object_set_new(all, "heads", heads_array(r));
   if (all != NULL && r->measured.rows > 0)
-    json_object_set_new(all, "measured",
-                        json_pack("{s:o, s:o, s:o}", "rows", precis_json_integer(r->measured.rows),
-                                  "max_error", precis_json_number(r->measured.max_error),
-                                  "relative_error",
-                                  precis_json_number(r->measured.relative_error)));
+    json_object_set_new(all, "measured", measured_object(&r->measured));
   return all;
 }

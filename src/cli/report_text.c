@@ -1,5 +1,6 @@
 /* report_text.c - the report for people */
 #include <inttypes.h>
+#include <math.h>
 
 #include "src/cli/quantity.h"
 #include "src/cli/report.h"
@@ -172,6 +173,19 @@ static void print_seconds(const precis_run_report *r, FILE *stream)
   fprintf(stream, "write %.3f, total %.3f\n", r->seconds_write, r->seconds_total);
 }
 
+static void print_measured(const precis_verify_result *m, FILE *stream)
+{
+  if (m->rows == 0)
+    return;
+  fputs("measured   error ", stream);
+  if (isfinite(m->mean_signal))
+    fprintf(stream, "%.2g of what a row's query changes, ", m->max_error_outputs);
+  fprintf(stream,
+          "%.2g of the value range, %.2g relative, over %" PRId64
+          " row%s against double precision\n",
+          m->max_error_range, m->relative_error, m->rows, plural(m->rows));
+}
+
 void precis_report_print(const precis_run_report *r, FILE *stream)
 {
   const precis_report *a = &r->attend;
@@ -195,12 +209,7 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
           a->messages, plural(a->messages));
   print_promise(r, stream);
   print_heads(r, stream);
-  if (r->measured.rows > 0)
-    fprintf(stream,
-            "measured   error %.2g of the value range, %.2g relative, over %" PRId64
-            " row%s against double precision\n",
-            r->measured.max_error, r->measured.relative_error, r->measured.rows,
-            plural(r->measured.rows));
+  print_measured(&r->measured, stream);
   print_seconds(r, stream);
   fprintf(stream, "rate       %.1f GFLOP/s, %.0f queries a second\n", precis_report_gflops(r),
           precis_report_tokens_per_second(r));

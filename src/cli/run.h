@@ -25,7 +25,7 @@ typedef struct precis_batch {
 typedef struct precis_samples {
   int64_t count, *rows; /* all that are wanted, ascending, the same on every rank */
   int64_t held, *held_rows;
-  float *q, *out;
+  float *q, *out, *lse; /* lse of those that wanted it, else 0 */
 } precis_samples;
 
 typedef struct precis_run {

@@ -31,9 +31,11 @@ static int grow(precis_run *r, int64_t more)
   s->q = q ? q : s->q;
   float *out = realloc(s->out, count * (size_t)out_width(r) * sizeof *out);
   s->out = out ? out : s->out;
-  return rows && q && out ? PRECIS_SUCCESS
-                          : precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
-                                               "out of memory for the rows of --verify");
+  float *lse = realloc(s->lse, count * (size_t)r->input.problem.heads * sizeof *lse);
+  s->lse = lse ? lse : s->lse;
+  return rows && q && out && lse ? PRECIS_SUCCESS
+                                 : precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
+                                                      "out of memory for the rows of --verify");
 }
 
 /* The first sample at or beyond a row. */
@@ -100,12 +102,14 @@ int precis_run_sample_batch(precis_run *r)
     return PRECIS_SUCCESS;
   int64_t from = find(s, b->first), to = find(s, b->first + b->rows), q = q_width(r),
           out = out_width(r);
-  int status = precis_cli_agree(r->cli, grow(r, to - from));
+  int heads = r->input.problem.heads, status = precis_cli_agree(r->cli, grow(r, to - from));
   for (int64_t i = from; i < to && status == PRECIS_SUCCESS; i++) {
     int64_t local = s->rows[i] - b->first, at = s->held++;
     s->held_rows[at] = s->rows[i];
     memcpy(s->q + at * q, b->q + local * q, (size_t)q * sizeof(float));
     memcpy(s->out + at * out, b->out + local * out, (size_t)out * sizeof(float));
+    for (int head = 0; head < heads; head++)
+      s->lse[at * heads + head] = b->lse ? b->lse[local * heads + head] : 0;
   }
   return status;
 }
@@ -116,18 +120,26 @@ void precis_run_sample_free(precis_run *r)
   free(r->samples.held_rows);
   free(r->samples.q);
   free(r->samples.out);
+  free(r->samples.lse);
+}
+
+static int add_up(precis_run *r, int64_t count, float *x)
+{
+  /* Counts are small: precis_verify() asks for some MiB at a time. */
+  return precis_world_reduce(&r->cli->world, x, (int)count, MPI_FLOAT, MPI_SUM);
 }
 
 /* Each of the rows is held by one rank: the others add zeros. All lists ascend. */
 static int give_samples(void *context, int64_t count, const int64_t *rows, float *q, float *out,
-                        precis_message *why)
+                        float *lse, precis_message *why)
 {
   precis_run *r = context;
   const precis_samples *s = &r->samples;
-  precis_world *world = &r->cli->world;
-  int64_t q_row = q_width(r), out_row = out_width(r), at = 0;
+  int64_t q_row = q_width(r), out_row = out_width(r), lse_row = r->input.problem.heads, at = 0;
   memset(q, 0, (size_t)(count * q_row) * sizeof *q);
   memset(out, 0, (size_t)(count * out_row) * sizeof *out);
+  if (lse != NULL)
+    memset(lse, 0, (size_t)(count * lse_row) * sizeof *lse);
   for (int64_t i = 0; i < count; i++) {
     while (at < s->held && s->held_rows[at] < rows[i])
       at++;
@@ -135,12 +147,19 @@ static int give_samples(void *context, int64_t count, const int64_t *rows, float
       continue;
     memcpy(q + i * q_row, s->q + at * q_row, (size_t)q_row * sizeof *q);
     memcpy(out + i * out_row, s->out + at * out_row, (size_t)out_row * sizeof *out);
+    if (lse != NULL)
+      memcpy(lse + i * lse_row, s->lse + at * lse_row, (size_t)lse_row * sizeof *lse);
   }
-  /* Counts are small: precis_verify() asks for some MiB at a time. */
-  int failed =
-      MPI_Allreduce(MPI_IN_PLACE, q, (int)(count * q_row), MPI_FLOAT, MPI_SUM, world->comm) |
-      MPI_Allreduce(MPI_IN_PLACE, out, (int)(count * out_row), MPI_FLOAT, MPI_SUM, world->comm);
-  return precis_world_agree(world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+  int failed = add_up(r, count * q_row, q) | add_up(r, count * out_row, out);
+  if (lse != NULL)
+    failed |= add_up(r, count * lse_row, lse);
+  return precis_world_agree(&r->cli->world, failed ? PRECIS_ERR_MPI : PRECIS_SUCCESS, why);
+}
+
+static int reread_queries(void *context, int64_t first, int64_t rows, float *q, precis_message *why)
+{
+  precis_run *r = context;
+  return precis_file_read(&r->cli->world, &r->input.q, first, rows, PRECIS_FILE_FINITE, q, why);
 }
 
 static int reread_keys(void *context, int64_t first, int64_t rows, float *k, float *v, float *bias,
@@ -154,17 +173,30 @@ static int reread_keys(void *context, int64_t first, int64_t rows, float *k, flo
 int precis_run_verify(precis_run *r)
 {
   precis_cli *cli = r->cli;
+  int heads = r->input.problem.heads;
   if (cli->settings.verify == 0)
     return PRECIS_SUCCESS;
+  double *signal = precis_memory_array(heads, sizeof *signal);
+  int status = precis_cli_agree(cli, signal ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  for (int h = 0; h < heads; h++)
+    signal[h] = r->heads[h].mean_signal;
   precis_verify_job job = {.problem = r->input.problem,
                            .queries = r->input.queries,
                            .keys = r->input.keys,
                            .first_position = r->input.first_position,
                            .has_bias = r->input.has_bias,
+                           /* Rows of an earlier run come without. */
+                           .has_lse = precis_outputs_want_lse(&r->outputs) &&
+                                      r->report.batches.resumed_rows == 0,
+                           .tol_of = (precis_unit)cli->settings.tol_of,
+                           .signal = signal,
                            .rows = cli->settings.verify};
-  precis_verify_source source = {give_samples, reread_keys, r};
+  precis_verify_source source = {give_samples, reread_queries, reread_keys, r};
   double start = precis_cli_phase(cli, "checking against double precision");
-  int status = precis_verify(&cli->world, &job, &source, &r->report.measured, &cli->why);
+  status = precis_verify(&cli->world, &job, &source, &r->report.measured, &cli->why);
+  free(signal);
   r->report.seconds_verify = precis_cli_phase(cli, "done checking") - start;
   return status;
 }
@@ -173,18 +205,33 @@ int precis_run_verify(precis_run *r)
  * output in float32 can show. Columns of one value have a promise of 0. */
 static const double REFERENCE_ERROR = 1e-9;
 
+/* Heads that are constant have no error in units of outputs: where all are it is NAN. */
+static int check_proof(precis_run *r, const char *unit, double error, double promise)
+{
+  if (!(error > promise + REFERENCE_ERROR))
+    return PRECIS_SUCCESS;
+  return precis_message_set(&r->cli->why, PRECIS_ERR_INTERNAL,
+                            "measured error %.3g of %s exceeds the promise %.3g, please report it",
+                            error, unit, promise);
+}
+
 int precis_run_judge(precis_run *r)
 {
-  precis_message *why = &r->cli->why;
-  double tol = r->cli->settings.tol, error = r->report.measured.max_error,
-         promise = r->report.attend.promise;
-  if (!r->report.attend.estimate && error > promise + REFERENCE_ERROR)
-    return precis_message_set(why, PRECIS_ERR_INTERNAL,
-                              "measured error %.3g exceeds the promise %.3g, please report it",
-                              error, promise);
-  if (r->report.attend.estimate && tol > 0 && error > tol)
-    return precis_message_set(why, PRECIS_ERR_TOLERANCE,
-                              "measured error %.3g exceeds --tol %g, estimated was %.3g", error,
-                              tol, promise);
-  return PRECIS_SUCCESS;
+  double tol = r->cli->settings.tol;
+  const precis_verify_result *m = &r->report.measured;
+  const precis_report *report = &r->report.attend;
+  if (m->rows == 0)
+    return PRECIS_SUCCESS;
+  if (report->estimate && tol > 0 && m->max_error > tol)
+    return precis_message_set(&r->cli->why, PRECIS_ERR_TOLERANCE,
+                              "measured error %.3g exceeds --tol %g, estimated was %.3g",
+                              m->max_error, tol, report->promise);
+  if (report->estimate)
+    return PRECIS_SUCCESS;
+  int status = check_proof(r, "outputs", m->max_error_outputs, report->promise_outputs);
+  if (status == PRECIS_SUCCESS)
+    status = check_proof(r, "the range", m->max_error_range, report->promise_range);
+  if (status == PRECIS_SUCCESS)
+    status = check_proof(r, "lse", m->max_error_lse, report->lse_promise);
+  return status;
 }

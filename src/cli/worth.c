@@ -66,22 +66,30 @@ static void join(const precis_worth *w, int into, int h, const double *more)
   precis_worth_part_of(w, into, PRECIS_WORTH_SQUARES)[h] += more[PRECIS_WORTH_SQUARES];
 }
 
-/* Two and two. */
+static int64_t first_of(const precis_worth *w, int stretch)
+{
+  return stretch > 0 ? w->end[stretch - 1] : 0;
+}
+
+/* The two neighbours that are smallest together, so that all stay of about one size. */
 static void merge_stretches(precis_worth *w)
 {
-  int made = 0;
-  for (int i = 0; i < w->count; i += 2, made++) {
-    for (int h = 0; h < w->heads && i + 1 < w->count; h++) {
-      double more[PRECIS_WORTH_PARTS];
-      for (int p = 0; p < PRECIS_WORTH_PARTS; p++)
-        more[p] = precis_worth_part_of(w, i + 1, (precis_worth_part)p)[h];
-      join(w, i, h, more);
-    }
-    memmove(precis_worth_part_of(w, made, 0), precis_worth_part_of(w, i, 0),
-            (size_t)w->heads * PRECIS_WORTH_PARTS * sizeof *w->parts);
-    w->end[made] = w->end[i + 1 < w->count ? i + 1 : i];
+  int at = 0;
+  for (int i = 1; i + 1 < w->count; i++)
+    if (w->end[i + 1] - first_of(w, i) < w->end[at + 1] - first_of(w, at))
+      at = i;
+  for (int h = 0; h < w->heads; h++) {
+    double more[PRECIS_WORTH_PARTS];
+    for (int p = 0; p < PRECIS_WORTH_PARTS; p++)
+      more[p] = precis_worth_part_of(w, at + 1, (precis_worth_part)p)[h];
+    join(w, at, h, more);
   }
-  w->count = made;
+  w->end[at] = w->end[at + 1];
+  w->count--;
+  size_t behind = (size_t)(w->count - (at + 1));
+  memmove(precis_worth_part_of(w, at + 1, 0), precis_worth_part_of(w, at + 2, 0),
+          behind * (size_t)w->heads * PRECIS_WORTH_PARTS * sizeof *w->parts);
+  memmove(&w->end[at + 1], &w->end[at + 2], behind * sizeof *w->end);
 }
 
 /* Of what holds for the rows of one attend. */
