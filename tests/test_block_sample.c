@@ -110,10 +110,11 @@ static void hopeless_ones_fail(void **state)
     assert_int_equal(precis_bivariate_fit(&set, &domain, &m, &f), 0);
     double last = 1;
     for (double tol = 1e-6; tol < 1; tol *= 3) {
-      double said = precis_block_estimate(ROWS, row, &set, 1, tol);
-      double failing = precis_block_failing(ROWS, row, &f, &rounding, LEAST, tol);
+      const precis_goal goal = {PRECIS_UNIT_RANGE, tol, .1};
+      double said = precis_block_estimate(ROWS, row, &set, 1, &goal);
+      double failing = precis_block_failing(ROWS, row, &f, &rounding, LEAST, &goal);
       assert_true(said <= failing && failing <= last);
-      assert_true(said <= precis_block_estimate(ROWS, row, &set, 0, tol));
+      assert_true(said <= precis_block_estimate(ROWS, row, &set, 0, &goal));
       last = failing;
       hopeless += said == 1;
       good += failing == 0;
@@ -130,9 +131,36 @@ static void rounding_counts(void **state)
   const precis_summary_rounding little = {4, 256, 2, 600}, much = {4, 256, 2, 1 << 22};
   precis_bivariate f = {.set = set, .domain = {1, 1, 1}, .a = {1, 1, .5, 1. / 6, 1, 1, .5}};
   make_rows(.01, row);
-  assert_true(precis_block_failing(ROWS, row, &f, &little, LEAST, 1e-3) == 0);
-  assert_true(precis_block_failing(ROWS, row, &f, &much, LEAST, 1e-3) == 1);
-  assert_true(precis_block_failing(0, row, &f, &much, LEAST, 1e-3) == 0);
+  const precis_goal goal = {PRECIS_UNIT_RANGE, 1e-3, .1}, of_lse = {PRECIS_UNIT_LSE, 1e-3, .1};
+  assert_true(precis_block_failing(ROWS, row, &f, &little, LEAST, &goal) == 0);
+  assert_true(precis_block_failing(ROWS, row, &f, &much, LEAST, &goal) == 1);
+  assert_true(precis_block_failing(ROWS, row, &f, &little, LEAST, &of_lse) == 0);
+  assert_true(precis_block_failing(ROWS, row, &f, &much, LEAST, &of_lse) == 1);
+  assert_true(precis_block_failing(0, row, &f, &much, LEAST, &goal) == 0);
+}
+
+/* Relative to what a row's own query changes, rows with more to say may be off by more: of rows that
+ * are alike but for the spread of their scores, those above the mean spread fail later. */
+static void long_rows_may_be_off(void **state)
+{
+  (void)state;
+  static precis_block_row row[ROWS];
+  const precis_summary_rounding rounding = {4, 256, 2, 600};
+  precis_bivariate_domain domain = {2.4, 2.1, .6};
+  precis_bivariate_moments m;
+  precis_bivariate f;
+  int fewer = 0;
+  make_rows(.3, row);
+  precis_block_moments(ROWS, row, &set, &m);
+  assert_int_equal(precis_bivariate_fit(&set, &domain, &m, &f), 0);
+  for (double tol = 1e-5; tol < 1; tol *= 1.2) {
+    const precis_goal goal = {PRECIS_UNIT_RANGE, tol, .1}, relative = {PRECIS_UNIT_OUTPUTS, tol, .1};
+    double all = precis_block_failing(ROWS, row, &f, &rounding, LEAST, &goal),
+           some = precis_block_failing(ROWS, row, &f, &rounding, LEAST, &relative);
+    assert_true(some <= all);
+    fewer += some < all;
+  }
+  assert_true(fewer > 0);
 }
 
 int main(void)
@@ -143,6 +171,7 @@ int main(void)
       cmocka_unit_test(moments_are_those_of_long_rows),
       cmocka_unit_test(hopeless_ones_fail),
       cmocka_unit_test(rounding_counts),
+      cmocka_unit_test(long_rows_may_be_off),
   };
   return cmocka_run_group_tests_name("block sample", tests, NULL, NULL);
 }

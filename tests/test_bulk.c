@@ -16,7 +16,8 @@ enum { ROWS = 37, HEADS = 3, DIM = 7, VALUE_DIM = 5, GROUP = 2 };
 typedef struct room {
   float k[ROWS * HEADS * DIM], v[ROWS * HEADS * VALUE_DIM], bias[ROWS],
       q[ROWS * HEADS * GROUP * DIM];
-  double k_center[DIM], v_center[VALUE_DIM], v_most[VALUE_DIM], v_least[VALUE_DIM], q_center[DIM];
+  double k_center[DIM], v_center[VALUE_DIM], per[VALUE_DIM], fold[VALUE_DIM],
+      q_center[DIM];
   precis_keys keys;
   precis_bulk bulk; /* of the middle head */
 } room;
@@ -43,8 +44,10 @@ static void fill(room *r, double offset)
     r->k_center[c] = offset + .1 * noise(&state);
     r->q_center[c] = noise(&state);
   }
-  for (int c = 0; c < VALUE_DIM; c++)
+  for (int c = 0; c < VALUE_DIM; c++) {
     r->v_center[c] = noise(&state);
+    r->fold[c] = ldexp(1, 3 * c - 4);
+  }
   r->keys = (precis_keys){.kv_heads = HEADS,
                           .dim = DIM,
                           .value_dim = VALUE_DIM,
@@ -55,8 +58,8 @@ static void fill(room *r, double offset)
   r->bulk = (precis_bulk){.kv_head = 1,
                           .k_center = r->k_center,
                           .v_center = r->v_center,
-                          .v_most = r->v_most,
-                          .v_least = r->v_least,
+                          .norm = {VALUE_DIM, 0, r->per},
+                          .fold = r->fold,
                           .q_center = r->q_center,
                           .scale = -.4,
                           .exponent = 3};
@@ -145,38 +148,49 @@ static void keys(void **state)
       assert_true(fabs(k[(j - 1) * DIM + c] - want) <= fabs(want) * 0x1p-24);
     }
     for (int c = 0; c < VALUE_DIM; c++) {
-      double want = masked ? 0 : r.v[(j * HEADS + 1) * VALUE_DIM + c] - r.v_center[c];
+      double want =
+          masked ? 0 : (r.v[(j * HEADS + 1) * VALUE_DIM + c] - r.v_center[c]) * r.fold[c];
       assert_true(fabs(v[(j - 1) * VALUE_DIM + c] - want) <= fabs(want) * 0x1p-24);
     }
   }
 }
 
-/* The largest part of a column's range, never below; a column of range 0 has no part in it. */
+/* How far a key's values are from their centre in the norm of the certificate, never below; a column
+ * that the norm leaves out has no part in it. */
+static void check_deviations(room *r, int largest)
+{
+  float all[ROWS], some[5], raised[ROWS];
+  r->bulk.norm.largest = largest;
+  r->bulk.least_deviation = 0;
+  precis_bulk_deviations(&r->bulk, &r->keys, 0, ROWS, all);
+  precis_bulk_deviations(&r->bulk, &r->keys, 4, 5, some);
+  r->bulk.least_deviation = .25;
+  precis_bulk_deviations(&r->bulk, &r->keys, 0, ROWS, raised);
+  for (int j = 0; j < ROWS; j++) {
+    long double want = 0;
+    int masked = j % 5 == 1;
+    for (int c = 0; c < VALUE_DIM && !masked; c++) {
+      long double off = r->per[c] * (r->v[(j * HEADS + 1) * VALUE_DIM + c] -
+                                     (long double)r->v_center[c]);
+      want = largest ? fmaxl(want, fabsl(off)) : hypotl(want, off);
+    }
+    assert_true(all[j] >= want && all[j] <= want * (1 + 0x1p-20L));
+    assert_true(j < 4 || j > 8 || some[j - 4] == all[j]);
+    assert_true(masked ? raised[j] == 0
+                       : raised[j] >= .25 && (raised[j] == all[j] || all[j] < raised[j]));
+    assert_true(masked || raised[j] <= fmax(.25 * (1 + 0x1p-20), all[j]));
+  }
+}
+
 static void deviations(void **state)
 {
   (void)state;
   room r;
-  float all[ROWS], some[5], raised[ROWS];
   fill(&r, 0);
-  for (int c = 0; c < VALUE_DIM; c++) {
-    r.v_most[c] = c == 3 ? r.v_center[c] : 1 + c;
-    r.v_least[c] = c == 3 ? -r.v_center[c] : 1;
-  }
-  precis_bulk_deviations(&r.bulk, &r.keys, 0, ROWS, all);
-  precis_bulk_deviations(&r.bulk, &r.keys, 4, 5, some);
-  r.bulk.least_deviation = .25;
-  precis_bulk_deviations(&r.bulk, &r.keys, 0, ROWS, raised);
-  for (int j = 0; j < ROWS; j++) {
-    long double want = 0;
-    for (int c = 0; c < VALUE_DIM; c++) {
-      long double off = r.v[(j * HEADS + 1) * VALUE_DIM + c] - (long double)r.v_center[c];
-      if (j % 5 != 1 && c != 3)
-        want = fmaxl(want, fabsl(off) / (2 + c));
-    }
-    assert_true(all[j] >= want && all[j] <= want * (1 + 0x1p-20L));
-    assert_true(j < 4 || j > 8 || some[j - 4] == all[j]);
-    assert_true(raised[j] > .25 && raised[j] < fmax(.25 * (1 + 0x1p-20), all[j] * (1 + 0x1p-40)));
-  }
+  for (int c = 0; c < VALUE_DIM; c++)
+    r.per[c] = c == 3 ? 0 : 1. / (2 + c);
+  check_deviations(&r, 0);
+  check_deviations(&r, 1);
   assert_true(precis_bulk_least_deviation(.5) == .25 && precis_bulk_least_deviation(0) > 0);
 }
 

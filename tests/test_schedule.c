@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "src/partial.h"
+#include "src/problem.h"
 #include "src/share.h"
 #include "tests/schedule_case.h"
 
@@ -119,7 +121,9 @@ static void heads(void **state)
 static precis_queries_shape queries_shape(const spread_case *s)
 {
   const precis_problem *p = &s->c->problem;
-  return (precis_queries_shape){.move = "queries", .heads = p->heads, .value_dim = p->value_dim,
+  return (precis_queries_shape){.move = "queries", .heads = p->heads,
+                                .partial_words = precis_partial_words(1, precis_problem_columns(p)),
+                                .columns = precis_problem_columns(p),
                                 .rows = s->query_rows, .batch_rows = 9, .owners = 3,
                                 .row_bytes = (int64_t)p->heads * p->dim * 4,
                                 .key_rows = s->key_rows, .tile_rows = s->c->tile_rows,
