@@ -150,7 +150,7 @@ static void links(void **state)
   in.nodes = 2;
   precis_wire ring = precis_cost_wire(&in, PRECIS_MOVE_TILES);
   assert_int_equal(ring.node, 0);
-  assert_int_equal(ring.network, 1003 * (8 + 2 * 4 * (16 + 32)));
+  assert_int_equal(ring.network, 1003 * (8 + 2 * 4 * (16 + 33)));
   precis_wire reduced = precis_cost_summaries(RANKS, 2, nodes[1], 600, 0),
               chain = precis_cost_summaries(RANKS, 2, nodes[1], 600, 1);
   assert_int_equal(reduced.node, 0);

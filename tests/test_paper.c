@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "src/generate.h"
 #include "src/paper.h"
 #include "src/paper_sample.h"
 #include "src/problem.h"
@@ -21,6 +22,7 @@ static precis_paper paper_of(int64_t tokens, int ranks, double tol)
                     .ranks = ranks,
                     .ranks_per_node = ranks < 4 ? ranks : 4,
                     .spread = .2,
+                    .signal = PRECIS_SIGNAL,
                     .tol = tol,
                     .rates = precis_rates_nominal(1)};
   assert_int_equal(precis_problem_settle(&p.problem, NULL), PRECIS_SUCCESS);
@@ -79,6 +81,13 @@ static void fastest(void **state)
   precis_paper_fits fits;
   precis_paper exact = paper_of(10000000, 8, 0), wide = paper_of(10000000, 8, 1e-2);
   assert_true(plan_of(&exact, &fits).move != PRECIS_MOVE_SUMMARIES);
+  assert_int_equal(plan_of(&wide, &fits).move, PRECIS_MOVE_SUMMARIES);
+  /* Values that do not follow the keys have next to nothing to say. */
+  wide.signal = 0;
+  assert_true(plan_of(&wide, &fits).move != PRECIS_MOVE_SUMMARIES);
+  wide.tol_of = PRECIS_UNIT_RANGE;
+  assert_int_equal(plan_of(&wide, &fits).move, PRECIS_MOVE_SUMMARIES);
+  wide.tol_of = PRECIS_UNIT_LSE;
   assert_int_equal(plan_of(&wide, &fits).move, PRECIS_MOVE_SUMMARIES);
   wide.spread = 3;
   precis_paper_plan plan = plan_of(&wide, &fits);
