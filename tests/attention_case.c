@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/attention_data.h"
+#include "tests/attention_judge.h"
 
 /* What a failed attend must leave alone. */
 static const float UNTOUCHED = 777;
@@ -15,6 +16,7 @@ typedef struct running {
   precis_attention *attention;
   const attention_case *c;
   attention_data data;
+  attention_judge judge;
   int64_t keys; /* appended so far */
   attention_outcome o;
 } running;
@@ -97,6 +99,42 @@ static void take(running *r, const precis_report *report)
   r->o.by_summaries += report->move == PRECIS_MOVE_SUMMARIES;
 }
 
+/* An attend that succeeded. */
+static void take_results(running *r, int64_t first, int64_t rows, const precis_results *results,
+                         const precis_report *report)
+{
+  const attention_answer answer = {.comm = r->comm,
+                                   .attention = r->attention,
+                                   .data = &r->data,
+                                   .tol_of = r->c->tol_of,
+                                   .keys = r->keys,
+                                   .first = first,
+                                   .rows = rows,
+                                   .out = results->out,
+                                   .lse = results->lse,
+                                   .bounds = results->bounds,
+                                   .report = report};
+  take(r, report);
+  attention_judge_call(&r->judge, &answer, &r->o);
+  gather(r, first, rows, results->out, results->lse);
+}
+
+static float *untouched(int64_t count)
+{
+  float *x = malloc((size_t)(count + 1) * sizeof *x);
+  for (int64_t i = 0; i < count; i++)
+    x[i] = UNTOUCHED;
+  return x;
+}
+
+static int touched(int64_t count, const float *x)
+{
+  int any = 0;
+  for (int64_t i = 0; i < count; i++)
+    any |= x[i] != UNTOUCHED;
+  return any;
+}
+
 static void attend(running *r)
 {
   const attention_case *c = r->c;
@@ -104,47 +142,38 @@ static void attend(running *r)
   int64_t first = 0, rows = attention_case_share(c->spread, c->queries, r->ranks, r->rank);
   for (int before = 0; before < r->rank; before++)
     first += attention_case_share(c->spread, c->queries, r->ranks, before);
-  int64_t outs = rows * p->heads * p->value_dim, lses = rows * p->heads;
-  float *out = malloc((size_t)(outs + 1) * sizeof *out),
-        *lse = malloc((size_t)(lses + 1) * sizeof *lse);
-  const float *q = r->data.q + first * p->heads * p->dim;
+  int64_t outs = rows * p->heads * p->value_dim, lses = rows * p->heads,
+          position = c->first_position + first;
+  const precis_results to = {untouched(outs), untouched(lses), untouched(lses)};
   precis_report report = {.size = sizeof report, .ranks = -1};
-  for (int64_t i = 0; i < outs; i++)
-    out[i] = UNTOUCHED;
-  for (int64_t i = 0; i < lses; i++)
-    lse[i] = UNTOUCHED;
-  r->o.status = c->explicit_positions ? precis_attend_at(r->attention, c->first_position + first,
-                                                         rows, q, out, lse, &report)
-                                      : precis_attend(r->attention, rows, q, out, lse, &report);
-  if (r->o.status == PRECIS_SUCCESS) {
-    take(r, &report);
-    attention_data_compare(&r->data, r->keys, first, rows, out, lse, &r->o);
-    gather(r, first, rows, out, lse);
-  } else if (!c->in_place) {
-    r->o.touched |= report.ranks != -1;
-    for (int64_t i = 0; i < outs; i++)
-      r->o.touched |= out[i] != UNTOUCHED;
-    for (int64_t i = 0; i < lses; i++)
-      r->o.touched |= lse[i] != UNTOUCHED;
-  }
-  free(out);
-  free(lse);
+  r->o.status =
+      precis_attend_results(r->attention, c->explicit_positions ? &position : NULL, rows,
+                            r->data.q + first * p->heads * p->dim, &to, &report);
+  if (r->o.status == PRECIS_SUCCESS)
+    take_results(r, first, rows, &to, &report);
+  else
+    r->o.touched |= report.ranks != -1 || touched(lses, to.bounds) ||
+                    (!c->in_place && (touched(outs, to.out) || touched(lses, to.lse)));
+  free(to.out);
+  free(to.lse);
+  free(to.bounds);
 }
 
 /* What ranks have seen of their own rows alone. */
 static void agree(running *r)
 {
   attention_outcome *o = &r->o;
-  double most[4] = {o->error, o->lse_error, o->used, o->computed_error};
+  double most[5] = {o->error, o->lse_error, o->used, o->computed_error, o->outputs_error};
   int any[3] = {o->bad_empty, o->broken, o->touched};
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 5; i++)
     most[i] = isnan(most[i]) ? INFINITY : most[i];
-  MPI_Allreduce(MPI_IN_PLACE, most, 4, MPI_DOUBLE, MPI_MAX, r->comm);
+  MPI_Allreduce(MPI_IN_PLACE, most, 5, MPI_DOUBLE, MPI_MAX, r->comm);
   MPI_Allreduce(MPI_IN_PLACE, any, 3, MPI_INT, MPI_SUM, r->comm);
   o->error = most[0];
   o->lse_error = most[1];
   o->used = most[2];
   o->computed_error = most[3];
+  o->outputs_error = most[4];
   o->bad_empty = any[0];
   o->broken = any[1];
   o->touched = any[2];
@@ -157,6 +186,7 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
   MPI_Comm_rank(comm, &r.rank);
   precis_options options = {.move = move,
                             .tol = c->tol,
+                            .tol_of = c->tol_of,
                             .degree = c->degree,
                             .guarantee = c->guarantee,
                             .threads = c->own_threads   ? 0
@@ -180,7 +210,16 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
       attend(&r);
   }
   precis_destroy(&r.attention);
+  attention_judge_free(&r.judge);
   attention_data_free(&r.data);
   agree(&r);
   return r.o;
+}
+
+int attention_case_good(const attention_case *c, const attention_outcome *o)
+{
+  /* Promises are kept with float32 proofs by the library's own arithmetic. */
+  int within = c->tol == 0 || o->report.promise <= c->tol * (1 + 1e-12);
+  return o->status == PRECIS_SUCCESS && o->broken == 0 && o->false_heads == 0 && !o->bad_empty &&
+         o->miscounted == 0 && within;
 }

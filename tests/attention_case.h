@@ -20,6 +20,7 @@ typedef struct attention_case {
   precis_problem problem;
   int64_t queries, keys;
   precis_kind kind;
+  double signal;       /* of values that follow the keys, see src/generate.h; 0: none does */
   uint64_t seed;       /* 0: 7 */
   double strength;     /* standard deviation of the scores; 0: 1 */
   double decay;        /* axis c of queries and keys shrinks by (1 + c)^-decay */
@@ -46,6 +47,7 @@ typedef struct attention_case {
   int own_threads;     /* as many as OpenMP says to each rank */
   int in_place;        /* options.results_in_place */
   double tol;
+  precis_unit tol_of;
   int degree;
   precis_guarantee guarantee;
   const char *words; /* to be found in the explanation, for the test that asks */
@@ -59,10 +61,12 @@ typedef struct attention_outcome {
   precis_report report;  /* of the last attend */
   double error;          /* largest |out - oracle| / range of the column; out is a float32 */
   double computed_error; /* the same, beyond half a unit in the last place of out */
+  double outputs_error;  /* largest |out - oracle| / max(R, |oracle - m_i|), constant heads apart */
   double lse_error;      /* largest |lse - oracle|, beyond half a unit in the last place of lse */
-  double used;           /* largest error / promise of an attend */
+  double used;           /* largest error / promise of an attend, in the unit of tol */
   int bad_empty;         /* rows without visible keys that are not zeros and -infinity */
-  int broken;            /* rows whose errors exceed the promises of their attend */
+  int broken;            /* rows whose errors exceed the promises of their attend, or their own bound */
+  int false_heads;       /* attends that say of heads what is not so, see attention_judge.h */
   int touched;           /* results or report were written though the attend failed */
   int miscounted;        /* attends whose bytes are not those predicted */
   int by_summaries;      /* attends that ran by summaries */
@@ -72,6 +76,9 @@ typedef struct attention_outcome {
 /* Collective: create, append, attend (more of both, with later keys), destroy with `move`; the
  * outcome is the same on all ranks. */
 attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, precis_move move);
+
+/* Right, counted right, and within the tolerance if there is one. */
+int attention_case_good(const attention_case *c, const attention_outcome *outcome);
 
 /* Rows of `rank` of `rows` in all. */
 int64_t attention_case_share(spread how, int64_t rows, int ranks, int rank);

@@ -1,11 +1,9 @@
 #include "tests/attention_data.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "src/problem.h"
-#include "src/reference.h"
 
 static float bias_of(const attention_case *c, int64_t j)
 {
@@ -73,6 +71,7 @@ attention_data attention_data_make(const attention_case *c)
   precis_recipe recipe = {.kind = c->kind,
                           .problem = d.problem,
                           .spread = c->strength > 0 ? c->strength : 1,
+                          .signal = c->signal,
                           .seed = c->seed ? c->seed : 7};
   int64_t q = precis_generate_width(&recipe, PRECIS_ROLE_Q),
           k = precis_generate_width(&recipe, PRECIS_ROLE_K);
@@ -109,80 +108,4 @@ void attention_data_free(attention_data *d)
   free(d->k);
   free(d->v);
   free(d->bias);
-}
-
-/* Largest minus smallest value of the unmasked ones of the first `keys`; 0 where there are none. */
-static double range_of(const attention_data *d, int64_t keys, int g, int column)
-{
-  double most = -INFINITY, least = INFINITY;
-  for (int64_t j = 0; j < keys; j++) {
-    if (d->c->bias != BIAS_NONE && d->bias[j] == -INFINITY)
-      continue;
-    double v = d->v[(j * d->problem.kv_heads + g) * d->problem.value_dim + column];
-    most = v > most ? v : most;
-    least = v < least ? v : least;
-  }
-  return most > least ? most - least : 0;
-}
-
-/* Keys that a query sees of the first `keys`. */
-static int64_t visible(const attention_data *d, int64_t keys, int64_t query)
-{
-  const attention_case *c = d->c;
-  int64_t position = c->explicit_positions ? c->first_position + query : query + keys - c->queries;
-  if (!c->problem.causal || position >= keys)
-    return keys;
-  return position < 0 ? 0 : position + 1;
-}
-
-static double larger(double a, double b)
-{
-  return b > a || isnan(b) ? b : a; /* of which NaN is the largest */
-}
-
-/* The oracle is off too, by some units in the last place of the double that it adds to. */
-static double beyond(double computed, double want, double unit)
-{
-  double error = fabs(computed - want) - fabs(want) * unit;
-  return error < 0 ? 0 : error;
-}
-
-static void compare_row(const attention_data *d, int64_t keys, int64_t query, int head,
-                        const double *ranges, const float *out, float lse, attention_outcome *o)
-{
-  const precis_problem *p = &d->problem;
-  double want[PRECIS_DIM_MAX], want_lse, error = 0, computed_error = 0, lse_error = 0;
-  precis_reference_keys view = {visible(d, keys, query), d->k, d->v,
-                                d->c->bias == BIAS_NONE ? NULL : d->bias};
-  precis_reference_attend(p, head, d->q + (query * p->heads + head) * p->dim, &view, want,
-                          &want_lse);
-  const double *range = ranges + precis_problem_kv_head(p, head) * p->value_dim;
-  for (int i = 0; i < p->value_dim; i++) {
-    double unit = range[i] > 0 ? range[i] : 1;
-    error = larger(error, beyond(out[i], want[i], 1e-14) / unit);
-    computed_error = larger(computed_error, beyond(out[i], want[i], FLT_EPSILON / 2) / unit);
-    o->bad_empty |= want_lse == -INFINITY && out[i] != 0;
-  }
-  if (want_lse == -INFINITY || lse == -INFINITY)
-    o->bad_empty |= (double)lse != want_lse;
-  else
-    lse_error = beyond(lse, want_lse, FLT_EPSILON / 2 + 1e-14);
-  o->error = larger(o->error, error);
-  o->computed_error = larger(o->computed_error, computed_error);
-  o->lse_error = larger(o->lse_error, lse_error);
-  o->used = larger(o->used, error > 0 ? error / o->report.promise : 0);
-  o->broken += !(error <= o->report.promise && lse_error <= o->report.lse_promise);
-}
-
-void attention_data_compare(const attention_data *d, int64_t keys, int64_t first, int64_t rows,
-                            const float *out, const float *lse, attention_outcome *o)
-{
-  const precis_problem *p = &d->problem;
-  double *ranges = malloc((size_t)(p->kv_heads * p->value_dim) * sizeof *ranges);
-  for (int i = 0; i < p->kv_heads * p->value_dim; i++)
-    ranges[i] = range_of(d, keys, i / p->value_dim, i % p->value_dim);
-  for (int64_t i = 0; i < rows * p->heads; i++)
-    compare_row(d, keys, first + i / p->heads, (int)(i % p->heads), ranges, out + i * p->value_dim,
-                lse[i], o);
-  free(ranges);
 }

@@ -157,10 +157,7 @@ static int kept_promise(const attention_case *c, precis_move move, const attenti
 {
   if (o->status == PRECIS_ERR_TOLERANCE)
     return move == PRECIS_MOVE_SUMMARIES && !o->touched;
-  int exact = o->report.move != PRECIS_MOVE_SUMMARIES || o->report.rows_recomputed > 0;
-  int within = c->tol == 0 || exact || o->report.promise <= c->tol;
-  return o->status == PRECIS_SUCCESS && o->broken == 0 && !o->bad_empty && o->miscounted == 0 &&
-         within;
+  return attention_case_good(c, o);
 }
 
 typedef struct tally {

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "tests/attention_case.h"
-#include "tests/attention_data.h"
+#include "tests/attention_judge.h"
 
 static int rank, ranks;
 
 typedef struct sequence {
   precis_attention *attention;
+  attention_judge judge;
+  precis_unit tol_of;
   int64_t keys, calls;
   int by_summaries;
 } sequence;
@@ -33,9 +35,10 @@ static void say(void *context, const char *text)
 /* A handle without keys. */
 static sequence start(const attention_case *c, precis_move move)
 {
-  sequence s = {.attention = NULL};
+  sequence s = {.tol_of = c->tol_of};
   const precis_options options = {.move = move,
                                   .tol = c->tol,
+                                  .tol_of = c->tol_of,
                                   .degree = c->degree,
                                   .threads = 1,
                                   .message = say,
@@ -43,6 +46,12 @@ static sequence start(const attention_case *c, precis_move move)
   assert_all(MPI_COMM_WORLD,
              precis_create(MPI_COMM_WORLD, &c->problem, &options, &s.attention) == PRECIS_SUCCESS);
   return s;
+}
+
+static void end(sequence *s)
+{
+  precis_destroy(&s->attention);
+  attention_judge_free(&s->judge);
 }
 
 /* Appends the case's keys from `from` to `end`. */
@@ -66,20 +75,22 @@ static precis_report attend_rows(sequence *s, const attention_data *d, int64_t f
   attention_outcome o = {.error = 0};
   float *out = malloc((size_t)(rows * p->heads * p->value_dim + 1) * sizeof *out);
   float *lse = malloc((size_t)(rows * p->heads + 1) * sizeof *lse);
+  o.report.size = sizeof o.report;
   o.status =
       precis_attend(s->attention, rows, d->q + first * p->heads * p->dim, out, lse, &o.report);
+  const attention_answer answer = {MPI_COMM_WORLD, s->attention, d,   s->tol_of, s->keys, first,
+                                   rows,           out,          lse, NULL,      &o.report};
   if (o.status == PRECIS_SUCCESS)
-    attention_data_compare(d, s->keys, first, rows, out, lse, &o);
+    attention_judge_call(&s->judge, &answer, &o);
   free(out);
   free(lse);
-  int exact = o.report.move != PRECIS_MOVE_SUMMARIES || o.report.rows_recomputed > 0;
-  int within = d->c->tol == 0 || exact || o.report.promise <= d->c->tol;
-  int good = o.status == PRECIS_SUCCESS && o.broken == 0 && !o.bad_empty && within;
+  int good = attention_case_good(d->c, &o);
   if (!good)
     fprintf(stderr,
-            "%s, call %lld: status %d, %s, error %.3g of %.3g, lse error %.3g of %.3g, broken %d\n",
-            d->c->name, (long long)s->calls, o.status, o.report.why, o.error, o.report.promise,
-            o.lse_error, o.report.lse_promise, o.broken);
+            "%s, call %lld: status %d, %s, used %.3g of %.3g, lse error %.3g of %.3g, broken %d, "
+            "false heads %d, bad empty %d\n",
+            d->c->name, (long long)s->calls, o.status, o.report.why, o.used, o.report.promise,
+            o.lse_error, o.report.lse_promise, o.broken, o.false_heads, o.bad_empty);
   assert_all(MPI_COMM_WORLD, good);
   s->calls++;
   s->by_summaries += o.report.move == PRECIS_MOVE_SUMMARIES;
@@ -117,7 +128,7 @@ static void other_queries(void **state)
     assert_all(MPI_COMM_WORLD, report.promise < .1);
     attend(&s, &small);
     assert_all(MPI_COMM_WORLD, s.by_summaries == 3);
-    precis_destroy(&s.attention);
+    end(&s);
     attention_data_free(&small);
   }
   attention_data_free(&usual);
@@ -147,7 +158,7 @@ static void other_keys(void **state)
     append(&s, &d, 590, 600);
     attend(&s, &d);
     assert_all(MPI_COMM_WORLD, s.by_summaries == 3);
-    precis_destroy(&s.attention);
+    end(&s);
     attention_data_free(&d);
   }
 }
@@ -208,7 +219,7 @@ static void many_calls(void **state)
       assert_all(MPI_COMM_WORLD,
                  precis_attend(s.attention, 0, NULL, NULL, NULL, &report) == PRECIS_SUCCESS);
       assert_all(MPI_COMM_WORLD, report.queries == 0 && report.keys == 1500);
-      precis_destroy(&s.attention);
+      end(&s);
     }
   attention_data_free(&d);
   attention_data_free(&early);
@@ -233,7 +244,7 @@ static decoding decode(const attention_case *c)
     seen.repaired += i >= c->queries / 2 ? report.rows_recomputed : 0;
   }
   seen.by_summaries = s.by_summaries;
-  precis_destroy(&s.attention);
+  end(&s);
   attention_data_free(&d);
   return seen;
 }
@@ -296,7 +307,7 @@ static void scattered_positions(void **state)
                    : status == PRECIS_SUCCESS && out[0] != 777;
     good = good && (forced || (report.move == PRECIS_MOVE_SUMMARIES) == (ranks == 1));
     free(out);
-    precis_destroy(&s.attention);
+    end(&s);
     assert_all(MPI_COMM_WORLD, good);
   }
   attention_data_free(&d);
@@ -324,7 +335,7 @@ static void huge_values(void **state)
   sequence s = start(&far, PRECIS_MOVE_SUMMARIES);
   append(&s, &d, 0, far.keys);
   attend(&s, &d);
-  precis_destroy(&s.attention);
+  end(&s);
   attention_data_free(&d);
 }
 

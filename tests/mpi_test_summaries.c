@@ -131,19 +131,12 @@ static void describe(const attention_case *c, const attention_outcome *o)
             o->by_summaries);
 }
 
-static int sound(const attention_case *c, const attention_outcome *o)
-{
-  int within = c->tol == 0 || o->report.promise <= c->tol;
-  return o->status == PRECIS_SUCCESS && o->broken == 0 && !o->bad_empty && o->miscounted == 0 &&
-         within;
-}
-
 static void asked_for(void **state)
 {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &cases[i], PRECIS_MOVE_SUMMARIES);
-    int good = sound(&cases[i], &o) && o.by_summaries == 1 + cases[i].later &&
+    int good = attention_case_good(&cases[i], &o) && o.by_summaries == 1 + cases[i].later &&
                o.report.rows_recomputed == 0;
     if (!good)
       describe(&cases[i], &o);
@@ -170,7 +163,7 @@ static void automatic(void **state)
     attention_case c = cases[i];
     c.tol = c.tol > 0 ? c.tol : .05;
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_AUTO);
-    int good = sound(&c, &o);
+    int good = attention_case_good(&c, &o);
     if (!good)
       describe(&c, &o);
     assert_all(MPI_COMM_WORLD, good);
@@ -196,7 +189,7 @@ static void chosen(void **state)
       c.problem.causal = causal;
       c.keys = c.queries = longer ? 2500 : 1500;
       attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_AUTO);
-      int good = sound(&c, &o) && o.by_summaries == 1 &&
+      int good = attention_case_good(&c, &o) && o.by_summaries == 1 &&
                  strstr(o.report.why, "summaries: cheaper") != NULL;
       good = good && o.report.degree > 0 && o.report.features > 0 && o.report.bound > 0 &&
              !o.report.estimate;
@@ -226,7 +219,7 @@ static void repair(void **state)
   for (c.seed = 1; c.seed <= 8; c.seed++) {
     c.problem.causal = c.seed % 2;
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_AUTO);
-    int good = sound(&c, &o) && o.by_summaries == 1 && o.report.rows_recomputed < 200;
+    int good = attention_case_good(&c, &o) && o.by_summaries == 1 && o.report.rows_recomputed < 200;
     good = good && (o.report.repair_bytes > 0) == (ranks > 1 && o.report.rows_recomputed > 0);
     if (!good)
       describe(&c, &o);
@@ -253,7 +246,7 @@ static void repair_of_nearly_all(void **state)
     c.problem.causal = causal;
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_AUTO);
     int64_t rows = c.queries * c.problem.heads;
-    int good = sound(&c, &o) && o.by_summaries == 1 && o.report.rows_recomputed > rows / 2 &&
+    int good = attention_case_good(&c, &o) && o.by_summaries == 1 && o.report.rows_recomputed > rows / 2 &&
                (o.report.repair_bytes > 0) == (ranks > 1);
     if (!good)
       describe(&c, &o);
@@ -276,7 +269,7 @@ static void outlier_query(void **state)
     for (c.long_query = 3; c.long_query < c.queries; c.long_query += 597) {
       c.problem.causal = causal;
       attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-      int good = sound(&c, &o) && o.by_summaries == 1 && o.report.outlier_queries >= 2 &&
+      int good = attention_case_good(&c, &o) && o.by_summaries == 1 && o.report.outlier_queries >= 2 &&
                  o.report.outlier_queries < 50 && o.report.rows_recomputed == 0 &&
                  o.report.bound < 1;
       if (!good)
@@ -302,7 +295,7 @@ static void outlier_keys(void **state)
   for (int causal = 0; causal < 2; causal++) {
     c.problem.causal = causal;
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_AUTO);
-    int good = sound(&c, &o) && o.by_summaries == 1 && o.report.outlier_keys >= 4 &&
+    int good = attention_case_good(&c, &o) && o.by_summaries == 1 && o.report.outlier_keys >= 4 &&
                o.report.outlier_keys < 80 && o.report.bound < 3;
     if (!good)
       describe(&c, &o);
@@ -351,7 +344,7 @@ static void adequate_degree(void **state)
                       .strength = .25};
   for (c.tol = .1; c.tol > 3e-3; c.tol /= 2) {
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-    int good = sound(&c, &o);
+    int good = attention_case_good(&c, &o);
     if (!good)
       describe(&c, &o);
     assert_all(MPI_COMM_WORLD, good);
@@ -422,7 +415,7 @@ static void bits(void **state)
     c.out = second;
     c.lse = second + outs;
     attention_outcome two = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-    int good = sound(&c, &one) && sound(&c, &two) &&
+    int good = attention_case_good(&c, &one) && attention_case_good(&c, &two) &&
                memcmp(first, second, (size_t)(outs + lses) * sizeof *first) == 0;
     good = good && one.report.promise == two.report.promise &&
            one.report.lse_promise == two.report.lse_promise;
@@ -445,7 +438,7 @@ static void rank_counts(void **state)
     c.out = all;
     c.lse = all + outs;
     attention_outcome of_all = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-    assert_all(MPI_COMM_WORLD, sound(&c, &of_all));
+    assert_all(MPI_COMM_WORLD, attention_case_good(&c, &of_all));
     for (int count = 1; count <= ranks; count += ranks / 2 + 1) {
       MPI_Comm comm;
       MPI_Comm_split(MPI_COMM_WORLD, rank < count, rank, &comm); /* both halves run it */
@@ -453,7 +446,7 @@ static void rank_counts(void **state)
       c.lse = some + outs;
       attention_outcome of_some = attention_case_run(comm, &c, PRECIS_MOVE_SUMMARIES);
       MPI_Comm_free(&comm);
-      int good = sound(&c, &of_some);
+      int good = attention_case_good(&c, &of_some);
       double far = 13.5 * (of_all.report.promise + of_some.report.promise);
       double lse_far = of_all.report.lse_promise + of_some.report.lse_promise + 1e-6;
       for (int64_t i = 0; i < outs + lses; i++)
@@ -484,7 +477,7 @@ static void different_threads(void **state)
   for (int causal = 0; causal < 2; causal++) {
     c.problem.causal = causal;
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-    int good = sound(&c, &o) && o.by_summaries == 2;
+    int good = attention_case_good(&c, &o) && o.by_summaries == 2;
     if (!good)
       describe(&c, &o);
     assert_all(MPI_COMM_WORLD, good);
@@ -539,7 +532,7 @@ static void huge_biases(void **state)
     for (int causal = 0; causal < 2; causal++) {
       c.problem.causal = causal;
       attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
-      int good = o.status == PRECIS_ERR_TOLERANCE || sound(&c, &o);
+      int good = o.status == PRECIS_ERR_TOLERANCE || attention_case_good(&c, &o);
       if (!good)
         describe(&c, &o);
       assert_all(MPI_COMM_WORLD, good);
