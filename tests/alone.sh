@@ -71,6 +71,21 @@ if [ -n "$MPIEXEC" ]; then
     [ "$(grep -c '^precis \|^problem\|^precis:' said)" = 1 ] || fail "three ranks say: $arguments"
   done
 fi
+# What MPI does as it ends changes no exit status. Sanitizers have to speak up instead.
+case ${ASAN_OPTIONS-} in
+  '')
+    for how in call thread abort exit; do
+      for wanted in 0 2; do
+        input=in.safetensors
+        [ $wanted = 0 ] || input=missing.safetensors
+        is $wanted env LD_PRELOAD="$top/tests/.libs/badend.so" BADEND=$how "$precis" run --input $input --out ended.npy
+        [ $wanted = 0 ] || [ "$(wc -l <said)" = 1 ] || fail "more than one line: $how"
+      done
+      is 2 env LD_PRELOAD="$top/tests/.libs/badend.so" BADEND=$how "$precis" run --input in.safetensors --scale 0x
+    done
+    ;;
+esac
+
 # A launcher that stays when its ranks are gone, which had not come out of MPI_Init(), as mpiexec did once: --timeout ends it, too.
 mkdir fake
 cat >fake/mpirun <<'END'

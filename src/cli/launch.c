@@ -20,7 +20,10 @@ int precis_launch_rank(void)
 int precis_launch_settle(precis_message *why)
 {
   const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-  if (getenv("SLURM_STEP_ID") == NULL || precis_launch_rank() >= 0)
+  if (precis_launch_rank() >= 0)
+    return PRECIS_SUCCESS;
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  if (getenv("SLURM_STEP_ID") == NULL)
     return PRECIS_SUCCESS;
   if (tasks != NULL && atoi(tasks) > 1)
     return precis_message_set(why, PRECIS_ERR_MPI,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/cli/cli.h"
+#include "src/cli/ending.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/launch.h"
 
@@ -171,6 +172,7 @@ static int alone(precis_cli *cli, int argc, char **argv)
   if (status == PRECIS_SUCCESS)
     status = work(cli, argc, argv);
   explain(cli, status);
+  precis_ending_settle(result_of(cli, status));
   precis_world_free(&cli->world);
   precis_watchdog_finish(&cli->watchdog);
   return result_of(cli, status);
@@ -187,6 +189,7 @@ int main(int argc, char **argv)
   if (status == PRECIS_SUCCESS)
     status = work(&cli, argc, argv);
   explain(&cli, status);
+  precis_ending_settle(result_of(&cli, status));
   if (cli.world.ranks > 0)
     precis_world_free(&cli.world);
   if (MPI_Initialized(&started) == MPI_SUCCESS && started)
