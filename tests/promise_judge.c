@@ -55,7 +55,7 @@ static int tol_broken(const promise_call *c, const precis_oracle *o, int head, c
                                                       : share(v->error.absolute - slack, v->unit);
   if (options->tol_of == PRECIS_UNIT_OUTPUTS &&
       (c->bounds == NULL ||
-       signal < 0x1p-14 * o->largest[precis_problem_kv_head(&o->problem, head)]))
+       signal <= 0x1p-14 * o->largest[precis_problem_kv_head(&o->problem, head)]))
     return 0;
   if (options->tol_of != PRECIS_UNIT_OUTPUTS && c->bounds == NULL)
     return 0;
@@ -130,7 +130,7 @@ static int signal_broken(const promise_call *c, const precis_oracle *o)
   for (int head = 0; head < o->problem.heads && c->bounds; head++) {
     double signal = c->mean_signal[head],
            most = o->largest[precis_problem_kv_head(&o->problem, head)];
-    if (signal < 0x1p-14 * most || c->report->mean_signal <= signal * RELATIVE)
+    if (signal <= 0x1p-14 * most || c->report->mean_signal <= signal * RELATIVE)
       continue;
     broken = 1;
     fprintf(stderr, "%s (%s), step %d of %d, head %d: R is %.6g, reported is at least %.6g\n",
