@@ -108,10 +108,12 @@ static void find_means(precis_judge *j)
            rows = a->signal.rows[h] + (more ? j->sums[ROWS * heads + h] : 0);
     /* Less what adding up rounds off. */
     j->mean[h] = rows > 0 ? sum / rows * (1 - rows * 0x1p-50) : 0;
-    j->constant[h] =
-        !(j->mean[h] >=
-          CONSTANT * a->signal.farthest[precis_problem_kv_head(&a->problem, h)]) ||
-        !(j->mean[h] > 0);
+    double least = CONSTANT * a->signal.farthest[precis_problem_kv_head(&a->problem, h)],
+           upper = j->sums[ROWS * heads + h] > 0
+                       ? j->sums[MOST * heads + h] / j->sums[ROWS * heads + h]
+                       : 0;
+    /* Bounds that are loose make R small, but not the head constant. */
+    j->constant[h] = (j->mean[h] < least || !(j->mean[h] > 0)) && upper <= 2 * least;
   }
 }
 
@@ -219,6 +221,12 @@ static void add_figures(const precis_judge *j, double *figures)
     figures[REPAIRED * p->heads + h] = (double)j->repaired[h];
 }
 
+/* Where the norm of the proofs leaves a column out that has a range, nothing is known of that. */
+static double converted(double proved, double factor)
+{
+  return isinf(factor) ? INFINITY : proved * factor;
+}
+
 static void fill_heads(precis_judge *j, const double *figures)
 {
   precis_attention *a = j->a;
@@ -235,10 +243,8 @@ static void fill_heads(precis_judge *j, const double *figures)
     a->heads[h] = (precis_head_report){
         .promise_outputs = figures[RATIO * heads + h],
         .promise_outputs_rms = rows > 0 ? sqrt(figures[SQUARES * heads + h] / rows) : 0,
-        .promise_range =
-            figures[PROVED * heads + h] > 0
-                ? figures[PROVED * heads + h] * precis_norm_conversion(&proofs, &range)
-                : 0,
+        .promise_range = converted(figures[PROVED * heads + h],
+                                   precis_norm_conversion(&proofs, &range)),
         .lse_promise = figures[LSE * heads + h],
         .mean_signal = j->mean[h],
         .trivial_error = !(upper > 0) ? 0 : largest >= upper ? 1 : largest / upper,
