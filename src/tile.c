@@ -9,7 +9,7 @@
 
 enum {
   GROUP = PRECIS_TILE_GROUP,
-  KEYS_MOST = PRECIS_TILE_KEYS * PRECIS_TILE_BLOCKS,
+  KEYS_MOST = PRECIS_TILE_CHAIN * PRECIS_TILE_CHAINS,
   BLOCK_LEAST = 16,
   BLOCK_MOST = 8160 /* whole groups */
 };
@@ -50,8 +50,8 @@ double precis_tile_words(const precis_tile_shape *shape, int64_t queries, int64_
 /* What is in scratch, by its place in it. */
 typedef struct layout {
   int64_t groups;
-  int64_t q, length, reference, sum, o; /* of all groups, one after the other */
-  int64_t weights, part, top, block_sum, limit, visible, tail;
+  int64_t q, length, reference, o; /* of all groups, one after the other */
+  int64_t weights, part, top, limit, visible, tail;
   int64_t floats;
 } layout;
 
@@ -69,12 +69,10 @@ static layout lay_out(const precis_tile_shape *shape)
   at.q = take(&at, lanes * shape->dim);
   at.length = take(&at, lanes);
   at.reference = take(&at, lanes);
-  at.sum = take(&at, lanes * 2);
-  at.o = take(&at, lanes * 2 * shape->value_dim);
+  at.o = take(&at, lanes * 2 * (shape->value_dim + 1));
   at.weights = take(&at, PRECIS_TILE_KEYS * GROUP);
-  at.part = take(&at, (int64_t)shape->value_dim * GROUP);
+  at.part = take(&at, (int64_t)(shape->value_dim + 1) * GROUP);
   at.top = take(&at, GROUP);
-  at.block_sum = take(&at, GROUP);
   at.limit = take(&at, GROUP);
   at.visible = take(&at, GROUP);
   at.tail = take(&at, (int64_t)PRECIS_TILE_PANEL_MOST * shape->dim);
@@ -91,7 +89,6 @@ static precis_tile_space space_of(const layout *at, float *scratch)
   return (precis_tile_space){.weights = scratch + at->weights,
                              .part = scratch + at->part,
                              .top = scratch + at->top,
-                             .sum = scratch + at->block_sum,
                              .limit = scratch + at->limit,
                              .visible = (int32_t *)(void *)(scratch + at->visible)};
 }
@@ -100,13 +97,46 @@ static precis_tile_space space_of(const layout *at, float *scratch)
 static precis_tile_group group_of(const precis_tile_shape *shape, const layout *at, int row,
                                   int rows, float *scratch)
 {
-  double *sum = (double *)(void *)(scratch + at->sum), *o = (double *)(void *)(scratch + at->o);
+  double *o = (double *)(void *)(scratch + at->o);
+  o += (int64_t)row * (shape->value_dim + 1);
   return (precis_tile_group){.rows = rows - row < GROUP ? rows - row : GROUP,
                              .q = scratch + at->q + (int64_t)row * shape->dim,
                              .length = scratch + at->length + row,
                              .reference = scratch + at->reference + row,
-                             .sum = sum + row,
-                             .o = o + (int64_t)row * shape->value_dim};
+                             .o = o,
+                             .sum = o + (int64_t)shape->value_dim * GROUP};
+}
+
+/* Scaled rows turned into lanes, some at a time so that neither side strides through memory. */
+PRECIS_CLONES
+static void turn(int rows, int dim, const float *q, int64_t q_stride, double scale, float *to)
+{
+  enum { SIDE = 16 };
+  float some[SIDE][SIDE];
+  for (int row = 0; row < rows; row += SIDE) {
+    int n = rows - row < SIDE ? rows - row : SIDE;
+    for (int c = 0; c < dim; c += SIDE) {
+      int width = dim - c < SIDE ? dim - c : SIDE;
+      for (int i = 0; i < n; i++)
+        for (int j = 0; j < width; j++)
+          some[i][j] = (float)(q[(row + i) * q_stride + c + j] * scale);
+      for (int j = 0; j < width; j++)
+        for (int i = 0; i < n; i++)
+          to[(c + j) * GROUP + row + i] = some[i][j];
+    }
+  }
+}
+
+/* |q| of every lane, or a little more. */
+PRECIS_CLONES
+static void measure(int dim, const float *q, float *length)
+{
+  float squares[GROUP] = {0};
+  for (int c = 0; c < dim; c++, q += GROUP)
+    for (int i = 0; i < GROUP; i++)
+      squares[i] += q[i] * q[i];
+  for (int i = 0; i < GROUP; i++)
+    length[i] = sqrtf(squares[i]) * 1.001f;
 }
 
 static void load(const precis_tile_group *g, const precis_tile_shape *shape, const float *q,
@@ -114,18 +144,11 @@ static void load(const precis_tile_group *g, const precis_tile_shape *shape, con
 {
   if (g->rows < GROUP)
     memset(g->q, 0, (size_t)shape->dim * GROUP * sizeof *g->q);
-  for (int c = 0; c < shape->dim; c++)
-    for (int i = 0; i < g->rows; i++)
-      g->q[c * GROUP + i] = (float)(q[i * q_stride + c] * scale);
-  for (int i = 0; i < GROUP; i++) {
-    float squares = 0;
-    for (int c = 0; c < shape->dim; c++)
-      squares += g->q[c * GROUP + i] * g->q[c * GROUP + i];
-    g->length[i] = sqrtf(squares) * 1.001f;
+  turn(g->rows, shape->dim, q, q_stride, scale, g->q);
+  measure(shape->dim, g->q, g->length);
+  for (int i = 0; i < GROUP; i++)
     g->reference[i] = 0;
-    g->sum[i] = 0;
-  }
-  memset(g->o, 0, (size_t)shape->value_dim * GROUP * sizeof *g->o);
+  memset(g->o, 0, (size_t)(shape->value_dim + 1) * GROUP * sizeof *g->o);
 }
 
 void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q, int64_t q_stride,
@@ -136,7 +159,7 @@ void precis_tile_begin(const precis_tile_shape *shape, int rows, const float *q,
     precis_tile_group g = group_of(shape, &at, row, rows, scratch);
     load(&g, shape, q + row * q_stride, q_stride, scale);
   }
-  memset(scratch + at.part, 0, (size_t)shape->value_dim * GROUP * sizeof *scratch);
+  memset(scratch + at.part, 0, (size_t)(shape->value_dim + 1) * GROUP * sizeof *scratch);
 }
 
 /* The largest |k| of a key, or a little more. */
@@ -181,7 +204,7 @@ static precis_tile_stretch stretch_of(const precis_tile_shape *shape, const prec
   memset(tail, 0, (size_t)(PRECIS_TILE_PANEL_MOST * d) * sizeof *tail);
   memcpy(tail, s.k + (keys - rest) * d, (size_t)(rest * d) * sizeof *tail);
   s.k_most = s.bias ? 0 : longest(s.k, keys, shape->dim);
-  s.moderate = !s.bias && moderate(s.v, (int64_t)keys * shape->value_dim);
+  s.moderate = moderate(s.v, (int64_t)keys * shape->value_dim);
   return s;
 }
 

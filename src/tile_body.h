@@ -18,12 +18,15 @@
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
+#define UNROLL_FEW _Pragma("unroll(4)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_FEW _Pragma("GCC unroll 4")
 #endif
 
 enum { GROUP = PRECIS_TILE_GROUP };
 _Static_assert(GROUP % LANES == 0 && PRECIS_TILE_KEYS % PANEL == 0, "whole vectors, whole panels");
+_Static_assert(PANEL % CHAINS == 0, "whole panels");
 _Static_assert(PANEL <= PRECIS_TILE_PANEL_MOST, "panels that fit the last one's copy");
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
@@ -56,28 +59,51 @@ INLINE vector choose(places condition, vector yes, vector no)
 #define UNLESS_BELOW(w, x, least) ((vector)(~((x) < (least)) & (places)(w)))
 #endif
 
-/* 2^(x + PRECIS_EXP2_ROUND - round): see exp2.h. */
-INLINE vector exponential(vector x, vector round)
+/* y[i] = 2^(x[i] + PRECIS_EXP2_ROUND - round), see exp2.h. Step by step for all, as the steps of
+ * one wait for each other and compilers leave their order as it is. */
+INLINE void exponentials(const vector x[CHAINS], vector round, vector y[CHAINS])
 {
-  vector shifted = x + round, f = x - (shifted - round);
-  vector p = PRECIS_EXP2_5 * f + PRECIS_EXP2_4;
-  p = p * f + PRECIS_EXP2_3;
-  p = p * f + PRECIS_EXP2_2;
-  p = p * f + PRECIS_EXP2_1;
-  p = p * f + PRECIS_EXP2_0;
-  return (vector)((places)p + ((places)shifted << 23));
+  vector f[CHAINS], shifted[CHAINS];
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    shifted[i] = x[i] + round;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    f[i] = shifted[i] - round;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    f[i] = x[i] - f[i];
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = PRECIS_EXP2_5 * f[i] + PRECIS_EXP2_4;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = y[i] * f[i] + PRECIS_EXP2_3;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = y[i] * f[i] + PRECIS_EXP2_2;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = y[i] * f[i] + PRECIS_EXP2_1;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = y[i] * f[i] + PRECIS_EXP2_0;
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    y[i] = (vector)((places)y[i] + ((places)shifted[i] << 23));
 }
 
-/* score[i][x] = <key i of the panel, queries of vector x>. */
+/* score[x][i] = <key i of the panel, queries of vector x>. */
 INLINE void multiply_keys(const int vectors, int dim, const float *q, const float *k,
-                          vector score[PANEL][VECTORS])
+                          vector score[VECTORS][PANEL])
 {
   UNROLL
   for (int i = 0; i < PANEL; i++) {
     UNROLL
     for (int x = 0; x < vectors; x++)
-      score[i][x] = (vector){0};
+      score[x][i] = (vector){0};
   }
+  UNROLL_FEW
   for (int c = 0; c < dim; c++) {
     vector query[VECTORS];
     UNROLL
@@ -88,59 +114,73 @@ INLINE void multiply_keys(const int vectors, int dim, const float *q, const floa
       float scalar = k[(int64_t)i * dim + c];
       UNROLL
       for (int x = 0; x < vectors; x++)
-        score[i][x] += scalar * query[x];
+        score[x][i] += scalar * query[x];
     }
   }
 }
 
-typedef enum way { BOUNDED, TRACKED, GENERAL, LOOK } way;
+typedef enum way { BOUNDED, TRACKED, GENERAL } way;
 
-/* A panel's scores of one vector of queries made weights. Key i is key + i of the block. */
-INLINE void weigh(const way how, const precis_tile_block *b, int key, int x,
-                  vector score[PANEL][VECTORS])
+/* Scores of CHAINS keys, from the block's key `key` on, made what general() makes of them. */
+INLINE void settle(const precis_tile_block *b, int key, int64_t at, vector s[CHAINS])
 {
-  const int64_t at = (int64_t)x * LANES;
-  const vector round = all(PRECIS_EXP2_ROUND), reference = get(b->reference + at);
-  const vector least = reference + PRECIS_TILE_LEAST, shift = round - reference;
-  vector top = {0}, sum = {0};
+  const places visible = *(const places *)(const void *)(b->visible + at);
+  UNROLL
+  for (int i = 0; i < CHAINS; i++)
+    s[i] = choose(visible > key + i, s[i] + (b->bias ? b->bias[key + i] : 0), all(-INFINITY));
+}
+
+/* Scores of CHAINS keys and of the queries from lane `at` on made weights. */
+INLINE void weigh_few(const way how, const precis_tile_block *b, int key, int64_t at,
+                      vector s[CHAINS], vector *top)
+{
+  const vector reference = get(b->reference + at);
+  vector shift = PRECIS_EXP2_ROUND - reference, least = reference + PRECIS_TILE_LEAST;
+  vector weight[CHAINS];
+  if (how == GENERAL)
+    settle(b, key, at, s);
+  UNROLL
+  for (int i = 0; i < CHAINS; i++) {
+    if (how != BOUNDED)
+      *top = MAXIMUM(s[i], *top);
+    if (how == GENERAL)
+      s[i] -= reference;
+  }
+  if (how == GENERAL) {
+    shift = all(PRECIS_EXP2_ROUND);
+    least = all(PRECIS_TILE_LEAST);
+  }
+  exponentials(s, shift, weight);
+  UNROLL
+  for (int i = 0; i < CHAINS; i++) {
+    if (how != BOUNDED)
+      weight[i] = UNLESS_BELOW(weight[i], s[i], least);
+    put(b->weights + (int64_t)(key + i) * GROUP + at, weight[i]);
+  }
+}
+
+/* A panel's scores of one vector of queries. Key i is key + i of the block. */
+INLINE void weigh(const way how, const precis_tile_block *b, int key, int64_t at,
+                  vector score[PANEL])
+{
+  vector top = {0};
   if (how != BOUNDED)
     top = get(b->top + at);
   UNROLL
-  for (int i = 0; i < PANEL; i++) {
-    vector s = score[i][x], weight;
-    if (how == GENERAL || how == LOOK) {
-      const places visible = *(const places *)(const void *)(b->visible + at);
-      s += b->bias ? b->bias[key + i] : 0;
-      s = choose(visible > key + i, s, all(-INFINITY));
-    }
-    if (how != BOUNDED)
-      top = MAXIMUM(s, top);
-    if (how == LOOK)
-      continue;
-    if (how == BOUNDED)
-      weight = exponential(s, shift);
-    if (how == TRACKED)
-      weight = UNLESS_BELOW(exponential(s, shift), s, least);
-    if (how == GENERAL)
-      weight =
-          UNLESS_BELOW(exponential(s - reference, round), s - reference, all(PRECIS_TILE_LEAST));
-    sum += weight;
-    put(b->weights + (int64_t)(key + i) * GROUP + at, weight);
-  }
+  for (int i = 0; i < PANEL; i += CHAINS)
+    weigh_few(how, b, key + i, at, score + i, &top);
   if (how != BOUNDED)
     put(b->top + at, top);
-  if (how != LOOK)
-    put(b->sum + at, get(b->sum + at) + sum);
 }
 
 INLINE void weigh_keys(const way how, const int vectors, const precis_tile_block *b)
 {
   for (int key = 0; key < b->keys; key += PANEL) {
-    vector score[PANEL][VECTORS];
+    vector score[VECTORS][PANEL];
     multiply_keys(vectors, b->dim, b->q, b->k + (int64_t)key * b->dim, score);
     UNROLL
     for (int x = 0; x < vectors; x++)
-      weigh(how, b, key, x, score);
+      weigh(how, b, key, (int64_t)x * LANES, score[x]);
   }
 }
 
@@ -170,11 +210,6 @@ INLINE void weigh_keys(const way how, const int vectors, const precis_tile_block
   case n:                                                                                          \
     weigh_keys(GENERAL, n, b);                                                                     \
     break;
-#define CASE_LOOK(n)                                                                               \
-  case n:                                                                                          \
-    weigh_keys(LOOK, n, b);                                                                        \
-    break;
-
 static int vectors_of(const precis_tile_block *b)
 {
   return (b->lanes + LANES - 1) / LANES;
@@ -188,88 +223,24 @@ static void advance(precis_tile_block *b)
   b->reference += step;
   b->weights += step;
   b->top += step;
-  b->sum += step;
   b->part += step;
 }
 
 WEIGH(bounded, BOUNDED)
 WEIGH(tracked, TRACKED)
 WEIGH(general, GENERAL)
-WEIGH(look, LOOK)
 
-/* part[c] += sum_j weights[j] v[j][c] for c < columns. The sum over the block begins at zero: it is
- * a term of its own in the sum of blocks. */
-INLINE void gather_columns(const int vectors, const int columns, const precis_tile_block *b,
-                           const float *v, float *part)
+#include "src/tile_gather.h"
+
+static void exponential(const float *x, const float *reference, float *y)
 {
-  vector sum[COLUMNS][VECTORS];
-  UNROLL
-  for (int c = 0; c < columns; c++) {
-    UNROLL
-    for (int x = 0; x < vectors; x++)
-      sum[c][x] = (vector){0};
+  for (int i = 0; i < GROUP; i += LANES) {
+    vector some[CHAINS], result[CHAINS];
+    for (int j = 0; j < CHAINS; j++)
+      some[j] = get(x + i);
+    exponentials(some, PRECIS_EXP2_ROUND - get(reference + i), result);
+    put(y + i, result[0]);
   }
-  const float *weights = b->weights;
-  for (int j = 0; j < b->keys; j++, v += b->value_dim, weights += GROUP) {
-    vector weight[VECTORS];
-    UNROLL
-    for (int x = 0; x < vectors; x++)
-      weight[x] = get(weights + x * LANES);
-    UNROLL
-    for (int c = 0; c < columns; c++) {
-      UNROLL
-      for (int x = 0; x < vectors; x++)
-        sum[c][x] += v[c] * weight[x];
-    }
-  }
-  UNROLL
-  for (int c = 0; c < columns; c++) {
-    UNROLL
-    for (int x = 0; x < vectors; x++)
-      put(part + c * GROUP + x * LANES, get(part + c * GROUP + x * LANES) + sum[c][x]);
-  }
-}
-
-/* A body for each number of columns, so that none is multiplied in vain. */
-#define CASE(n)                                                                                    \
-  case n:                                                                                          \
-    gather_columns(vectors, n, b, v, part);                                                        \
-    break;
-#define GATHER(vectors_)                                                                           \
-  static void gather_##vectors_(int columns, const precis_tile_block *b, const float *v,           \
-                                float *part)                                                       \
-  {                                                                                                \
-    const int vectors = vectors_;                                                                  \
-    switch (columns) {                                                                             \
-      EACH_COLUMNS(CASE)                                                                           \
-    }                                                                                              \
-  }
-EACH_VECTORS(GATHER)
-
-#define CASE_VECTORS(n)                                                                            \
-  case n:                                                                                          \
-    gather_##n(end - first, &b, b.v + first, b.part + (int64_t)first * GROUP);                     \
-    break;
-
-/* Panels of columns differ by one in width at most. */
-static void gather(const precis_tile_block *block)
-{
-  precis_tile_block b = *block;
-  int dv = b.value_dim, panels = (dv + COLUMNS - 1) / COLUMNS;
-  for (int left = vectors_of(block); left > 0; left -= VECTORS, advance(&b)) {
-    for (int p = 0; p < panels; p++) {
-      int first = dv * p / panels, end = dv * (p + 1) / panels;
-      switch (left < VECTORS ? left : VECTORS) {
-        EACH_VECTORS(CASE_VECTORS)
-      }
-    }
-  }
-}
-
-static void exponentials(const float *x, const float *reference, float *y)
-{
-  for (int i = 0; i < GROUP; i += LANES)
-    put(y + i, exponential(get(x + i), all(PRECIS_EXP2_ROUND) - get(reference + i)));
 }
 
 const precis_tile_kernel KERNEL = {
@@ -278,7 +249,6 @@ const precis_tile_kernel KERNEL = {
     .bounded = bounded,
     .tracked = tracked,
     .general = general,
-    .look = look,
     .gather = gather,
-    .exponential = exponentials,
+    .exponential = exponential,
 };

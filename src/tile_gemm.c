@@ -29,17 +29,6 @@ static inline void settle(const precis_tile_block *b, int key, float *scores)
     scores[i] = key < b->visible[i] ? scores[i] + bias : -INFINITY;
 }
 
-/* Sums begin anew with every panel, as those of the other forms do. */
-static inline void add_panel(const precis_tile_block *b, const float *weights)
-{
-  for (int i = 0; i < b->lanes; i++) {
-    float sum = 0;
-    for (int j = 0; j < PANEL; j++)
-      sum += weights[j * GROUP + i];
-    b->sum[i] += sum;
-  }
-}
-
 PRECIS_CLONES
 static void weigh(const precis_tile_block *b, int tracked, int general)
 {
@@ -54,8 +43,6 @@ static void weigh(const precis_tile_block *b, int tracked, int general)
       float weight = precis_exp2(x, general ? 0 : m);
       s[i] = x < PRECIS_TILE_LEAST + (general ? 0 : m) ? 0 : weight;
     }
-    if ((key + 1) % PANEL == 0)
-      add_panel(b, s - (PANEL - 1) * GROUP);
   }
 }
 
@@ -78,24 +65,26 @@ static void general(const precis_tile_block *b)
 }
 
 PRECIS_CLONES
-static void settle_all(const precis_tile_block *b)
+static void add_weights(const float *weights, int keys, int lanes, float *part)
 {
-  for (int key = 0; key < b->keys; key++) {
-    settle(b, key, b->weights + key * GROUP);
-    raise_top(b, b->weights + key * GROUP);
+  for (int i = 0; i < lanes; i++) {
+    float sum = 0;
+    for (int j = 0; j < keys; j++)
+      sum += weights[j * GROUP + i];
+    part[i] += sum;
   }
-}
-
-static void look(const precis_tile_block *b)
-{
-  multiply_keys(b);
-  settle_all(b);
 }
 
 static void gather(const precis_tile_block *b)
 {
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, b->value_dim, b->lanes, b->keys, 1, b->v,
-              b->value_dim, b->weights, GROUP, 1, b->part, GROUP);
+  int dv = b->value_dim;
+  for (int j = 0; j < b->keys; j += PRECIS_TILE_CHAIN) {
+    int keys = b->keys - j < PRECIS_TILE_CHAIN ? b->keys - j : PRECIS_TILE_CHAIN;
+    const float *weights = b->weights + j * GROUP;
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, dv, b->lanes, keys, 1,
+                b->v + (int64_t)j * dv, dv, weights, GROUP, 1, b->part, GROUP);
+    add_weights(weights, keys, b->lanes, b->part + (int64_t)dv * GROUP);
+  }
 }
 
 static void exponentials(const float *x, const float *reference, float *y)
@@ -110,7 +99,6 @@ const precis_tile_kernel precis_tile_kernel_gemm = {
     .bounded = bounded,
     .tracked = tracked,
     .general = general,
-    .look = look,
     .gather = gather,
     .exponential = exponentials,
 };

@@ -27,9 +27,10 @@
 #include <stdint.h>
 
 enum {
-  PRECIS_TILE_GROUP = 48,  /* queries of a group: lanes, in rows of so many floats */
-  PRECIS_TILE_KEYS = 48,   /* keys of a block at most: terms in a chain of float32 additions ... */
-  PRECIS_TILE_BLOCKS = 16, /* ... and blocks that are added up before they go into doubles */
+  PRECIS_TILE_GROUP = 48,    /* queries of a group: lanes, in rows of so many floats */
+  PRECIS_TILE_KEYS = 96,     /* keys of a block, at most */
+  PRECIS_TILE_CHAIN = 48,    /* of them, terms in a chain of float32 additions ... */
+  PRECIS_TILE_CHAINS = 16,   /* ... and chains that are added up before they go into doubles */
   PRECIS_TILE_PANEL_MOST = 8 /* keys at a time, of any form */
 };
 
@@ -51,23 +52,20 @@ typedef struct precis_tile_block {
   const float *reference; /* group: m */
   float *weights;         /* keys x group */
   float *top;             /* group: the largest score so far, raised. Tracked and general */
-  float *sum;             /* group: sums of weights, added to */
-  float *part;            /* value_dim x group: sums of weighted values, added to */
+  float *part; /* value_dim + 1 x group: sums of weighted values, then of weights, added to */
 } precis_tile_block;
 
 typedef struct precis_tile_kernel {
   const char *name;
   int panel; /* keys at a time; divides PRECIS_TILE_KEYS */
 
-  /* Scores and weights of block->keys keys, and the sums of the weights. */
+  /* Scores and weights of block->keys keys. */
   void (*bounded)(const precis_tile_block *block);
   void (*tracked)(const precis_tile_block *block);
   void (*general)(const precis_tile_block *block);
 
-  /* Raises `top` alone, of keys as general() sees them. */
-  void (*look)(const precis_tile_block *block);
-
-  /* part[c] += sum_j weights[j] v[j][c] over block->keys keys, any number of them. */
+  /* part[c] += sum_j weights[j] v[j][c], part[value_dim] += sum_j weights[j] over block->keys keys,
+   * any number of them; PRECIS_TILE_CHAIN at a time. */
   void (*gather)(const precis_tile_block *block);
 
   /* y = 2^(x - m) as bounded() has it, for tests: 2^x of a group of numbers. */

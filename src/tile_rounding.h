@@ -15,7 +15,7 @@
  * Weight: relative error PRECIS_EXP2_ERROR, of exp2.h, beside that of its score; 0 where x - m <
  * PRECIS_TILE_LEAST, m being at most 40 above the largest score: less than n 2^-60 of the sum.
  * Sum of weights, and of weighted values (relative to sum w |v|): chains of at most
- * PRECIS_TILE_KEYS terms, at most PRECIS_TILE_BLOCKS of which are added up in float32, then
+ * PRECIS_TILE_CHAIN terms, at most PRECIS_TILE_CHAINS of which are added up in float32, then
  * doubles: PRECIS_TILE_SUM_ROUNDINGS u, or 3.9e-6, for any number of keys. Partials are double;
  * those that travel are rounded once a merge (partial.h). */
 #ifndef PRECIS_SRC_TILE_ROUNDING_H
@@ -28,6 +28,6 @@
 #define PRECIS_TILE_SCORE_ROUNDINGS(dim) ((dim) + 2)
 
 /* Roundings that a weight, or a weight times a value, can meet on its way into a double. */
-#define PRECIS_TILE_SUM_ROUNDINGS (PRECIS_TILE_KEYS + PRECIS_TILE_BLOCKS)
+#define PRECIS_TILE_SUM_ROUNDINGS (PRECIS_TILE_CHAIN + PRECIS_TILE_CHAINS)
 
 #endif

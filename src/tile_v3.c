@@ -10,6 +10,7 @@
 #define VECTORS 2
 #define EACH_VECTORS(X) X(1) X(2)
 #define PANEL 6
+#define CHAINS 2
 #define COLUMNS 6
 #define EACH_COLUMNS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #define MAXIMUM(x, y) ((vector)_mm256_max_ps((__m256)(x), (__m256)(y)))

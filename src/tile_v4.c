@@ -10,6 +10,7 @@
 #define VECTORS 3
 #define EACH_VECTORS(X) X(1) X(2) X(3)
 #define PANEL 8
+#define CHAINS 4
 #define COLUMNS 9
 #define EACH_COLUMNS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
 #define MAXIMUM(x, y) ((vector)_mm512_max_ps((__m512)(x), (__m512)(y)))

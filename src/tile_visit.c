@@ -1,14 +1,15 @@
 #include "src/tile_visit.h"
 
 #include <math.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "src/clones.h"
 
 enum { GROUP = PRECIS_TILE_GROUP, KEYS = PRECIS_TILE_KEYS };
 
-/* Weights may grow to 2^SLACK before the reference moves. */
-static const float SLACK = 12.0f;
+/* Weights may grow to 2^SLACK before the reference moves: little where values are near the limits
+ * of float32. All queries of a group go through a block again when one of them moves. */
+static const float SLACK = PRECIS_TILE_REACH, LITTLE_SLACK = 12.0f;
 
 typedef void weigher(const precis_tile_block *block);
 
@@ -20,6 +21,7 @@ typedef struct visit {
   const precis_tile_space *space;
   int least, most; /* keys that all of the group see, that any of it sees */
   int bounded;
+  float slack;
   weigher *plain; /* of keys that all see */
 } visit;
 
@@ -47,7 +49,7 @@ static void flush(int rows, int lanes, float *restrict part, double *restrict su
 
 static void flush_values(const visit *v)
 {
-  flush(v->shape->value_dim, lanes_of(v), v->space->part, v->group->o);
+  flush(v->shape->value_dim + 1, lanes_of(v), v->space->part, v->group->o);
 }
 
 /* The way to weigh keys that need neither mask nor bias. */
@@ -71,7 +73,7 @@ static void set_limits(const visit *v)
       g->reference[i] = 0;
     v->space->limit[i] = v->bounded || i >= g->rows ? INFINITY
                          : fresh                    ? -INFINITY
-                                                    : g->reference[i] + SLACK;
+                                                    : g->reference[i] + v->slack;
   }
 }
 
@@ -107,14 +109,13 @@ static precis_tile_block block_at(const visit *v, int key, int row, int keys)
       .reference = v->group->reference,
       .weights = v->space->weights + (int64_t)row * GROUP,
       .top = v->space->top,
-      .sum = v->space->sum,
       .part = v->space->part,
   };
 }
 
-/* Keys [from, to) of the block at `key`, by a way that knows masks. `to` may be beyond the
+/* Keys [from, to) of the block at `key`, by the way that knows masks. `to` may be beyond the
  * stretch's last key: up to a whole panel. */
-static void weigh_masked(const visit *v, weigher *way, int key, int from, int to)
+static void weigh_masked(const visit *v, int key, int from, int to)
 {
   const precis_tile_stretch *s = v->stretch;
   int panel = v->shape->kernel->panel, whole = s->keys - s->keys % panel - key, end = s->keys - key;
@@ -132,7 +133,7 @@ static void weigh_masked(const visit *v, weigher *way, int key, int from, int to
       int64_t seen = v->visible && i < v->group->rows ? v->visible[i] - s->first - key : end;
       v->space->visible[i] = clamp(seen, 0, end) - first;
     }
-    way(&b);
+    v->shape->kernel->general(&b);
   }
 }
 
@@ -146,13 +147,12 @@ static int whole_keys(const visit *v, int key, int keys)
 static void weigh(const visit *v, int key, int keys)
 {
   int panel = v->shape->kernel->panel, whole = whole_keys(v, key, keys);
-  memset(v->space->sum, 0, GROUP * sizeof *v->space->sum);
   if (whole > 0) {
     precis_tile_block b = block_at(v, key, 0, whole);
     v->plain(&b);
   }
   if (whole < keys)
-    weigh_masked(v, v->shape->kernel->general, key, whole, (keys + panel - 1) / panel * panel);
+    weigh_masked(v, key, whole, (keys + panel - 1) / panel * panel);
 }
 
 static int exceeded(const visit *v)
@@ -163,27 +163,20 @@ static int exceeded(const visit *v)
   return any;
 }
 
-/* Moves references of queries up to the largest scores of the block at `key`, exactly: references
- * are integers. */
-static void raise_references(visit *v, int key, int keys)
+/* Moves references up to the largest scores so far, exactly: references are integers. */
+static void raise_references(visit *v)
 {
   const precis_tile_group *g = v->group;
-  float *top = v->space->top;
-  int panel = v->shape->kernel->panel;
-  for (int i = 0; i < GROUP; i++)
-    top[i] = -INFINITY;
-  weigh_masked(v, v->shape->kernel->look, key, 0, (keys + panel - 1) / panel * panel);
   flush_values(v);
   for (int i = 0; i < g->rows; i++) {
-    if (!(top[i] > v->space->limit[i]))
+    if (!(v->space->top[i] > v->space->limit[i]))
       continue;
-    float raised = ceilf(top[i]);
+    float raised = ceilf(v->space->top[i]);
     double keep = exp2((double)g->reference[i] - (double)raised);
-    for (int c = 0; c < v->shape->value_dim && g->sum[i] != 0; c++)
+    for (int c = 0; c <= v->shape->value_dim && g->sum[i] != 0; c++)
       g->o[c * GROUP + i] *= keep;
-    g->sum[i] *= g->sum[i] != 0 ? keep : 0;
     g->reference[i] = raised;
-    v->space->limit[i] = raised + SLACK;
+    v->space->limit[i] = raised + v->slack;
   }
   v->plain = plain_of(v);
 }
@@ -209,23 +202,24 @@ static void meet(visit *v, int key, int keys)
 {
   if (all_masked(v, key, keys))
     return;
-  if (any_fresh(v))
-    raise_references(v, key, keys);
+  if (!v->bounded && any_fresh(v)) { /* a few keys say where the scores are */
+    weigh(v, key, keys < v->shape->kernel->panel ? keys : v->shape->kernel->panel);
+    raise_references(v);
+  }
   weigh(v, key, keys);
-  if (exceeded(v)) {
-    raise_references(v, key, keys);
+  if (!v->bounded && exceeded(v)) {
+    raise_references(v);
     weigh(v, key, keys);
   }
   precis_tile_block b = block_at(v, key, 0, keys);
   v->shape->kernel->gather(&b);
-  flush(1, lanes_of(v), v->space->sum, v->group->sum);
 }
 
 void precis_tile_visit(const precis_tile_shape *shape, const precis_tile_stretch *stretch,
                        const int64_t *visible, const precis_tile_group *group,
                        const precis_tile_space *space)
 {
-  visit v = {shape, stretch, visible, group, space, stretch->keys, stretch->keys, 0, NULL};
+  visit v = {shape, stretch, visible, group, space, stretch->keys, stretch->keys, 0, 0, NULL};
   if (visible != NULL) {
     v.most = 0;
     for (int i = 0; i < group->rows; i++) {
@@ -237,6 +231,7 @@ void precis_tile_visit(const precis_tile_shape *shape, const precis_tile_stretch
   if (v.most == 0)
     return;
   v.bounded = is_bounded(&v);
+  v.slack = stretch->moderate ? SLACK : LITTLE_SLACK;
   set_limits(&v);
   v.plain = plain_of(&v);
   for (int i = 0; i < GROUP; i++)

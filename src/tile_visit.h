@@ -11,7 +11,7 @@
 #include "src/tile.h"
 #include "src/tile_kernel.h"
 
-/* Keys that are in fast memory, at most PRECIS_TILE_KEYS * PRECIS_TILE_BLOCKS. */
+/* Keys that are in fast memory, at most PRECIS_TILE_CHAIN * PRECIS_TILE_CHAINS. */
 typedef struct precis_tile_stretch {
   int64_t first; /* its place in the tile */
   int keys;
@@ -27,15 +27,15 @@ typedef struct precis_tile_group {
   float *q;         /* dim x lanes: scaled */
   float *length;    /* lanes: |q|, or a little more */
   float *reference; /* lanes: m */
-  double *sum;      /* lanes: of weights; 0 while no key was seen */
   double *o;        /* value_dim x lanes */
+  double *sum;      /* lanes: of weights; 0 while no key was seen. Follows o */
 } precis_tile_group;
 
 /* Working space. */
 typedef struct precis_tile_space {
   float *weights; /* keys of a block x lanes */
-  float *part;    /* value_dim x lanes: zero between visits */
-  float *top, *sum, *limit;
+  float *part;    /* value_dim + 1 x lanes: zero between visits */
+  float *top, *limit;
   int32_t *visible;
 } precis_tile_space;
 

@@ -20,6 +20,8 @@
 
 enum { GROUP = PRECIS_TILE_GROUP };
 
+typedef float lanes[GROUP] __attribute__((aligned(64)));
+
 /* The largest relative error of y for 2^x, |x| <= 1/2. The truth is Taylor's polynomial of degree
  * 14, whose remainder is below 3e-19. */
 PRECIS_CLONES
@@ -43,8 +45,8 @@ static double worst_of(const float *x, const float *y)
  * nearest integer is taken away, which is exact. Below, 2^x rounds to 1. */
 static void check_fractions(const precis_tile_kernel *kernel, uint32_t stride)
 {
-  const float none[GROUP] __attribute__((aligned(64))) = {0};
-  float x[GROUP] __attribute__((aligned(64))), y[GROUP] __attribute__((aligned(64)));
+  const lanes none = {0};
+  lanes x, y;
   double worst = 0;
   const uint32_t first = 0x32800000, last = 0x3f000000; /* bits of 2^-26 and of 1/2 */
   int filled = 0;
@@ -67,9 +69,7 @@ static void check_integers(const precis_tile_kernel *kernel)
 {
   uint64_t state = 5;
   for (int round = 0; round < 20000; round++) {
-    float x[GROUP] __attribute__((aligned(64))), m[GROUP] __attribute__((aligned(64))),
-        f[GROUP] __attribute__((aligned(64))), y[GROUP] __attribute__((aligned(64))),
-        none[GROUP] __attribute__((aligned(64))) = {0}, part[GROUP] __attribute__((aligned(64)));
+    lanes x, m, f, y, none = {0}, part;
     int n[GROUP];
     double size = round % 3 == 0 ? 2e6 : round % 3 == 1 ? 100 : 1;
     for (int i = 0; i < GROUP; i++) {
@@ -100,18 +100,17 @@ static void exponential(void **state)
 static void check_weights(const precis_tile_kernel *kernel)
 {
   static const float score[8] = {0, -1, -99, -101, -1e5f, -1e30f, -INFINITY, 3};
-  float q[GROUP] __attribute__((aligned(64))), m[GROUP] __attribute__((aligned(64))) = {0},
-                                                        top[GROUP] __attribute__((aligned(64))),
-                                                        sum[GROUP] __attribute__((aligned(64)));
+  lanes q, m = {0}, top, part[2];
   int32_t visible[GROUP] __attribute__((aligned(64)));
-  float weights[PRECIS_TILE_KEYS * GROUP] __attribute__((aligned(64))), k[PRECIS_TILE_KEYS];
+  float weights[PRECIS_TILE_KEYS * GROUP] __attribute__((aligned(64))), k[PRECIS_TILE_KEYS],
+      v[PRECIS_TILE_KEYS];
   for (int j = 0; j < PRECIS_TILE_KEYS; j++)
-    k[j] = score[j % 8];
+    k[j] = score[j % 8], v[j] = (float)(j % 5) - 2;
   for (int masked = 0; masked < 2; masked++) {
     for (int i = 0; i < GROUP; i++) {
       q[i] = 1;
       top[i] = -INFINITY;
-      sum[i] = 0;
+      part[0][i] = part[1][i] = 0;
       visible[i] = i % 9;
     }
     precis_tile_block b = {.lanes = GROUP,
@@ -120,23 +119,28 @@ static void check_weights(const precis_tile_kernel *kernel)
                            .keys = PRECIS_TILE_KEYS,
                            .q = q,
                            .k = k,
+                           .v = v,
                            .visible = masked ? visible : NULL,
                            .reference = m,
                            .weights = weights,
                            .top = top,
-                           .sum = sum};
+                           .part = part[0]};
     (masked ? kernel->general : kernel->tracked)(&b);
+    kernel->gather(&b);
     for (int i = 0; i < GROUP; i++) {
-      double total = 0, most = -INFINITY;
+      double total = 0, values = 0, size = 0, most = -INFINITY;
       for (int j = 0; j < PRECIS_TILE_KEYS; j++) {
         float s = masked && j >= visible[i] ? -INFINITY : k[j], w = weights[j * GROUP + i];
         double want = s < PRECIS_TILE_LEAST ? 0 : exp2(s);
         assert_true(fabs(w - want) <= PRECIS_EXP2_ERROR * want);
         total += w;
+        values += w * v[j];
+        size += w * fabs(v[j]);
         most = fmax(most, s);
       }
       assert_true(top[i] == most);
-      assert_true(fabs(sum[i] - total) <= PRECIS_TILE_SUM_ROUNDINGS * 0x1p-24 * total);
+      assert_true(fabs(part[0][i] - values) <= PRECIS_TILE_SUM_ROUNDINGS * 0x1p-24 * size);
+      assert_true(fabs(part[1][i] - total) <= PRECIS_TILE_SUM_ROUNDINGS * 0x1p-24 * total);
     }
   }
 }

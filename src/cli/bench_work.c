@@ -28,11 +28,16 @@ static int64_t tokens(const precis_bench_kernel *kernel)
   return (SUMMARY_FLOPS / each / TOKENS_STEP + 1) * TOKENS_STEP;
 }
 
+static int is_form(const precis_bench_kernel *kernel, const char *form)
+{
+  return kernel->form != NULL && strcmp(kernel->form, form) == 0;
+}
+
 double precis_bench_flops(const precis_bench_kernel *kernel)
 {
   double n = (double)tokens(kernel);
   return kernel->degree == 0
-             ? 4 * n * n * kernel->dim
+             ? 4 * n * (is_form(kernel, "causal") ? (n + 1) / 2 : n) * kernel->dim
              : 2 * n * (double)features(kernel) * (kernel->dim + PRECIS_SUMMARY_COUNTS);
 }
 
@@ -42,19 +47,23 @@ static int64_t tile_scratch(const precis_bench *bench, const precis_bench_kernel
   return precis_tile_scratch(&shape) * (int64_t)sizeof(float);
 }
 
-/* Nothing masked, as precis_attend() does it: block after block of queries. */
+/* As precis_attend() does it: block after block of queries. Scores of form "large" are such that
+ * the running maximum has to be followed. */
 static void run_tile(precis_bench *bench, const precis_bench_kernel *kernel)
 {
   int dim = kernel->dim;
   precis_tile_shape shape = precis_tile_plan(dim, dim, bench->fast_memory);
   precis_tile tile = {.keys = TILE_TOKENS, .k = bench->k, .v = bench->v};
-  const double scale = 1.4426950408889634 / sqrt(dim);
+  const double scale = 1.4426950408889634 / sqrt(dim) * (is_form(kernel, "large") ? 6 : 1);
+  int64_t visible[TILE_TOKENS], *seen = is_form(kernel, "causal") ? visible : NULL;
+  for (int i = 0; i < TILE_TOKENS; i++)
+    visible[i] = i + 1;
   precis_partial_clear(&bench->partial, TILE_TOKENS, dim);
   for (int row = 0; row < TILE_TOKENS; row += shape.query_block) {
     int rows = TILE_TOKENS - row < shape.query_block ? TILE_TOKENS - row : shape.query_block;
     precis_partial at = precis_partial_at(&bench->partial, row, dim);
-    precis_tile_attend(&shape, &tile, rows, bench->q + (int64_t)row * dim, dim, scale, NULL, &at,
-                       bench->scratch);
+    precis_tile_attend(&shape, &tile, rows, bench->q + (int64_t)row * dim, dim, scale,
+                       seen ? seen + row : NULL, &at, bench->scratch);
   }
 }
 
@@ -139,10 +148,19 @@ static void run_apply(precis_bench *bench, const precis_bench_kernel *kernel)
 }
 
 const precis_bench_kernel precis_bench_kernels[] = {
+    {"tile", NULL, 15, 0, tile_scratch, run_tile},
     {"tile", NULL, 16, 0, tile_scratch, run_tile},
     {"tile", NULL, 32, 0, tile_scratch, run_tile},
+    {"tile", NULL, 33, 0, tile_scratch, run_tile},
     {"tile", NULL, 64, 0, tile_scratch, run_tile},
+    {"tile", NULL, 65, 0, tile_scratch, run_tile},
+    {"tile", NULL, 80, 0, tile_scratch, run_tile},
+    {"tile", NULL, 96, 0, tile_scratch, run_tile},
     {"tile", NULL, 128, 0, tile_scratch, run_tile},
+    {"tile", NULL, 256, 0, tile_scratch, run_tile},
+    {"tile", "large", 16, 0, tile_scratch, run_tile},
+    {"tile", "large", 64, 0, tile_scratch, run_tile},
+    {"tile", "causal", 64, 0, tile_scratch, run_tile},
     {"summarise", NULL, 64, 2, summarise_scratch, run_summarise},
     {"summarise", NULL, 32, 2, summarise_scratch, run_summarise},
     {"summarise", NULL, 32, 3, summarise_scratch, run_summarise},
