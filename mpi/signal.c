@@ -70,6 +70,34 @@ void precis_signal_set_answered(const precis_problem *p, const double *sum, cons
   memcpy(to->rows, rows, (size_t)p->heads * sizeof(double));
 }
 
+void precis_signal_pack(const precis_problem *p, const precis_signal *s, double *numbers)
+{
+  int64_t heads = p->heads, mean = heads * p->dim;
+  double *sums = numbers + 1 + mean;
+  numbers[0] = s->has_mean;
+  memcpy(numbers + 1, s->mean_query, (size_t)mean * sizeof *numbers);
+  memcpy(sums, s->sum, (size_t)heads * sizeof *sums);
+  memcpy(sums + heads, s->most, (size_t)heads * sizeof *sums);
+  memcpy(sums + 2 * heads, s->rows, (size_t)heads * sizeof *sums);
+}
+
+void precis_signal_unpack(const precis_problem *p, const double *numbers, precis_signal *s)
+{
+  int64_t heads = p->heads;
+  const double *sums = numbers + 1 + heads * p->dim;
+  precis_signal_set_mean(p, numbers + 1, s);
+  precis_signal_set_answered(p, sums, sums + heads, sums + 2 * heads, s);
+  s->has_mean = numbers[0] > 0;
+}
+
+double precis_signal_answered(const precis_problem *p, const precis_signal *s)
+{
+  double most = 0;
+  for (int h = 0; h < p->heads; h++)
+    most = fmax(most, s->rows[h]);
+  return most;
+}
+
 int precis_signal_find_mean(precis_world *world, const precis_problem *p, int64_t rows,
                             const float *q, const float *lse, precis_signal *s)
 {

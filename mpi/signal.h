@@ -46,6 +46,25 @@ void precis_signal_set_mean(const precis_problem *problem, const double *mean_qu
 void precis_signal_set_answered(const precis_problem *problem, const double *sum,
                                 const double *most, const double *rows, precis_signal *signal);
 
+/* All that outlives a handle, as numbers: whether there is a mean query, heads x dim of it, and sum,
+ * most and rows of each head. */
+static inline int64_t precis_signal_numbers(const precis_problem *problem)
+{
+  return 1 + (int64_t)problem->heads * (problem->dim + 3);
+}
+static inline const double *precis_signal_rows_of(const precis_problem *problem,
+                                                  const double *numbers)
+{
+  return numbers + 1 + (int64_t)problem->heads * (problem->dim + 2);
+}
+void precis_signal_pack(const precis_problem *problem, const precis_signal *signal,
+                        double *numbers);
+/* Not collective, but the same on all ranks, before the first attend. */
+void precis_signal_unpack(const precis_problem *problem, const double *numbers,
+                          precis_signal *signal);
+/* Rows answered so far, of the head that has most. */
+double precis_signal_answered(const precis_problem *problem, const precis_signal *signal);
+
 /* Collective. The mean over the rows of all ranks that saw a key (whose lse is not -infinity),
  * unless there is one. Errors: MPI, MEMORY. */
 int precis_signal_find_mean(precis_world *world, const precis_problem *problem, int64_t rows,

@@ -117,15 +117,27 @@ static int path_of(const char *id, const char *rest, path *p, precis_message *wh
   return PRECIS_SUCCESS;
 }
 
+/* precis_unit_name() is of the library that this one is part of, or not. */
+static const char *unit_name(precis_unit unit)
+{
+  return unit == PRECIS_UNIT_RANGE ? "range" : unit == PRECIS_UNIT_LSE ? "lse" : "outputs";
+}
+
 int precis_client_create(precis_client *c, const precis_problem *p, double tol,
                          char id[PRECIS_CLIENT_ID])
 {
+  return precis_client_create_of(c, p, tol, PRECIS_UNIT_OUTPUTS, id);
+}
+
+int precis_client_create_of(precis_client *c, const precis_problem *p, double tol,
+                            precis_unit tol_of, char id[PRECIS_CLIENT_ID])
+{
   precis_message why = {""};
   precis_web_answer answer = {.code = 0};
-  json_t *spec = json_pack("{s:i, s:i, s:i, s:i, s:b, s:f, s:f}", "heads", p->heads, "kv_heads",
+  json_t *spec = json_pack("{s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s}", "heads", p->heads, "kv_heads",
                            p->kv_heads ? p->kv_heads : p->heads, "dim", p->dim, "value_dim",
                            p->value_dim ? p->value_dim : p->dim, "causal", p->causal, "scale",
-                           p->scale, "tol", tol);
+                           p->scale, "tol", tol, "tol_of", unit_name(tol_of));
   char *text = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
   int status = text ? PRECIS_SUCCESS
                     : precis_message_set(&why, PRECIS_ERR_ARGUMENT, "scale or tol is not finite");
@@ -244,15 +256,36 @@ static int find_array(const precis_web_answer *answer, const char *name, int64_t
   return PRECIS_SUCCESS;
 }
 
+static double number_of(const json_t *root, const char *name)
+{
+  const json_t *value = json_object_get(root, name);
+  return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* A service of before 0.2.0 says no unit, and had one. */
+static precis_unit unit_of(const json_t *root)
+{
+  const char *name = json_string_value(json_object_get(root, "unit"));
+  for (int unit = PRECIS_UNIT_OUTPUTS; name != NULL && unit <= PRECIS_UNIT_LSE; unit++)
+    if (strcmp(name, unit_name((precis_unit)unit)) == 0)
+      return (precis_unit)unit;
+  return PRECIS_UNIT_RANGE;
+}
+
 static int read_report(const char *text, precis_client_answer *to, precis_message *why)
 {
   json_t *root = json_loads(text, 0, NULL);
   const char *move = json_string_value(json_object_get(root, "move"));
-  const json_t *promise = json_object_get(root, "promise");
   precis_client_answer made = {
       .tokens = (int64_t)json_integer_value(json_object_get(root, "tokens")),
-      .promise = json_is_number(promise) ? json_number_value(promise) : NAN,
-      .estimate = json_is_true(json_object_get(root, "estimate"))};
+      .promise = number_of(root, "promise"),
+      .estimate = json_is_true(json_object_get(root, "estimate")),
+      .unit = unit_of(root),
+      .promise_outputs = number_of(root, "outputs"),
+      .promise_outputs_rms = number_of(root, "outputs_rms"),
+      .promise_range = number_of(root, "range"),
+      .lse_promise = number_of(root, "lse_promise"),
+      .mean_signal = number_of(root, "mean_signal")};
   for (int m = 0; m < PRECIS_MOVES && move != NULL; m++)
     if (strcmp(precis_move_name((precis_move)m), move) == 0)
       made.move = (precis_move)m;
@@ -268,17 +301,47 @@ int precis_client_attend(precis_client *c, const char *id, const precis_problem 
                          int64_t rows, const float *q, float *out, float *lse,
                          precis_client_answer *report)
 {
+  const precis_results results = {out, lse, NULL};
+  return precis_client_attend_results(c, id, problem, rows, q, &results, report);
+}
+
+/* What was asked for, from an answer that has all of it. */
+static int take_results(const precis_web_answer *answer, const precis_problem *problem,
+                        int64_t rows, const precis_results *to, precis_client_answer *said,
+                        precis_message *why)
+{
+  const char *out = NULL, *lse = NULL, *bounds = NULL;
+  int64_t pairs = rows * problem->heads;
+  int status = find_array(answer, "out", pairs * value_dim(problem), &out, why);
+  if (status == PRECIS_SUCCESS)
+    status = find_array(answer, "lse", pairs, &lse, why);
+  if (status == PRECIS_SUCCESS && to->bounds != NULL)
+    status = find_array(answer, "bounds", pairs, &bounds, why);
+  if (status == PRECIS_SUCCESS)
+    status = read_report(answer->report, said, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  memcpy(to->out, out, (size_t)(pairs * value_dim(problem)) * sizeof *to->out);
+  if (to->lse != NULL)
+    memcpy(to->lse, lse, (size_t)pairs * sizeof *to->lse);
+  if (to->bounds != NULL)
+    memcpy(to->bounds, bounds, (size_t)pairs * sizeof *to->bounds);
+  return PRECIS_SUCCESS;
+}
+
+int precis_client_attend_results(precis_client *c, const char *id, const precis_problem *problem,
+                                 int64_t rows, const float *q, const precis_results *results,
+                                 precis_client_answer *report)
+{
   static const char *const names[] = {"q"};
   precis_tensor tensor = {.axes = 3, .shape = {rows, problem->heads, problem->dim}};
   precis_message why = {""};
   precis_web_answer answer = {.code = 0};
   precis_web_request r = {.method = "POST", .parts = 2, .part = {NULL, q}};
   precis_client_answer said = {0};
-  const char *made_out = NULL, *made_lse = NULL;
   char *head = NULL;
-  int64_t pairs = rows * problem->heads;
   path p;
-  int status = path_of(id, "/attend", &p, &why);
+  int status = path_of(id, results->bounds ? "/attend?bounds=1" : "/attend", &p, &why);
   if (status == PRECIS_SUCCESS)
     status = precis_safetensors_format(names, &tensor, 1, &head, &r.bytes[0], &why);
   if (status == PRECIS_SUCCESS) {
@@ -288,18 +351,9 @@ int precis_client_attend(precis_client *c, const char *id, const precis_problem 
     status = ask(c, &r, &answer, &why);
   }
   if (status == PRECIS_SUCCESS)
-    status = find_array(&answer, "out", pairs * value_dim(problem), &made_out, &why);
-  if (status == PRECIS_SUCCESS)
-    status = find_array(&answer, "lse", pairs, &made_lse, &why);
-  if (status == PRECIS_SUCCESS)
-    status = read_report(answer.report, &said, &why);
-  if (status == PRECIS_SUCCESS) {
-    memcpy(out, made_out, (size_t)(pairs * value_dim(problem)) * sizeof *out);
-    if (lse != NULL)
-      memcpy(lse, made_lse, (size_t)pairs * sizeof *lse);
-    if (report != NULL)
-      *report = said;
-  }
+    status = take_results(&answer, problem, rows, results, &said, &why);
+  if (status == PRECIS_SUCCESS && report != NULL)
+    *report = said;
   free(head);
   precis_web_answer_free(&answer);
   return end(c, status, &why);

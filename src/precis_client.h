@@ -37,6 +37,9 @@ typedef struct precis_client_answer {
   int64_t tokens; /* that were attended to */
   double promise; /* see precis_report; NaN: none */
   int estimate;   /* likewise */
+  precis_unit unit; /* of the promise */
+  /* See precis_report; NaN: none. */
+  double promise_outputs, promise_outputs_rms, promise_range, lse_promise, mean_signal;
 } precis_client_answer;
 
 /* Copies what it is given; connects when it has something to ask, and again when the connection is
@@ -51,6 +54,10 @@ PRECIS_API void precis_client_close(precis_client **client);
  * answer that cannot be read), like those below. */
 PRECIS_API int precis_client_create(precis_client *client, const precis_problem *problem,
                                     double tol, char id[PRECIS_CLIENT_ID]);
+
+/* The same with another unit of tol than PRECIS_UNIT_OUTPUTS. */
+PRECIS_API int precis_client_create_of(precis_client *client, const precis_problem *problem,
+                                       double tol, precis_unit tol_of, char id[PRECIS_CLIENT_ID]);
 
 /* Appends rows of keys and values, all or none.
  *   k       rows x kv_heads x dim
@@ -70,6 +77,12 @@ PRECIS_API int precis_client_append(precis_client *client, const char *id,
 PRECIS_API int precis_client_attend(precis_client *client, const char *id,
                                     const precis_problem *problem, int64_t rows, const float *q,
                                     float *out, float *lse, precis_client_answer *answer);
+
+/* The same for all that can be asked for: out, and lse and bounds (rows x heads each) or NULL. */
+PRECIS_API int precis_client_attend_results(precis_client *client, const char *id,
+                                            const precis_problem *problem, int64_t rows,
+                                            const float *q, const precis_results *results,
+                                            precis_client_answer *answer);
 
 /* Makes a context of what another has now; child: its id. */
 PRECIS_API int precis_client_fork(precis_client *client, const char *id,

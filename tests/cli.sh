@@ -284,7 +284,7 @@ works 2 run --input broad.safetensors --tol 1e-2 --verify 20
 says "exact, as"
 fails 3 "summaries" 3 run --input broad.safetensors --tol 1e-2 --move summaries --out new.npy --json new.json
 fails 3 "tolerance" 2 run --input narrow.safetensors --tol 1e-4 --move summaries --degree 1 --out new.npy
-works 2 run --input narrow.safetensors --tol 1e-12 --verify 10
+fails 3 "results in float32 cannot keep the tolerance" 2 run --input narrow.safetensors --tol 1e-12 --verify 10 --out new.npy
 # Columns of one value have no range, and the promise is 0: what double precision errs by is not held against it.
 npy same.npy '<f4' "2000, 2, 8"
 head -c 128000 /dev/zero | tr '\000' '<' >>same.npy
@@ -296,6 +296,41 @@ works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --guarant
 says "not proved"
 grep -q '"estimate": true' report.json || complain "an estimate is called a proof"
 grep -q '"guarantee": "sampled"' report.json || complain "the report does not name the guarantee"
+
+echo "cli.sh: units, bounds and heads"
+works 2 run --input narrow.safetensors --exact --out exact.npy --quiet
+for options in "" --causal; do
+  # shellcheck disable=SC2086
+  works 3 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --out a.npy --bounds bounds.npy --per-head --verify 20 \
+    --json report.json $options
+  says "of what a row's query changes (--tol-of outputs), proved for every row"
+  says "head 1 "
+  grep -q '"unit": "outputs"' report.json || complain "another unit than that of outputs"
+  holds "$(number error) == $(number outputs) && $(number outputs) <= 1e-2 && $(number outputs_rms) <= $(number outputs)"
+  holds "$(number mean_signal) > 0 && $(number trivial_error) > 0.9 && $(number constant_heads) == 0"
+  holds "$(number range) < $(number outputs) && $(number max_error_outputs) <= $(number outputs)"
+  holds "$(grep -c '"head": ' report.json) == 2"
+  if [ -z "$options" ] && command -v python3 >/dev/null; then
+    python3 "$(dirname "$machine")/rows.py" judge narrow.safetensors exact.npy a.npy bounds.npy 1e-2 >../out 2>&1 || complain "bounds of rows"
+  fi
+done
+works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-3 --tol-of range --verify 20 --json report.json
+says "of each column's value range (--tol-of range)"
+grep -q '"unit": "range"' report.json || complain "another unit than that of ranges"
+! grep -q '"heads": \[' report.json || complain "heads that nobody asked for"
+holds "$(number error) == $(number range) && $(number range) <= 1e-3 && $(number outputs) > $(number range)"
+works 2 run --input narrow.safetensors --machine "$machine" --tol 1e-2 --tol-of lse --json report.json --out a.npy --lse lse.npy
+says "of 1 in lse (--tol-of lse)"
+holds "$(number error) == $(number lse) && $(number lse) <= 1e-2"
+works 2 check --input narrow.safetensors --out a.npy --lse lse.npy --tol-of lse --tol 1e-2
+works 2 run --input narrow.safetensors --out a.safetensors --bounds a.safetensors --quiet
+works 1 run --input narrow.safetensors --out b.safetensors --quiet
+head -c 400 a.safetensors | grep -q '"bounds":{' || complain "no tensor bounds"
+! head -c 400 b.safetensors | grep -q '"bounds":{' || complain "a tensor bounds that nobody asked for"
+works 2 run --q some.npy --k some.npy --v same.npy --scale 0.03 --machine "$machine" --tol 1e-2 --per-head --json report.json
+says "constant   2 heads whose rows do not change"
+grep -q '"outputs": null' report.json || complain "rows that do not change are told how"
+rm -f exact.npy a.npy b.npy a.safetensors b.safetensors bounds.npy lse.npy
 
 echo "cli.sh: batches"
 for options in "--batch-rows 7" "--batch-rows 7 --causal" "--batch-rows 1000 --causal" "--checkpoint-every 0.001"; do
@@ -373,7 +408,11 @@ fails 2 "--exact and --tol 0" 0 run --input in.safetensors --exact --tol 0
 fails 2 "--exact and --degree" 2 run --input in.safetensors --exact --degree 2
 fails 2 "--tol 0 and --move summaries" 0 run --input in.safetensors --tol 0 --move summaries
 fails 2 "--degree and --move tiles" 0 run --input in.safetensors --tol 1e-2 --degree 2 --move tiles
-fails 2 "--degree is 9" 0 run --input in.safetensors --degree 9
+fails 2 "--degree is 25" 0 run --input in.safetensors --degree 25
+fails 2 "--tol-of is 'odd'" 0 run --input in.safetensors --tol 1e-2 --tol-of odd
+fails 2 "--bounds is 'new.txt'" 2 run --input in.safetensors --out new.npy --bounds new.txt
+fails 2 "name the same file" 0 run --input in.safetensors --out new.npy --bounds new.npy
+fails 2 "--bounds is 'more.safetensors'" 0 run --input in.safetensors --out new.safetensors --bounds more.safetensors
 fails 2 "--guarantee is 'luck'" 0 run --input in.safetensors --guarantee luck
 fails 2 "--input and --k" 0 run --input in.safetensors --k k.npy
 fails 2 "--v is missing" 0 run --q q.npy --k k.npy

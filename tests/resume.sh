@@ -96,7 +96,7 @@ on()
 # rows_done: by the checkpoint, 0 without one.
 rows_done()
 {
-  sed -n 's/.*"rows": \([0-9]*\),*/\1/p' out.npy.progress.json 2>/dev/null | grep . || echo 0
+  sed -n 's/.*"rows": \([0-9][0-9]*\),*/\1/p' out.npy.progress.json 2>/dev/null | grep . || echo 0
 }
 
 # hurt SIGNAL WHOM: sends a signal to the launcher or a rank, at some moment before the work is done.

@@ -178,7 +178,7 @@ for file in reframe/precis.py reframe/settings.py spack/packages/precis/package.
 done
 for luac in luac5.4 luac5.3 luac; do
   if command -v $luac >/dev/null; then
-    ends 0 $luac -p "$top/jobs/lmod/precis/0.1.0.lua"
+    ends 0 $luac -p "$top/jobs/lmod/precis/0.2.0.lua"
     break
   fi
 done

@@ -19,13 +19,14 @@ typedef struct attend {
   precis_body body;
   int64_t position; /* -1: the last query stands at the last key */
   int wants_npy;
+  int wants_bounds;
   int64_t rows, bytes; /* bytes: counted in http->flight */
   float *q;
 } attend;
 
 static int64_t bytes_of(const precis_problem *p, int64_t rows)
 {
-  return rows * p->heads * ((int64_t)p->dim + p->value_dim + 1) * (int64_t)sizeof(float);
+  return rows * p->heads * ((int64_t)p->dim + p->value_dim + 2) * (int64_t)sizeof(float);
 }
 
 static int check_size(attend *a, int64_t rows)
@@ -93,6 +94,16 @@ static void read_position(precis_request *request, attend *a)
                        "must be a whole number from 0 to 2^48");
 }
 
+static void read_bounds(precis_request *request, attend *a)
+{
+  const char *text = precis_request_argument(request, "bounds");
+  a->wants_bounds = text != NULL && strcmp(text, "1") == 0;
+  if (text != NULL && !a->wants_bounds && strcmp(text, "0") != 0)
+    precis_reply_error(&request->reply, 400, "bounds", "must be 0 or 1");
+  else if (a->wants_bounds && a->wants_npy)
+    precis_reply_error(&request->reply, 400, "bounds", "there is no room for them in a .npy file");
+}
+
 void precis_route_attend_begin(precis_request *request)
 {
   attend *a = calloc(1, sizeof *a);
@@ -111,6 +122,7 @@ void precis_route_attend_begin(precis_request *request)
   precis_body_begin(&a->body);
   request->work = a;
   read_position(request, a);
+  read_bounds(request, a);
 }
 
 void precis_route_attend_take(precis_request *request, const char *bytes, int64_t count)
@@ -119,31 +131,36 @@ void precis_route_attend_take(precis_request *request, const char *bytes, int64_
   precis_request_take_body(request, &a->body, bytes, count);
 }
 
-/* The file that goes back: its head, and where results belong in it. lse comes last, so that a .npy
- * file, which has none, is all but that. */
-static int make_file(const attend *a, char **file, int64_t *bytes, float **out, float **lse,
+/* The file that goes back: its head, and where results belong in it. What a .npy file has is out, and
+ * comes first. */
+static int make_file(const attend *a, char **file, int64_t *bytes, precis_errand *errand,
                      precis_message *why)
 {
   const precis_problem *p = &a->request->context->spec.problem;
-  static const char *const names[] = {"out", "lse"};
+  static const char *const names[] = {"out", "lse", "bounds"};
   precis_tensor tensors[] = {{.axes = 3, .shape = {a->rows, p->heads, p->value_dim}},
+                             {.axes = 2, .shape = {a->rows, p->heads}},
                              {.axes = 2, .shape = {a->rows, p->heads}}};
   char *head = NULL;
   int64_t head_bytes = 0;
-  int status = a->wants_npy ? precis_npy_format(&tensors[0], &head, &head_bytes, why)
-                            : precis_safetensors_format(names, tensors, 2, &head, &head_bytes, why);
+  int count = 2 + a->wants_bounds;
+  int status = a->wants_npy
+                   ? precis_npy_format(&tensors[0], &head, &head_bytes, why)
+                   : precis_safetensors_format(names, tensors, count, &head, &head_bytes, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  int64_t results = precis_tensor_bytes(&tensors[0]),
-          all = results + precis_tensor_bytes(&tensors[1]);
+  int64_t results = precis_tensor_bytes(&tensors[0]), each = precis_tensor_bytes(&tensors[1]),
+          all = results + (count - 1) * each;
   *file = realloc(head, (size_t)(head_bytes + all));
   if (*file == NULL) {
     free(head);
     return precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for results");
   }
   *bytes = head_bytes + (a->wants_npy ? results : all);
-  *out = (float *)(void *)(*file + head_bytes);
-  *lse = (float *)(void *)(*file + head_bytes + results);
+  errand->out = (float *)(void *)(*file + head_bytes);
+  errand->lse = (float *)(void *)(*file + head_bytes + results);
+  errand->bounds =
+      a->wants_bounds ? (float *)(void *)(*file + head_bytes + results + each) : NULL;
   return PRECIS_SUCCESS;
 }
 
@@ -151,6 +168,24 @@ static int make_file(const attend *a, char **file, int64_t *bytes, float **out, 
 static json_t *number(double x)
 {
   return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Names are those of precis run's report. What is said in units of outputs is null where no head has
+ * any signal. */
+static void add_promise(json_t *report, const precis_errand *errand)
+{
+  const precis_report *r = &errand->report;
+  const precis_spec *spec = &errand->context->spec;
+  int constant = r->constant_heads == spec->problem.heads;
+  json_object_set_new(report, "unit", json_string(precis_unit_name(spec->tol_of)));
+  json_object_set_new(report, "outputs", constant ? json_null() : number(r->promise_outputs));
+  json_object_set_new(report, "outputs_rms",
+                      constant ? json_null() : number(r->promise_outputs_rms));
+  json_object_set_new(report, "range", number(r->promise_range));
+  json_object_set_new(report, "lse", number(r->lse_promise));
+  json_object_set_new(report, "mean_signal", constant ? json_null() : number(r->mean_signal));
+  json_object_set_new(report, "trivial_error", constant ? json_null() : number(r->trivial_error));
+  json_object_set_new(report, "constant_heads", json_integer(r->constant_heads));
 }
 
 static char *report_text(const precis_errand *errand)
@@ -163,6 +198,8 @@ static char *report_text(const precis_errand *errand)
       "queries", (json_int_t)errand->rows, "degree", r->degree, "envelope_degree",
       r->envelope_degree, "features", (json_int_t)r->features, "rows_recomputed",
       (json_int_t)r->rows_recomputed, "batched", errand->batched, "seconds", r->seconds_total);
+  if (report != NULL)
+    add_promise(report, errand);
   char *text =
       report ? json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(report);
@@ -182,7 +219,7 @@ void precis_route_attend_finish(precis_request *request)
                           .position = a->position,
                           .q = a->q};
   if (status == PRECIS_SUCCESS)
-    status = make_file(a, &file, &bytes, &errand.out, &errand.lse, &why);
+    status = make_file(a, &file, &bytes, &errand, &why);
   if (status != PRECIS_SUCCESS) {
     precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
     return;

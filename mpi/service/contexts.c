@@ -34,6 +34,7 @@ static void discard(precis_context *context)
     close(context->manifest);
   free(context->dealt);
   free(context->held);
+  free(context->unit);
   free(context);
 }
 

@@ -22,6 +22,7 @@ typedef struct precis_spec {
   char name[PRECIS_CONTEXT_NAME + 1]; /* "" for none */
   precis_problem problem;             /* settled */
   double tol;
+  precis_unit tol_of;
   precis_guarantee guarantee;
   precis_move move;
 } precis_spec;
@@ -56,6 +57,9 @@ typedef struct precis_context {
   int64_t torn_bytes; /* that follow them, of a line that was not written to its end */
   json_t *segments;   /* [[name, rows, sum], ...] */
   int damaged;        /* nothing can be written any more */
+  /* What the unit of its promises is, see unit.h; that thread's alone. */
+  double *unit;         /* NULL: nothing is known; owned */
+  double unit_recorded; /* rows of R that are on record; 0: nothing is */
   struct precis_context *next;
 } precis_context;
 

@@ -18,12 +18,12 @@ static json_t *describe(const precis_contexts *contexts, const precis_context *c
   for (int r = 0; r < contexts->ranks; r++)
     json_array_append_new(rows, json_integer(c->dealt[r]));
   return json_pack(
-      "{s:s, s:s, s:s, s:s?, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s, s:s, s:I, s:I, s:I, "
+      "{s:s, s:s, s:s, s:s?, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s, s:s, s:s, s:I, s:I, s:I, "
       "s:I, s:I, s:o, s:o}",
       "id", c->id, "name", c->spec.name, "owner", c->owner, "parent",
       c->parent[0] ? c->parent : NULL, "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim,
       "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol", c->spec.tol,
-      "guarantee", c->spec.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound", "move",
+      "tol_of", precis_unit_name(c->spec.tol_of), "guarantee", c->spec.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound", "move",
       precis_move_name(c->spec.move), "tokens", (json_int_t)c->tokens, "bytes",
       (json_int_t)(c->tokens * row * 4), "appends", (json_int_t)c->appends, "attends",
       (json_int_t)c->attends, "created", (json_int_t)c->created, "rank_tokens", rows, "moves",

@@ -115,7 +115,8 @@ static enum MHD_Result check_argument(void *context, enum MHD_ValueKind kind, co
   precis_request *request = context;
   (void)kind;
   (void)value;
-  if (strcmp(request->route->name, "attend") != 0 || strcmp(name, "first_position") != 0)
+  int known = strcmp(name, "first_position") == 0 || strcmp(name, "bounds") == 0;
+  if (strcmp(request->route->name, "attend") != 0 || !known)
     precis_reply_error(&request->reply, 400, "query", "the argument '%.40s' is not known", name);
   return MHD_YES;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/service/errands_attend.h"
+#include "mpi/service/errands_unit.h"
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/link.h"
 
@@ -23,6 +24,7 @@ int precis_errands_create(precis_errands *e, precis_context *c)
                               .slot = c->slot,
                               .problem = c->spec.problem,
                               .tol = c->spec.tol,
+                              .tol_of = c->spec.tol_of,
                               .guarantee = c->spec.guarantee,
                               .move = c->spec.move};
   int status = obey_all(e, &order);
@@ -103,7 +105,13 @@ static int fork_context(precis_errands *e, precis_errand *errand)
     c->held[r] = c->dealt[r] = parent->held[r];
   json_array_extend(c->segments, parent->segments);
   int status = precis_errands_fork(e, parent, parent->tokens, c);
-  return status == PRECIS_SUCCESS ? establish(e, c) : status;
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = precis_errands_unit_take(e, c);
+  if (status == PRECIS_SUCCESS)
+    return establish(e, c);
+  int destroyed = destroy(e, c);
+  return destroyed == PRECIS_SUCCESS ? status : destroyed;
 }
 
 /* Each rank is told of its own rows. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/service/errands_unit.h"
 #include "mpi/service/link.h"
 #include "src/memory.h"
 
@@ -13,7 +14,7 @@ typedef struct batch {
   precis_errand *errands[BATCH_ERRANDS];
   int count;
   int64_t rows;
-  float *q, *out, *lse; /* of all; those of the errand itself where it is the only one */
+  float *q, *out, *lse, *bounds; /* of all; those of the errand itself where it is the only one */
 } batch;
 
 static void gather_errands(precis_errands *e, precis_errand *first, batch *b)
@@ -31,16 +32,22 @@ static void gather_errands(precis_errands *e, precis_errand *first, batch *b)
 static int join_queries(const precis_problem *p, batch *b)
 {
   precis_errand *first = b->errands[0];
+  int with_bounds = 0;
+  for (int i = 0; i < b->count; i++)
+    with_bounds |= b->errands[i]->bounds != NULL;
   if (b->count == 1) {
     b->q = (float *)(uintptr_t)first->q;
     b->out = first->out;
     b->lse = first->lse;
+    b->bounds = first->bounds;
     return PRECIS_SUCCESS;
   }
   b->q = precis_memory_array(b->rows * p->heads, (size_t)p->dim * sizeof *b->q);
   b->out = precis_memory_array(b->rows * p->heads, (size_t)p->value_dim * sizeof *b->out);
   b->lse = precis_memory_array(b->rows * p->heads, sizeof *b->lse);
-  if (b->q == NULL || b->out == NULL || b->lse == NULL)
+  if (with_bounds)
+    b->bounds = precis_memory_array(b->rows * p->heads, sizeof *b->bounds);
+  if (b->q == NULL || b->out == NULL || b->lse == NULL || (with_bounds && b->bounds == NULL))
     return PRECIS_ERR_MEMORY;
   int64_t at = 0;
   for (int i = 0; i < b->count; i++) {
@@ -60,6 +67,8 @@ static void part_results(const precis_problem *p, batch *b)
     memcpy(errand->out, b->out + pairs * p->value_dim,
            (size_t)(more * p->value_dim) * sizeof *b->out);
     memcpy(errand->lse, b->lse + pairs, (size_t)more * sizeof *b->lse);
+    if (errand->bounds != NULL)
+      memcpy(errand->bounds, b->bounds + pairs, (size_t)more * sizeof *b->bounds);
     pairs += more;
   }
 }
@@ -71,6 +80,7 @@ static void free_batch(batch *b)
   free(b->q);
   free(b->out);
   free(b->lse);
+  free(b->bounds);
 }
 
 /* Causal queries that go together each stand at the last key or beyond, where they see all keys. */
@@ -85,10 +95,12 @@ static int attend(precis_errands *e, batch *b, precis_report *report)
   precis_context *c = b->errands[0]->context;
   int status = join_queries(&c->spec.problem, b);
   if (status == PRECIS_SUCCESS) {
-    const precis_hold_data data = {.q = b->q, .out = b->out, .lse = b->lse, .report = report};
+    const precis_hold_data data = {
+        .q = b->q, .out = b->out, .lse = b->lse, .bounds = b->bounds, .report = report};
     const precis_order order = {.kind = PRECIS_ORDER_ATTEND,
                                 .slot = c->slot,
                                 .rows = b->rows,
+                                .with_bounds = b->bounds != NULL,
                                 .position = position_of(b, c)};
     status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
     if (status == PRECIS_SUCCESS)
@@ -124,6 +136,8 @@ static int attend_singly(precis_errands *e, const batch *failed)
     batch alone = {.errands = {failed->errands[i]}, .count = 1, .rows = failed->errands[i]->rows};
     if (status != PRECIS_ERR_MPI)
       status = attend(e, &alone, &report);
+    if (status == PRECIS_SUCCESS)
+      precis_errands_unit_keep(e, failed->errands[i]->context, 0);
     finish(e, &alone, status, &report);
   }
   return status;
@@ -141,6 +155,8 @@ int precis_errands_attend(precis_errands *e, precis_errand *errand)
   }
   gather_errands(e, errand, &b);
   int status = attend(e, &b, &report);
+  if (status == PRECIS_SUCCESS)
+    precis_errands_unit_keep(e, errand->context, 0);
   if (status == PRECIS_SUCCESS || status == PRECIS_ERR_MPI || b.count == 1)
     finish(e, &b, status, &report);
   else

@@ -9,6 +9,7 @@
 #include "mpi/service/hold_attend.h"
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/hold_load.h"
+#include "mpi/service/hold_unit.h"
 #include "mpi/service/link.h"
 #include "src/memory.h"
 
@@ -78,6 +79,7 @@ static int create(precis_hold *hold, const precis_order *order)
 {
   const precis_options options = {.move = order->move,
                                   .tol = order->tol,
+                                  .tol_of = order->tol_of,
                                   .guarantee = order->guarantee,
                                   .threads = hold->options->threads,
                                   .machine = hold->options->machine,
@@ -172,6 +174,9 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
     break;
   case PRECIS_ORDER_LOAD:
     status = precis_hold_load(hold, order, data);
+    break;
+  case PRECIS_ORDER_UNIT:
+    status = precis_hold_unit(hold, order, data);
     break;
   case PRECIS_ORDER_ATTEND:
     status = precis_hold_attend(hold, order, data);

@@ -52,6 +52,8 @@ void precis_hold_free(precis_hold *hold);
 typedef struct precis_hold_data {
   const float *q;   /* order.rows x heads x dim */
   float *out, *lse; /* order.rows x heads x value_dim, and x 1; undefined after an error */
+  float *bounds;    /* order.with_bounds: order.rows x heads */
+  const double *unit; /* UNIT: see precis_signal_pack(); NULL: nothing is known */
   precis_report *report;
   const float *values;
   const precis_segment *segments; /* LOAD: order.count */

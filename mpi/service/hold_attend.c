@@ -9,7 +9,7 @@
 /* One rank's part. On rank 0 the arrays are the beginnings of the whole ones. */
 typedef struct part {
   int64_t rows, first;
-  float *q, *out, *lse;
+  float *q, *out, *lse, *bounds; /* bounds NULL: not wanted */
 } part;
 
 static void plan_rows(precis_hold *hold, int64_t rows, int64_t row)
@@ -20,16 +20,20 @@ static void plan_rows(precis_hold *hold, int64_t rows, int64_t row)
   }
 }
 
-static int make_part(precis_hold *hold, const precis_problem *p, int64_t rows, part *mine)
+static int make_part(precis_hold *hold, const precis_problem *p, const precis_order *order,
+                     part *mine)
 {
+  int64_t rows = order->rows;
   mine->rows = precis_share_rows(rows, hold->world->ranks, hold->world->rank);
   mine->first = precis_share_first(rows, hold->world->ranks, hold->world->rank);
   if (hold->world->rank != 0) {
     mine->q = precis_memory_array(mine->rows * p->heads, (size_t)p->dim * sizeof(float));
     mine->out = precis_memory_array(mine->rows * p->heads, (size_t)p->value_dim * sizeof(float));
     mine->lse = precis_memory_array(mine->rows * p->heads, sizeof(float));
+    if (order->with_bounds)
+      mine->bounds = precis_memory_array(mine->rows * p->heads, sizeof(float));
   }
-  int made = mine->q && mine->out && mine->lse;
+  int made = mine->q && mine->out && mine->lse && (mine->bounds || !order->with_bounds);
   return precis_world_agree(hold->world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, &hold->why);
 }
 
@@ -59,10 +63,10 @@ static int attend(precis_hold *hold, const precis_order *order, const precis_hol
 {
   precis_attention *a = hold->handles[order->slot];
   precis_report report = PRECIS_REPORT_INIT;
-  int status = order->position < 0
-                   ? precis_attend(a, mine->rows, mine->q, mine->out, mine->lse, &report)
-                   : precis_attend_at(a, order->position + mine->first, mine->rows, mine->q,
-                                      mine->out, mine->lse, &report);
+  const precis_results results = {mine->out, mine->lse, mine->bounds};
+  int64_t position = order->position + mine->first;
+  int status = precis_attend_results(a, order->position < 0 ? NULL : &position, mine->rows,
+                                     mine->q, &results, &report);
   if (status == PRECIS_SUCCESS && data != NULL)
     *data->report = report;
   return status;
@@ -73,8 +77,9 @@ int precis_hold_attend(precis_hold *hold, const precis_order *order, const preci
   const precis_problem *p = &hold->handles[order->slot]->problem;
   part mine = {0};
   if (data != NULL)
-    mine = (part){.q = (float *)(uintptr_t)data->q, .out = data->out, .lse = data->lse};
-  int status = make_part(hold, p, order->rows, &mine);
+    mine = (part){.q = (float *)(uintptr_t)data->q, .out = data->out, .lse = data->lse,
+                  .bounds = data->bounds};
+  int status = make_part(hold, p, order, &mine);
   if (status == PRECIS_SUCCESS &&
       scatter(hold, data, order->rows, (int64_t)p->heads * p->dim, &mine))
     status = PRECIS_ERR_MPI;
@@ -83,12 +88,15 @@ int precis_hold_attend(precis_hold *hold, const precis_order *order, const preci
   if (status == PRECIS_SUCCESS &&
       (gather(hold, order->rows, (int64_t)p->heads * p->value_dim, data ? data->out : NULL,
               mine.out) ||
-       gather(hold, order->rows, p->heads, data ? data->lse : NULL, mine.lse)))
+       gather(hold, order->rows, p->heads, data ? data->lse : NULL, mine.lse) ||
+       (order->with_bounds &&
+        gather(hold, order->rows, p->heads, data ? data->bounds : NULL, mine.bounds))))
     status = PRECIS_ERR_MPI;
   if (data == NULL) {
     free(mine.q);
     free(mine.out);
     free(mine.lse);
+    free(mine.bounds);
   }
   return status;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "mpi/service/landing.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/record.h"
+#include "mpi/signal.h"
 
 static int failed(const char *path, int error, precis_message *why)
 {
@@ -102,6 +104,9 @@ int precis_journal_create(precis_journal *j, precis_context *c, precis_message *
   if (status != PRECIS_SUCCESS)
     return status;
   c->manifest_bytes = bytes;
+  for (int h = 0; c->unit != NULL && h < c->spec.problem.heads; h++) /* goes with it */
+    c->unit_recorded =
+        fmax(c->unit_recorded, precis_signal_rows_of(&c->spec.problem, c->unit)[h]);
   precis_journal_count(j, c);
   return status;
 }
@@ -124,6 +129,31 @@ static void take_back(precis_context *c)
     c->damaged = 1;
 }
 
+/* From here on the line is there, or nothing of it. */
+static int write_line(precis_context *c, const char *line, precis_message *why)
+{
+  if (write_all(c->manifest, line, (int64_t)strlen(line), c->manifest_bytes) != 0) {
+    precis_message_set(why, PRECIS_ERR_IO, "the manifest cannot be written: %s", strerror(errno));
+    take_back(c);
+    return PRECIS_ERR_IO;
+  }
+  c->manifest_bytes += (int64_t)strlen(line);
+  return PRECIS_SUCCESS;
+}
+
+int precis_journal_note(precis_journal *j, precis_context *c, const json_t *record,
+                        precis_message *why)
+{
+  (void)j;
+  if (c->damaged)
+    return precis_message_set(why, PRECIS_ERR_IO, "an earlier write failed");
+  char *line = precis_record_format(record);
+  int status = line ? write_line(c, line, why)
+                    : precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");
+  free(line);
+  return status;
+}
+
 int precis_journal_append(precis_journal *j, const precis_stage *stage,
                           const precis_segment *segments, int count_segments, precis_message *why)
 {
@@ -138,14 +168,9 @@ int precis_journal_append(precis_journal *j, const precis_stage *stage,
   int status = line && list && all && json_array_extend(all, list) == 0
                    ? PRECIS_SUCCESS
                    : precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");
-  if (status == PRECIS_SUCCESS &&
-      write_all(c->manifest, line, (int64_t)strlen(line), c->manifest_bytes) != 0) {
-    status = precis_message_set(why, PRECIS_ERR_IO, "the manifest cannot be written: %s",
-                                strerror(errno));
-    take_back(c);
-  }
+  if (status == PRECIS_SUCCESS)
+    status = write_line(c, line, why);
   if (status == PRECIS_SUCCESS) {
-    c->manifest_bytes += (int64_t)strlen(line);
     c->sequence++;
     for (int i = 0; i < count_segments; i++)
       use(j, segments[i].name);

@@ -1,7 +1,8 @@
 /* journal.h - what outlives the job: a manifest for each context, and the segments that they name
  *
  *   DATA/version                   what this is; without it nothing of a folder is touched
- *   DATA/contexts/ID.manifest      lines as in record.h: what was asked for, then each append
+ *   DATA/contexts/ID.manifest      lines as in record.h: what was asked for, then each append, and
+ *                                  now and then what promises are measured in (errands_unit.h)
  *   DATA/contexts/ID.deleted       the same, of a deleted context whose segments are not all gone
  *   DATA/segments/ID-SEQUENCE-JOB-RANK.safetensors
  *   DATA/lock                      held by the job that serves it; holds its number
@@ -53,6 +54,9 @@ int precis_journal_create(precis_journal *journal, precis_context *context, prec
  * MEMORY. */
 int precis_journal_append(precis_journal *journal, const precis_stage *stage,
                           const precis_segment *segments, int count, precis_message *why);
+/* A line that is no append. After an error it is as if it had not been. Errors: IO, MEMORY. */
+int precis_journal_note(precis_journal *journal, precis_context *context, const json_t *record,
+                        precis_message *why);
 /* Counts the context among those that have its segments. */
 void precis_journal_count(precis_journal *journal, const precis_context *context);
 /* Deletes the context, and segments that no other has. After an error all of it is still there.

@@ -1,10 +1,13 @@
 #include "mpi/service/manifest.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mpi/service/record.h"
+#include "mpi/signal.h"
+#include "src/memory.h"
 #include "src/problem.h"
 
 static precis_manifest_path path_of(const char *data, const char *id, const char *ending)
@@ -35,11 +38,12 @@ static json_t *context_record(const precis_context *c)
 {
   const precis_problem *p = &c->spec.problem;
   return json_pack(
-      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s, s:s, s:s}}",
+      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:i, s:i, s:f, s:s, s:s, s:s, s:s, s:i}}",
       "context", "id", c->id, "name", c->spec.name, "heads", p->heads, "kv_heads", p->kv_heads,
       "dim", p->dim, "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol",
       c->spec.tol, "guarantee", (int)c->spec.guarantee, "move", (int)c->spec.move, "created",
-      c->created, "key", c->key, "parent", c->parent, "owner", c->owner, "sum", c->sum.text);
+      c->created, "key", c->key, "parent", c->parent, "owner", c->owner, "sum", c->sum.text,
+      "tol_of", (int)c->spec.tol_of);
 }
 
 static json_t *append_record(int64_t rows, int with_bias, const char *key, const char *sum,
@@ -56,23 +60,47 @@ json_t *precis_manifest_append(const precis_stage *stage, json_t *segments)
                        stage->context->sequence + 1, segments);
 }
 
+static json_t *numbers(const double *x, int64_t count)
+{
+  json_t *list = json_array();
+  for (int64_t i = 0; i < count; i++)
+    json_array_append_new(list, isfinite(x[i]) ? json_real(x[i]) : json_null());
+  return list;
+}
+
+json_t *precis_manifest_unit(const precis_context *c, int with_mean)
+{
+  const precis_problem *p = &c->spec.problem;
+  const double *mean = c->unit + 1, *sums = mean + (int64_t)p->heads * p->dim;
+  json_t *unit = json_pack("{s:o, s:o, s:o}", "sum", numbers(sums, p->heads), "most",
+                           numbers(sums + p->heads, p->heads), "rows",
+                           numbers(sums + 2 * (int64_t)p->heads, p->heads));
+  if (unit != NULL && with_mean)
+    json_object_set_new(unit, "mean_query", numbers(mean, (int64_t)p->heads * p->dim));
+  return json_pack("{s:o}", "unit", unit);
+}
+
+/* Another line; NULL without memory, and then what was there is freed. Takes the record. */
+static char *add_line(char *text, json_t *record)
+{
+  char *line = precis_record_format(record),
+       *both = line && text ? realloc(text, strlen(text) + strlen(line) + 1) : NULL;
+  json_decref(record);
+  if (both != NULL)
+    strcat(both, line);
+  else
+    free(text);
+  free(line);
+  return both;
+}
+
 char *precis_manifest_text(const precis_context *c)
 {
-  json_t *first = context_record(c), *second = NULL;
-  char *head = precis_record_format(first), *tail = NULL, *text = NULL;
-  if (json_array_size(c->segments) > 0) {
-    second = append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments);
-    tail = precis_record_format(second);
-  }
-  if (head != NULL && (second == NULL) == (tail == NULL))
-    text = malloc(strlen(head) + (tail ? strlen(tail) : 0) + 1);
-  if (text != NULL)
-    strcat(strcpy(text, head), tail ? tail : "");
-  free(head);
-  free(tail);
-  json_decref(first);
-  json_decref(second);
-  return text;
+  char *text = add_line(calloc(1, 1), context_record(c));
+  if (json_array_size(c->segments) > 0)
+    text = add_line(text,
+                    append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments));
+  return c->unit != NULL ? add_line(text, precis_manifest_unit(c, 1)) : text;
 }
 
 json_t *precis_manifest_segments(const precis_segment *segments, int count)
@@ -96,17 +124,18 @@ static int copy_text(const char *from, char *to, size_t size)
 
 static int read_context(json_t *record, precis_context *c)
 {
-  const char *id, *name, *key, *parent, *owner = "", *sum = ""; /* 0.1.0 knew none of these two */
-  int guarantee, move;
+  /* 0.1.0 knew none of these three, and had one unit. */
+  const char *id, *name, *key, *parent, *owner = "", *sum = "";
+  int guarantee, move, tol_of = PRECIS_UNIT_RANGE;
   precis_problem *p = &c->spec.problem;
   precis_message why;
   int bad = json_unpack(
       record,
-      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s, s?s, s?s}}",
+      "{s:{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:F, s:F, s:i, s:i, s:F, s:s, s:s, s?s, s?s, s?i}}",
       "context", "id", &id, "name", &name, "heads", &p->heads, "kv_heads", &p->kv_heads, "dim",
       &p->dim, "value_dim", &p->value_dim, "causal", &p->causal, "scale", &p->scale, "tol",
       &c->spec.tol, "guarantee", &guarantee, "move", &move, "created", &c->created, "key", &key,
-      "parent", &parent, "owner", &owner, "sum", &sum);
+      "parent", &parent, "owner", &owner, "sum", &sum, "tol_of", &tol_of);
   if (bad || !copy_text(id, c->id, sizeof c->id) ||
       !copy_text(name, c->spec.name, sizeof c->spec.name) ||
       !copy_text(key, c->key, sizeof c->key) || !copy_text(parent, c->parent, sizeof c->parent) ||
@@ -115,6 +144,9 @@ static int read_context(json_t *record, precis_context *c)
     return PRECIS_ERR_FORMAT;
   c->spec.guarantee = (precis_guarantee)guarantee;
   c->spec.move = (precis_move)move;
+  c->spec.tol_of = (precis_unit)tol_of;
+  if (tol_of < PRECIS_UNIT_OUTPUTS || tol_of > PRECIS_UNIT_LSE)
+    return PRECIS_ERR_FORMAT;
   return precis_problem_settle(p, &why) == PRECIS_SUCCESS ? PRECIS_SUCCESS : PRECIS_ERR_FORMAT;
 }
 
@@ -167,6 +199,52 @@ static int read_append(json_t *record, precis_context *c)
   return PRECIS_SUCCESS;
 }
 
+/* null is infinity, of sums that are bounds. */
+static int read_numbers(json_t *list, int64_t count, double *to)
+{
+  if (!json_is_array(list) || (int64_t)json_array_size(list) != count)
+    return PRECIS_ERR_FORMAT;
+  for (int64_t i = 0; i < count; i++) {
+    const json_t *value = json_array_get(list, (size_t)i);
+    to[i] = json_is_null(value) ? INFINITY : json_number_value(value);
+    if (!json_is_null(value) && !json_is_number(value))
+      return PRECIS_ERR_FORMAT;
+  }
+  return PRECIS_SUCCESS;
+}
+
+/* The mean query is in the first of them alone. */
+static int read_unit(json_t *unit, precis_context *c)
+{
+  const precis_problem *p = &c->spec.problem;
+  json_t *mean_query = json_object_get(unit, "mean_query");
+  int first = c->unit == NULL;
+  if (first && mean_query == NULL)
+    return PRECIS_ERR_FORMAT;
+  if (first)
+    c->unit = precis_memory_array(precis_signal_numbers(p), sizeof *c->unit);
+  if (c->unit == NULL)
+    return PRECIS_ERR_MEMORY;
+  double *mean = c->unit + 1, *sums = mean + (int64_t)p->heads * p->dim;
+  c->unit[0] = 1;
+  int status = PRECIS_SUCCESS;
+  if (mean_query != NULL)
+    status = read_numbers(mean_query, (int64_t)p->heads * p->dim, mean);
+  static const char *const names[] = {"sum", "most", "rows"};
+  for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)
+    status = read_numbers(json_object_get(unit, names[i]), p->heads,
+                          sums + i * (int64_t)p->heads);
+  for (int h = 0; h < p->heads && status == PRECIS_SUCCESS; h++)
+    c->unit_recorded = fmax(c->unit_recorded, sums[2 * (int64_t)p->heads + h]);
+  return status;
+}
+
+static int read_later(json_t *record, precis_context *c)
+{
+  json_t *unit = json_object_get(record, "unit");
+  return unit != NULL ? read_unit(unit, c) : read_append(record, c);
+}
+
 /* The line at text, the first or a later one. */
 static int read_line(const char *text, int64_t bytes, int first, precis_context *c)
 {
@@ -174,7 +252,7 @@ static int read_line(const char *text, int64_t bytes, int first, precis_context 
   json_t *record = precis_record_parse(text, bytes, &length);
   int status = PRECIS_ERR_FORMAT;
   if (record != NULL)
-    status = first ? read_context(record, c) : read_append(record, c);
+    status = first ? read_context(record, c) : read_later(record, c);
   json_decref(record);
   return status;
 }

@@ -27,6 +27,8 @@ int precis_manifest_is_named(const char *file, const char *ending, char *id);
 char *precis_manifest_text(const precis_context *context);
 /* [[name, rows, sum], ...]; NULL without memory. */
 json_t *precis_manifest_segments(const precis_segment *segments, int count);
+/* What its promises are measured in, of c->unit; NULL without memory. */
+json_t *precis_manifest_unit(const precis_context *context, int with_mean);
 /* The line for an append; NULL without memory. */
 json_t *precis_manifest_append(const precis_stage *stage, json_t *segments);
 

@@ -16,6 +16,7 @@ typedef enum precis_order_kind {
   PRECIS_ORDER_COMMIT, /* the shard's rows become the context's */
   PRECIS_ORDER_DROP,   /* the shard is forgotten */
   PRECIS_ORDER_LOAD,   /* the rows of `count` segments become the context's */
+  PRECIS_ORDER_UNIT, /* what a context's promises are measured in, where it was known before */
   PRECIS_ORDER_ATTEND,
   PRECIS_ORDER_PING, /* nothing but to be there */
   PRECIS_ORDER_STOP
@@ -28,12 +29,14 @@ typedef struct precis_order {
   precis_order_kind kind;
   int slot, shard, parent;
   int array, with_bias;
+  int with_bounds;      /* ATTEND */
   int64_t rows;         /* OPEN: of the rank that is told; ATTEND: of all */
   int64_t first, count; /* FILL */
   int64_t position;     /* ATTEND: of the first query; -1: the last one stands at the last key */
   char name[PRECIS_SEGMENT_NAME]; /* COMMIT: of the segments, but for the rank */
   precis_problem problem;         /* CREATE, OPEN */
   double tol;                     /* CREATE, and the rest */
+  precis_unit tol_of;
   precis_guarantee guarantee;
   precis_move move;
 } precis_order;

@@ -34,7 +34,7 @@ typedef struct precis_errand {
 
   int64_t rows, position; /* ATTEND, see precis_order */
   const float *q;
-  float *out, *lse;
+  float *out, *lse, *bounds; /* bounds NULL: not wanted */
   precis_report report;
   int64_t tokens; /* of the context that was attended to; after a COMMIT */
   int batched;    /* attends that ran together */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mpi/service/deadlines.h"
+#include "mpi/service/errands_unit.h"
 #include "mpi/service/link.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/signals.h"
@@ -79,7 +80,9 @@ static int bring_back(precis_errands *e, precis_context *c)
   int status = relative ? precis_errands_fork(e, relative, rows_before(c, common), c)
                         : precis_errands_create(e, c);
   atomic_fetch_add(&e->hold->loaded, rows_before(c, common));
-  return status == PRECIS_SUCCESS ? load(e, c, common) : status;
+  if (status == PRECIS_SUCCESS)
+    status = load(e, c, common);
+  return status == PRECIS_SUCCESS ? precis_errands_unit_restore(e, c, relative != NULL) : status;
 }
 
 /* What was appended under another limit, or on more ranks, may be too much for these. */

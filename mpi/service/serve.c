@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "mpi/service/errands.h"
+#include "mpi/service/errands_unit.h"
 #include "mpi/service/hold.h"
 #include "mpi/service/http.h"
 #include "mpi/service/link.h"
@@ -160,6 +160,9 @@ static int serve(const precis_service_options *options, desk *d, precis_message 
   if (status != PRECIS_ERR_MPI) {
     precis_http_stop(&d->http);
     sweep(d);
+    for (precis_context *c = d->contexts.first; c != NULL; c = c->next)
+      if (c->slot >= 0)
+        precis_errands_unit_keep(&d->errands, c, 1);
   }
   return status;
 }

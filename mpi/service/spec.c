@@ -25,11 +25,13 @@ static const rule rules[] = {
     {"causal", TRUTH, 0, 0, 0, AT(problem.causal)},
     {"scale", NUMBER, -1e30, 1e30, 0, AT(problem.scale)},
     {"tol", NUMBER, 0, 1e30, 0, AT(tol)},
+    {"tol_of", WORD, 0, 0, "outputs|range|lse", AT(tol_of)},
     {"guarantee", WORD, 0, 0, "bound|sampled", AT(guarantee)},
     {"move", WORD, 0, 0, "auto|tiles|heads|queries|summaries", AT(move)},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
-_Static_assert(sizeof(precis_move) == sizeof(int) && sizeof(precis_guarantee) == sizeof(int),
+_Static_assert(sizeof(precis_move) == sizeof(int) && sizeof(precis_guarantee) == sizeof(int) &&
+                   sizeof(precis_unit) == sizeof(int),
                "words are stored as int");
 
 static int refuse(const rule *r, precis_message *why)

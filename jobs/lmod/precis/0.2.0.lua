@@ -1,4 +1,4 @@
--- 0.1.0.lua - Lmod module of Precis: module use jobs/lmod; module load precis
+-- 0.2.0.lua - Lmod module of Precis: module use jobs/lmod; module load precis
 --
 -- SPDX-License-Identifier: BSD-3-Clause
 --
