@@ -7,8 +7,8 @@
 #include "mpi/estimate.h"
 #include "mpi/repair.h"
 #include "src/footprint.h"
+#include "src/outliers.h"
 #include "src/problem.h"
-#include "src/rounding.h"
 
 void precis_call_set_up(precis_call *c, const precis_finished *to)
 {
@@ -91,29 +91,6 @@ static int attend_by_summaries(precis_call *c, precis_task *task, precis_summary
   return precis_summaries_run(task, summaries_of(c), c->keeping ? &a->kept : NULL, result);
 }
 
-/* Outliers so long that float32 may not do come last; returns how many others there are. Where exact
- * moves are allowed those that it fails are found out later, and nobody is set apart. */
-static int64_t set_apart_long(const precis_call *c, const precis_task *task,
-                              const precis_summary_result *result)
-{
-  const double rounding_most = 2e-5;
-  const precis_problem *p = task->problem;
-  int64_t others = result->outliers;
-  for (int64_t i = 0; i < others && c->a->options.move == PRECIS_MOVE_SUMMARIES;) {
-    precis_failed_row row = result->rows[i];
-    const float *q = task->q + (row.row * p->heads + row.head) * p->dim;
-    double rounding = precis_rounding_exact(&task->terms, precis_problem_kv_head(p, row.head),
-                                            precis_row_query_norm(p->dim, q), 0);
-    if (rounding <= rounding_most) {
-      i++;
-    } else {
-      result->rows[i] = result->rows[--others];
-      result->rows[others] = row;
-    }
-  }
-  return others;
-}
-
 /* Outlier queries, which were planned for. A kept summary plans for none: traffic for these is
  * counted apart. */
 static int answer_outliers(precis_call *c, precis_task *task, const precis_summary_result *result,
@@ -121,14 +98,8 @@ static int answer_outliers(precis_call *c, precis_task *task, const precis_summa
 {
   precis_world *world = &c->a->world;
   precis_traffic start = world->traffic;
-  int64_t others = set_apart_long(c, task, result), more = 0;
   precis_waiting_step(&world->waiting, "rows to be answered exactly");
-  int status = precis_repair_run(task, result->rows, others, 0, &c->outlier_queries);
-  if (status == PRECIS_SUCCESS || status == PRECIS_ERR_RANGE) {
-    int precise = precis_repair_run(task, result->rows + others, result->outliers - others, 1, &more);
-    status = status == PRECIS_SUCCESS ? precise : status;
-  }
-  c->outlier_queries += more;
+  int status = precis_repair_run(task, result->rows, result->outliers, 0, &c->outlier_queries);
   status = precis_world_agree(world, status, why);
   if (c->use_kept)
     c->repair = precis_traffic_minus(&world->traffic, &start);
@@ -297,6 +268,7 @@ static int repair(precis_call *c, int precise, precis_message *why)
                                                : "rows to be answered exactly");
   if (c->repaired == 0 || !precise)
     precis_judge_count_repair(judge);
+  judge->settled = precise;
   int status = precis_repair_run(&c->task, judge->failed, judge->failures, precise, &repaired);
   status = precis_world_agree(world, status, why);
   precis_traffic took = precis_traffic_minus(&world->traffic, &start);
@@ -308,12 +280,31 @@ static int repair(precis_call *c, int precise, precis_message *why)
   return status == PRECIS_SUCCESS ? precis_judge_rows(judge) : status;
 }
 
+/* Rows that fail although they are no outliers, which are answered exactly, of all ranks. */
+static int count_bulk_failures(const precis_call *c, int64_t *count)
+{
+  const precis_problem *p = &c->a->problem;
+  const precis_summaries *plan = summaries_of(c);
+  int64_t mine = 0;
+  for (int64_t i = 0; i < c->judge.failures; i++) {
+    precis_failed_row row = c->judge.failed[i];
+    int64_t g = precis_problem_kv_head(p, row.head);
+    double norm = precis_bulk_query_radius(
+        p->dim, 1, 1, c->q + (row.row * p->heads + row.head) * p->dim, p->dim,
+        plan->q_center + g * p->dim);
+    mine += !(precis_outliers_rho(norm, plan->query_unit[g]) > plan->query_rho);
+  }
+  return MPI_Allreduce(&mine, count, 1, MPI_INT64_T, MPI_SUM, c->a->world.comm) ? PRECIS_ERR_MPI
+                                                                              : PRECIS_SUCCESS;
+}
+
 /* Where exact moves are forbidden: other summaries, as long as there are stronger ones. So a looser
  * tolerance never fails where a tighter one succeeds. */
 static int run_stronger(precis_call *c, precis_message *why)
 {
-  int status = PRECIS_SUCCESS;
-  while (status == PRECIS_SUCCESS && c->judge.all_failures > 0) {
+  int64_t bulk = 0;
+  int status = count_bulk_failures(c, &bulk);
+  while (status == PRECIS_SUCCESS && bulk > 0) {
     int found = c->a->options.tol > 0 ? precis_call_strengthen(c) : PRECIS_ERR_TOLERANCE;
     if (found == PRECIS_ERR_TOLERANCE)
       return refuse_failures(c, why);
@@ -322,6 +313,8 @@ static int run_stronger(precis_call *c, precis_message *why)
       status = precis_world_agree(&c->a->world, run_move(c, why), why);
     if (status == PRECIS_SUCCESS)
       status = precis_judge_rows(&c->judge);
+    if (status == PRECIS_SUCCESS)
+      status = count_bulk_failures(c, &bulk);
   }
   return status;
 }

@@ -12,6 +12,9 @@
  * below it. */
 static const double CONSTANT = 0x1p-18;
 
+/* Times that, results are as good as results in float32 can be where values are far from 0. */
+static const double LOOSE = 512;
+
 enum { LEAST, MOST, ROWS, LARGEST };
 
 int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, precis_judge *j)
@@ -112,8 +115,10 @@ static void find_means(precis_judge *j)
            upper = j->sums[ROWS * heads + h] > 0
                        ? j->sums[MOST * heads + h] / j->sums[ROWS * heads + h]
                        : 0;
-    /* Bounds that are loose make R small, but not the head constant. */
-    j->constant[h] = (j->mean[h] < least || !(j->mean[h] > 0)) && upper <= 2 * least;
+    /* Bounds that are loose make R small, but not the head constant: as long as better ones can be
+     * had, they have to be had. */
+    double most = j->settled || !(j->tol > 0) ? LOOSE * least : 2 * least;
+    j->constant[h] = (j->mean[h] < least || !(j->mean[h] > 0)) && upper <= most;
   }
 }
 

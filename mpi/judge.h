@@ -15,6 +15,7 @@ typedef struct precis_judge {
   precis_task *task; /* at home */
   double tol;        /* 0: rows need some proof, where `prove` says so, and that is all */
   int prove;
+  int settled;       /* nothing better than these results can be had */
   int prefixes;      /* rows see the keys up to their positions */
   double *convert;   /* kv_heads: from the norm of the proofs to that of precis_unit */
   float *least;      /* rows x heads: lower bounds of |true - m_i| */

@@ -58,13 +58,19 @@ static double held(const precis_scene *s)
          WORD * (double)precis_engine_scratch(&engine);
 }
 
-/* A call's own results and proofs, what rows are judged by, and a few numbers for each rank. */
+/* A call's own results and proofs, and a few numbers for each rank. */
 static double call(const precis_scene *s)
 {
   const precis_problem *p = s->problem;
-  int numbers = 2 + PROOF + (s->results_in_place ? 0 : p->value_dim);
-  return rows_of(s) * p->heads * (WORD * numbers + FAILED) + 48. * (s->ranks + 1) +
-         LONG * 8. * p->heads;
+  int numbers = 1 + PROOF + (s->results_in_place ? 0 : p->value_dim);
+  return WORD * rows_of(s) * p->heads * numbers + 48. * (s->ranks + 1);
+}
+
+/* What rows are judged by, when the move has given its memory back. */
+static double judged(const precis_scene *s)
+{
+  const precis_problem *p = s->problem;
+  return rows_of(s) * p->heads * (WORD + FAILED) + LONG * 8. * p->heads;
 }
 
 static double parcel(const precis_scene *s, int heads)
@@ -176,7 +182,7 @@ int64_t precis_footprint_exact(const precis_scene *s, precis_move move)
                  : move == PRECIS_MOVE_HEADS   ? heads(s)
                  : move == PRECIS_MOVE_QUERIES ? queries(s)
                                                : 0;
-  return whole(held(s) + call(s) + bytes);
+  return whole(held(s) + call(s) + fmax(bytes, judged(s)));
 }
 
 /* The kernels, and as much of a summary's shape as its tiles hang on. */
@@ -289,9 +295,9 @@ static double summaries(const precis_scene *s, const precis_summary_size *size)
                 keys_of(s) * (WORD * (p->dim + p->value_dim + 3) + LONG) +
                 rows * (WORD * p->dim + LONG * (p->value_dim + 3) + 4 * LONG) +
                 16 * rows_of(s) * p->heads;
-  return held(s) + call(s) + work +
-         under_way(s, precis_footprint_summary_apart(s, size), numbers,
-                   (double)k.summary.least_slice, rows);
+  double move = work + under_way(s, precis_footprint_summary_apart(s, size), numbers,
+                                 (double)k.summary.least_slice, rows);
+  return held(s) + call(s) + fmax(move, judged(s));
 }
 
 int64_t precis_footprint_summaries_taken(const precis_scene *s, const precis_summary_size *size)

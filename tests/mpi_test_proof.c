@@ -118,7 +118,7 @@ static precis_move throw_wish(dice *d, attention_case *c)
 static attention_case throw_case(uint64_t seed, int64_t number, precis_move *move)
 {
   dice d = {.stream = {.seed = seed, .tensor = 9, .row = number}};
-  attention_case c = {.name = "random", .seed = seed * 100003 + (uint64_t)number};
+  attention_case c = {.name = "random", .tol_of = PRECIS_UNIT_RANGE, .seed = seed * 100003 + (uint64_t)number};
   throw_shape(&d, &c);
   throw_numbers(&d, &c);
   *move = throw_wish(&d, &c);
@@ -293,7 +293,11 @@ static void values_at_their_worst(void **state)
     for (double far = 1; far < 1e3; far *= 20)
       for (double tol = 0; tol <= .5; tol += .5) {
         const precis_options options = {
-            .move = PRECIS_MOVE_SUMMARIES, .degree = degree, .tol = tol, .threads = 1};
+            .move = PRECIS_MOVE_SUMMARIES,
+            .degree = degree,
+            .tol = tol,
+            .tol_of = PRECIS_UNIT_RANGE,
+            .threads = 1};
         double promise, used = worst_values(.8, far, &options, &promise), rounding = 5e-4;
         if (rank == 0)
           printf("degree %d, one value at %g: %.3g of a promise of %.3g is used\n", degree, far,

@@ -115,6 +115,7 @@ static const attention_case cases[] = {
      .keys = 300,
      .strength = .1,
      .tol = .1,
+     .tol_of = PRECIS_UNIT_RANGE,
      .degree = 2,
      .later = 2},
 };

@@ -114,6 +114,7 @@ static void other_queries(void **state)
                       .problem = {.heads = 2, .dim = 4},
                       .queries = 70,
                       .keys = 300,
+                      .tol_of = PRECIS_UNIT_RANGE,
                       .strength = .3,
                       .degree = 4};
   attention_data usual = attention_data_make(&c);
@@ -143,6 +144,7 @@ static void other_keys(void **state)
                       .problem = {.heads = 2, .dim = 4},
                       .queries = 70,
                       .keys = 600,
+                      .tol_of = PRECIS_UNIT_RANGE,
                       .strength = .3,
                       .degree = 4};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -173,6 +175,7 @@ static void appended(void **state)
         .problem = {.heads = 4, .kv_heads = 2, .dim = 4, .value_dim = 6, .causal = decode},
         .queries = decode ? 1 : 90,
         .keys = 300,
+        .tol_of = PRECIS_UNIT_RANGE,
         .strength = .1,
         .tol = .05,
         .later = 7};
@@ -195,6 +198,7 @@ static void many_calls(void **state)
                       .problem = {.heads = 2, .kv_heads = 1, .dim = 3},
                       .queries = 150,
                       .keys = 1500,
+                      .tol_of = PRECIS_UNIT_RANGE,
                       .strength = .1,
                       .drift = 1,
                       .bias = BIAS_HALF_MASKED,
@@ -257,6 +261,7 @@ static void one_by_one(void **state)
                             .problem = {.heads = 4, .kv_heads = 2, .dim = 8},
                             .queries = 300,
                             .keys = 20000,
+                            .tol_of = PRECIS_UNIT_RANGE,
                             .strength = .18,
                             .tol = .01};
   decoding seen = decode(&c);
@@ -273,6 +278,7 @@ static void more_dimensions_than_queries(void **state)
                             .problem = {.heads = 2, .kv_heads = 2, .dim = 24},
                             .queries = 40,
                             .keys = 6000,
+                            .tol_of = PRECIS_UNIT_RANGE,
                             .strength = .25,
                             .tol = .01};
   decoding seen = decode(&c);
@@ -290,6 +296,7 @@ static void scattered_positions(void **state)
                       .problem = {.heads = 1, .dim = 2, .causal = 1},
                       .queries = 1400,
                       .keys = 1400,
+                      .tol_of = PRECIS_UNIT_RANGE,
                       .strength = .1,
                       .tol = .05};
   attention_data d = attention_data_make(&c);
