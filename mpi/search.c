@@ -12,7 +12,8 @@
 
 /* The part of exact attention that may be spent on fits. */
 static const double FITS_SHARE = 0.02;
-enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32 };
+static const double MOST_ROWS = 0.3;
+enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32, HIGH_FROM = 5 };
 
 typedef enum state { UNKNOWN, TAKEN, KNOWN } state;
 
@@ -30,6 +31,7 @@ typedef struct search {
   entry *entries; /* by candidate, then by limits of keys, then of queries */
   int candidate_count, each;
   double expected[PRECIS_CANDIDATES_MOST]; /* precis_choose_expected() of high degrees */
+  double failed;                           /* the least of those that left most rows to repair */
   double mean_error[PRECIS_DEGREE_MAX + 1][PRECIS_LEVELS][PRECIS_LEVELS]; /* -1: not known yet */
   double best;                                                            /* seconds */
 } search;
@@ -112,6 +114,7 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
                 .candidates = candidates,
                 .candidate_count = count,
                 .each = keys * queries,
+                .failed = INFINITY,
                 .best = precis_wish_limit(s->wish)};
   x->entries = precis_memory_array((int64_t)count * x->each, sizeof *x->entries);
   if (x->entries == NULL)
@@ -124,7 +127,7 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
   const precis_goal goal = tightest_goal(s);
   for (int i = 0; i < count; i++) {
     const precis_candidate *c = &candidates[i];
-    if (c->degree > PRECIS_SAMPLE_DEGREE)
+    if (c->degree >= HIGH_FROM)
       x->expected[i] = precis_choose_expected(&tight, c->degree, c->envelope_degree, &goal);
     const precis_summary_size size = precis_candidate_size(&candidates[i]);
     later[i] = precis_wish_later(s->wish, &size);
@@ -166,9 +169,27 @@ static int beaten(const search *x, const entry *e)
   return 0;
 }
 
+static int is_high(const search *x, int candidate)
+{
+  return x->candidates[candidate].degree >= HIGH_FROM;
+}
+
+/* Of a high degree: clearly stronger than what has failed, and a fit takes less than it may save;
+ * where there is something to be had, none of poor prospects. */
+static int pays(const search *x, const entry *e)
+{
+  const double stronger = .7, poor = 20;
+  double fit = x->study->wish->scene->rates.fit_time * x->candidates[e->candidate].degree / 4,
+         expected = x->expected[e->candidate];
+  return !is_high(x, e->candidate) ||
+         (expected <= stronger * x->failed && e->known + fit < x->best &&
+          (expected <= poor || x->best >= precis_wish_limit(x->study->wish)));
+}
+
 static int worth_a_try(search *x, const entry *e)
 {
-  return e->state == UNKNOWN && e->known < x->best && !beaten(x, e) && !hopeless(x, e);
+  return e->state == UNKNOWN && e->known < x->best && pays(x, e) && !beaten(x, e) &&
+         !hopeless(x, e);
 }
 
 /* Of a candidate none of whose entries was tried: the one with the smallest bound. */
@@ -196,19 +217,20 @@ static entry *cheapest(search *x)
   return best;
 }
 
-/* Those that are expected to do from the cheapest on, then others, the strongest first: each that
- * fails rules out those below it. */
+/* Those that are expected to do from the cheapest on (where one has failed, much stronger ones),
+ * then others, the strongest first: each that fails rules out those below it. */
 static entry *next_of_high_degree(search *x)
 {
+  const double much_stronger = .3;
   entry *e = NULL;
   int count = 0;
   while (count < x->candidate_count && x->candidates[count].seconds < x->best)
     count++;
   for (int c = 0; c < count && e == NULL; c++)
-    if (x->candidates[c].degree > PRECIS_SAMPLE_DEGREE && x->expected[c] <= 1)
+    if (is_high(x, c) && x->expected[c] <= fmin(1, much_stronger * x->failed))
       e = tightest(x, c);
   for (int c = count - 1; c >= 0 && e == NULL; c--)
-    if (x->candidates[c].degree > PRECIS_SAMPLE_DEGREE)
+    if (is_high(x, c))
       e = tightest(x, c);
   return e;
 }
@@ -218,7 +240,7 @@ static entry *next(search *x)
 {
   entry *e = NULL;
   for (int c = 0; c < x->candidate_count && x->candidates[c].seconds < x->best && e == NULL; c++)
-    if (x->candidates[c].degree <= PRECIS_SAMPLE_DEGREE)
+    if (!is_high(x, c))
       e = tightest(x, c);
   if (e == NULL)
     e = next_of_high_degree(x);
@@ -267,6 +289,8 @@ static int try_some(search *x)
     some[i]->failing = outcome[i][0];
     some[i]->seconds = outcome[i][1];
     x->best = fmin(x->best, some[i]->seconds);
+    if (is_high(x, some[i]->candidate) && some[i]->failing > MOST_ROWS)
+      x->failed = fmin(x->failed, x->expected[some[i]->candidate]);
   }
   return count;
 }
