@@ -71,9 +71,6 @@ double precis_study_outlier_seconds(const precis_study *study, precis_limits lim
 /* Limits as tight as there are. */
 precis_limits precis_study_tightest(const precis_study *study);
 
-/* Degrees that are considered. */
-enum { PRECIS_CANDIDATES_MOST = 24 };
-
 /* What summaries are fitted with, and where. */
 typedef struct precis_found {
   int candidate; /* -1: none could be fitted, or none is worth trying */

@@ -5,54 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/features.h"
-#include "src/footprint.h"
 #include "src/outliers.h"
 
-enum { DEGREE_MOST = 8, LONGEST_ROWS = 8 };
+enum { LONGEST_ROWS = 8 };
 
-precis_summary_size precis_candidate_size(const precis_candidate *c)
-{
-  return (precis_summary_size){c->degree, c->envelope_degree, c->features, c->count_features, NULL};
-}
-
-double precis_choose_seconds(const precis_scene *scene, const precis_candidate *c)
-{
-  precis_summary_size size = precis_candidate_size(c);
-  return precis_model_summary_seconds(scene, &size);
-}
-
-static int by_seconds(const void *a, const void *b)
-{
-  double x = ((const precis_candidate *)a)->seconds, y = ((const precis_candidate *)b)->seconds;
-  return (x > y) - (x < y);
-}
-
-int precis_choose_candidates(const precis_scene *scene, int degree, int most,
-                             precis_candidate *candidates)
-{
-  precis_candidate all[DEGREE_MOST * PRECIS_DEGREE_MAX];
-  int count = 0;
-  for (int g = degree > 0 ? degree : 1; g <= (degree > 0 ? degree : DEGREE_MOST); g++)
-    for (int e = g; e <= g + 4 && e <= PRECIS_DEGREE_MAX; e++) {
-      int64_t features = precis_features_count(scene->problem->dim, g),
-              with = precis_features_count(scene->problem->dim, e);
-      if (features < 0 || with < 0 || (e > g && e % 2 != 0) ||
-          count == DEGREE_MOST * PRECIS_DEGREE_MAX)
-        continue;
-      all[count] = (precis_candidate){g, e, features, with - features, 0};
-      precis_summary_size size = precis_candidate_size(&all[count]);
-      if (scene->memory_limit > 0 && precis_footprint_summaries(scene, &size) > scene->memory_limit)
-        continue;
-      all[count].seconds = precis_choose_seconds(scene, &all[count]);
-      count++;
-    }
-  qsort(all, (size_t)count, sizeof *all, by_seconds);
-  count = count < most ? count : most;
-  for (int i = 0; i < count; i++)
-    candidates[i] = all[i];
-  return count;
-}
+/* Terms of alternating signs are no matter where scores are small. */
+static const double priced_from = 4;
 
 void precis_sample_add(double *row, double w, double deviation, double y)
 {
@@ -125,12 +83,88 @@ void precis_choose_moments(const precis_head_sample *sample, double *moments)
       moments[m] = m % 2 == 0 ? pow(sample->bound / 4, m) : 0;
 }
 
-int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,
-                      precis_polynomial *fit)
+/* What moments are of y^m, of the bounds of |y|^m in the same rows. */
+static void find_sizes(const precis_head_sample *s, double *sizes)
 {
-  double moments[PRECIS_DEGREE_MAX + 1];
+  int rows[LONGEST_ROWS], count = longest(s, rows);
+  for (int m = 0; m <= PRECIS_DEGREE_MAX; m++)
+    sizes[m] = 0;
+  for (int i = 0; i < count; i++) {
+    const double *row = row_of(s, rows[i]);
+    double power = row[0] / row[PRECIS_SAMPLE_EXP];
+    for (int m = 0; m <= PRECIS_DEGREE_MAX; m++, power *= bound_of(s, rows[i]))
+      sizes[m] += power;
+  }
+}
+
+/* Root mean square of a row's scores. */
+static double spread_of(const double *row)
+{
+  return row[0] > 0 ? sqrt(fmax(row[2], 0) / row[0]) : 0;
+}
+
+static double mean_spread(const precis_head_sample *sample)
+{
+  double sum = 0;
+  int rows = 0;
+  for (int i = 0; i < sample->rows; i++)
+    if (row_of(sample, i)[0] > 0) {
+      sum += spread_of(row_of(sample, i));
+      rows++;
+    }
+  return rows > 0 ? sum / rows : 0;
+}
+
+double precis_choose_expected(const precis_head_sample *sample, int degree, int envelope_degree,
+                              const precis_goal *goal)
+{
+  int rows[LONGEST_ROWS], count = longest(sample, rows);
+  double moments[PRECIS_DEGREE_MAX + 1], spread = 0;
   precis_choose_moments(sample, moments);
-  return precis_polynomial_fit(degree, envelope_degree, fmax(sample->bound, 1e-20), moments, fit);
+  double t =
+      precis_polynomial_estimate(degree, envelope_degree, fmax(sample->bound, 1e-12), moments) /
+      (count > 0 ? count : 1);
+  for (int i = 0; i < count; i++)
+    spread += spread_of(row_of(sample, rows[i])) / count;
+  double mean = mean_spread(sample);
+  /* Deviations are those of a typical key. Where t is large it is still to be told how large. */
+  double small = fmin(t, .1);
+  const precis_error_mass mass = {small, 2 * sample->least_deviation * small};
+  return precis_certificate_ratio(&mass, 1, mean > 0 ? spread / mean : 1, goal) * (t / small);
+}
+
+int precis_choose_hopeful(const precis_head_sample *tight, const precis_head_sample *loose,
+                          const precis_goal *goal, int count, precis_candidate *candidates)
+{
+  const double hopeless = 100, sure = .25;
+  int kept = 0, enough = PRECIS_DEGREE_MAX;
+  for (int i = 0; i < count; i++) {
+    const precis_candidate c = candidates[i];
+    if (c.degree > enough + 2 ||
+        (c.degree > PRECIS_SAMPLE_DEGREE && (i < count - 1 || kept > 0) &&
+         !(precis_choose_expected(tight, c.degree, c.envelope_degree, goal) <= hopeless)))
+      continue;
+    candidates[kept++] = c;
+    if (enough == PRECIS_DEGREE_MAX && loose->bound <= PRECIS_BOUND_MOST &&
+        precis_choose_expected(loose, c.degree, c.envelope_degree, goal) <= sure)
+      enough = c.degree;
+  }
+  return kept;
+}
+
+int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,
+                      const precis_summary_rounding *rounding, precis_polynomial *fit)
+{
+  double moments[PRECIS_DEGREE_MAX + 1], sizes[PRECIS_DEGREE_MAX + 1];
+  double bound = fmax(sample->bound, 1e-12);
+  precis_choose_moments(sample, moments);
+  if (rounding == NULL || bound <= priced_from)
+    return precis_polynomial_fit(degree, envelope_degree, bound, moments, fit);
+  find_sizes(sample, sizes);
+  const precis_polynomial_prices prices = {sizes, precis_certificate_rounding(rounding, 1, 0),
+                                           precis_certificate_rounding(rounding, 0, 1)};
+  return precis_polynomial_fit_priced(degree, envelope_degree, bound, moments,
+                                      isfinite(prices.value) ? &prices : NULL, fit);
 }
 
 /* Solves the symmetric positive definite system of order n in place by Cholesky's method; -1 if it
@@ -215,24 +249,6 @@ static precis_error_mass envelope_of(const precis_polynomial *fit, const double 
   return (precis_error_mass){constant + others, constant * mean + others * far};
 }
 
-/* Root mean square of a row's scores. */
-static double spread_of(const double *row)
-{
-  return row[0] > 0 ? sqrt(fmax(row[2], 0) / row[0]) : 0;
-}
-
-static double mean_spread(const precis_head_sample *sample)
-{
-  double sum = 0;
-  int rows = 0;
-  for (int i = 0; i < sample->rows; i++)
-    if (row_of(sample, i)[0] > 0) {
-      sum += spread_of(row_of(sample, i));
-      rows++;
-    }
-  return rows > 0 ? sum / rows : 0;
-}
-
 /* The certificate over what it may be, of a sampled row whose query is `times` as long as it is. */
 static double ratio_of(const precis_head_sample *sample, int i, double times,
                        const precis_polynomial *fit, const precis_summary_rounding *rounding,
@@ -279,7 +295,8 @@ static double failing_at(const precis_head_sample *sample, double length,
   for (int i = 0; i < sample->rows; i += step)
     if (sample->lengths[i] > 0 && row_of(sample, i)[0] > 0) {
       rows++;
-      failing += !(ratio_of(sample, i, length / sample->lengths[i], fit, rounding, mean, goal) <= 1);
+      failing +=
+          !(ratio_of(sample, i, length / sample->lengths[i], fit, rounding, mean, goal) <= 1);
     }
   return rows > 0 ? (double)failing / rows : 0;
 }
@@ -299,8 +316,8 @@ double precis_choose_failing(const precis_head_sample *sample, const precis_poly
     edge = isfinite(edge) ? edge : 1.2 * below;
     for (int i = 0; i < PARTS && count > 0 && below < lengths->most; i++) /* evenly in a bin */
       failing += count / PARTS *
-                 failing_at(sample, (below + (edge - below) * (i + .5) / PARTS) * lengths->unit, fit,
-                            rounding, mean, goal);
+                 failing_at(sample, (below + (edge - below) * (i + .5) / PARTS) * lengths->unit,
+                            fit, rounding, mean, goal);
   }
   return all > 0 ? failing / all : failing_of_sample(sample, fit, rounding, mean, goal);
 }

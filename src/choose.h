@@ -12,10 +12,10 @@
 enum {
   PRECIS_SAMPLE_KEYS = 512,
   PRECIS_SAMPLE_QUERIES = 128,
-  /* Numbers of a row: sum_j w_j y^m for m = 0 .. 12, then sum_j w_j y^m e^y for m = 0 .. 6, then
+  /* Numbers of a row: sum_j w_j y^m for m = 0 .. 24, then sum_j w_j y^m e^y for m = 0 .. 6, then
      sum_j w_j e^{2 y}, then sum_j w_j d_j and sum_j w_j d_j y^2, d_j the deviation of a key. Ranks
      add them up, so that they had better be few. */
-  PRECIS_SAMPLE_DEGREE = PRECIS_DEGREE_MAX / 2,
+  PRECIS_SAMPLE_DEGREE = 6,
   PRECIS_SAMPLE_EXP = PRECIS_DEGREE_MAX + 1,
   PRECIS_SAMPLE_SQUARE = PRECIS_SAMPLE_EXP + PRECIS_SAMPLE_DEGREE + 1,
   PRECIS_SAMPLE_DEVIATION = PRECIS_SAMPLE_SQUARE + 1,
@@ -26,9 +26,10 @@ enum {
  * tolerance: rows that were not sampled may be worse. */
 static const double PRECIS_FORCED_MARGIN = 0.25;
 
-/* What rows over the tolerance add to the seconds of a plan: their repair, of so many seconds. Where exact moves are forbidden (`forced`) one such row is the
- * end, so that no price is too high to avoid it, and those that are `nearly` over (by the margin
- * above) are dear as well. Both are shares of the rows; nearly plays no part otherwise. */
+/* What rows over the tolerance add to the seconds of a plan: their repair, of so many seconds.
+ * Where exact moves are forbidden (`forced`) one such row is the end, so that no price is too high
+ * to avoid it, and those that are `nearly` over (by the margin above) are dear as well. Both are
+ * shares of the rows; nearly plays no part otherwise. */
 double precis_choose_price_of_failing(int forced, double repair_seconds, double failing,
                                       double nearly);
 
@@ -64,6 +65,9 @@ typedef struct precis_candidate {
   double seconds;                   /* predicted, of the whole call, repair apart */
 } precis_candidate;
 
+/* There are no more: three envelopes for each degree. */
+enum { PRECIS_CANDIDATES_MOST = 3 * PRECIS_DEGREE_MAX };
+
 /* Candidates for a problem in the order of their predicted seconds, at most `most`, within the
  * scene's memory limit. degree > 0 allows that one alone. Returns their number. */
 int precis_choose_candidates(const precis_scene *scene, int degree, int most,
@@ -74,10 +78,22 @@ double precis_choose_seconds(const precis_scene *scene, const precis_candidate *
 
 precis_summary_size precis_candidate_size(const precis_candidate *candidate);
 
-/* Fits one head, for the moments of the longest sampled rows. Errors: those of
- * precis_polynomial_fit(). */
+/* Leaves those that are worth a fit, in their order, and returns how many. Not worth it are high
+ * degrees (above PRECIS_SAMPLE_DEGREE) that are far from the goal, and those well above the
+ * cheapest that is sure to reach it: by estimates, with limits as tight and as loose as there are.
+ * At least one is left. */
+int precis_choose_hopeful(const precis_head_sample *tight, const precis_head_sample *loose,
+                          const precis_goal *goal, int count, precis_candidate *candidates);
+
+/* About the error of the longest sampled rows over what it may be, rounding apart, without fitting.
+ */
+double precis_choose_expected(const precis_head_sample *sample, int degree, int envelope_degree,
+                              const precis_goal *goal);
+
+/* Fits one head, for the moments of the longest sampled rows and so that rounding, if it is given,
+ * is heeded where it counts. Errors: those of precis_polynomial_fit(). */
 int precis_choose_fit(const precis_head_sample *sample, int degree, int envelope_degree,
-                      precis_polynomial *fit);
+                      const precis_summary_rounding *rounding, precis_polynomial *fit);
 
 /* Those moments: PRECIS_DEGREE_MAX + 1. */
 void precis_choose_moments(const precis_head_sample *sample, double *moments);

@@ -14,7 +14,7 @@
 #include "src/parcel.h"
 #include "src/precis.h"
 
-enum { PRECIS_PAPER_FITS = 32 };
+enum { PRECIS_PAPER_FITS = 72 };
 
 typedef struct precis_paper {
   precis_problem problem; /* settled */

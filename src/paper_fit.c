@@ -19,7 +19,7 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
       precis_cost_summary_roundings(p->ranks, s->nodes, p->ranks_per_node, s->prefixes),
       precis_apply_roundings()};
   f->failing = 1;
-  if (precis_choose_fit(sample, c->degree, c->envelope_degree, &fit) == PRECIS_SUCCESS)
+  if (precis_choose_fit(sample, c->degree, c->envelope_degree, &rounding, &fit) == PRECIS_SUCCESS)
     f->failing = precis_choose_failing(sample, &fit, &rounding, goal);
 }
 
@@ -28,12 +28,12 @@ static void fit_one(const precis_paper *p, const precis_scene *s, const precis_h
 static precis_goal goal_of(const precis_paper *p, const precis_paper_scores *scores)
 {
   const double range = 9;
-  double signal = precis_paper_signal(scores),
-         unit = p->tol_of == PRECIS_UNIT_OUTPUTS ? signal
-                : p->tol_of == PRECIS_UNIT_RANGE ? range * sqrt(scores->value_dim) / 2
-                                                 : 1;
-  return (precis_goal){.unit = p->tol_of, .error = p->tol < DBL_MAX ? p->tol * unit : DBL_MAX,
-                       .away = signal};
+  double signal = precis_paper_signal(scores), unit = p->tol_of == PRECIS_UNIT_OUTPUTS ? signal
+                                                      : p->tol_of == PRECIS_UNIT_RANGE
+                                                          ? range * sqrt(scores->value_dim) / 2
+                                                          : 1;
+  return (precis_goal){
+      .unit = p->tol_of, .error = p->tol < DBL_MAX ? p->tol * unit : DBL_MAX, .away = signal};
 }
 
 int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
@@ -60,6 +60,7 @@ int precis_paper_fit_all(const precis_paper *p, precis_paper_fits *fits)
     precis_scene s = precis_paper_scene(p);
     s.memory_limit = 0;
     fits->count = precis_choose_candidates(&s, p->degree, PRECIS_PAPER_FITS, all);
+    fits->count = precis_choose_hopeful(&sample, &sample, &goal, fits->count, all);
     for (int i = 0; i < fits->count; i++) {
       fits->fit[i].candidate = all[i];
       fit_one(p, &s, &sample, &goal, &fits->fit[i]);

@@ -13,7 +13,7 @@
 #include "src/choose.h"
 #include "src/features.h"
 
-enum { ROWS = 40, KEYS = 200, MANY = 64 };
+enum { ROWS = 40, KEYS = 200, MANY = PRECIS_CANDIDATES_MOST };
 
 /* Deterministic, in [-1, 1). */
 static double noise(uint32_t *state)
@@ -112,16 +112,16 @@ static void moments_to_fit(void **state)
   precis_choose_moments(&s.head, moments);
   assert_true(usable(moments));
   precis_polynomial fit;
-  assert_int_equal(precis_choose_fit(&s.head, 2, 4, &fit), 0);
+  assert_int_equal(precis_choose_fit(&s.head, 2, 4, NULL, &fit), 0);
 
   precis_head_sample none = {.rows = 0, .moments = s.moments, .bound = 2};
   precis_choose_moments(&none, moments);
   assert_true(usable(moments));
   none.bound = 0;
-  assert_int_equal(precis_choose_fit(&none, 1, 2, &fit), 0);
+  assert_int_equal(precis_choose_fit(&none, 1, 2, NULL, &fit), 0);
 }
 
-static const double AWAY = .3;  /* |out - mu| that rows are judged by */
+static const double AWAY = .3;     /* |out - mu| that rows are judged by */
 static const double GRAINS = 2e-5; /* what FEW roundings add at most */
 
 /* Of a row, from its pairs. */
@@ -153,7 +153,7 @@ static void fits(void **state)
   double before = INFINITY;
   for (int degree = 1; degree <= 6; degree++) {
     precis_polynomial f;
-    assert_int_equal(precis_choose_fit(&s.head, degree, degree, &f), 0);
+    assert_int_equal(precis_choose_fit(&s.head, degree, degree, NULL, &f), 0);
     assert_true(f.degree == degree && f.bound == s.head.bound);
     for (double y = -f.bound; y <= f.bound; y += f.bound / 50)
       assert_true(fabs(precis_polynomial_value(&f, y) - exp(y)) <=
@@ -189,7 +189,7 @@ static void failing(void **state)
   sample s = make(.5, .375);
   point(&s);
   precis_polynomial f;
-  assert_int_equal(precis_choose_fit(&s.head, 2, 2, &f), 0);
+  assert_int_equal(precis_choose_fit(&s.head, 2, 2, NULL, &f), 0);
   double before = 2;
   for (double tol = 1e-6; tol < 1; tol *= 1.5) {
     double share = failing_at(&s, &f, &FEW, PRECIS_UNIT_RANGE, tol);
@@ -263,7 +263,7 @@ static void candidates(void **state)
       int count = precis_choose_candidates(&scene, 0, MANY, c), degrees = 0;
       assert_true(count > 8 && count <= MANY);
       for (int i = 0; i < count; i++) {
-        assert_true(c[i].degree >= 1 && c[i].degree <= 8 && c[i].envelope_degree >= c[i].degree);
+        assert_true(c[i].degree >= 1 && c[i].degree <= 24 && c[i].envelope_degree >= c[i].degree);
         assert_true(c[i].envelope_degree == c[i].degree || c[i].envelope_degree % 2 == 0);
         assert_int_equal(c[i].features, precis_features_count(16, c[i].degree));
         assert_int_equal(c[i].features + c[i].count_features,
@@ -271,7 +271,7 @@ static void candidates(void **state)
         assert_true(c[i].seconds > 0 && (i == 0 || c[i].seconds >= c[i - 1].seconds));
         degrees |= 1 << c[i].degree;
       }
-      assert_int_equal(degrees, 0x1fe);
+      assert_int_equal(degrees, 0x1fffffe);
       precis_candidate few[3];
       assert_int_equal(precis_choose_candidates(&scene, 0, 3, few), 3);
       for (int i = 0; i < 3; i++) /* their seconds count fewer fits */
@@ -288,6 +288,71 @@ static void candidates(void **state)
   count = precis_choose_candidates(&small, 0, MANY, c);
   for (int i = 0; i < count; i++)
     assert_true(c[i].features > 0 && c[i].count_features >= 0 && isfinite(c[i].seconds));
+}
+
+/* On a sphere degrees are needed that grow with the bound: few of all that there are deserve a fit,
+ * and among them is the cheapest that does. */
+static void hopeful_degrees(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 1, .kv_heads = 1, .dim = 3, .value_dim = 2};
+  const precis_scene scene = scene_of(&problem, 1, 100000, 0);
+  const precis_goal goal = {PRECIS_UNIT_LSE, 1e-2, 0};
+  for (double bound = 6; bound < 17; bound += 2) {
+    sample s = {.head = {.rows = ROWS, .bound = bound, .least_deviation = .25}};
+    for (int i = 0; i < ROWS; i++) {
+      s.lengths[i] = bound;
+      for (int j = 0; j < KEYS; j++)
+        precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, 1, .5,
+                          bound * ((2 * j + 1.) / KEYS - 1));
+    }
+    point(&s);
+    precis_candidate all[MANY], some[MANY];
+    int count = precis_choose_candidates(&scene, 0, MANY, all), first = -1, high = 0, found = 0;
+    precis_polynomial f;
+    for (int i = 0; i < count && first < 0; i++)
+      if (all[i].degree > 6 &&
+          precis_choose_fit(&s.head, all[i].degree, all[i].envelope_degree, NULL, &f) == 0 &&
+          precis_choose_failing(&s.head, &f, &FEW, &goal) == 0)
+        first = i;
+    assert_true(first >= 0);
+    memcpy(some, all, sizeof some);
+    int left = precis_choose_hopeful(&s.head, &s.head, &goal, count, some);
+    for (int i = 0; i < left; i++) {
+      high += some[i].degree > 6;
+      found |= some[i].degree == all[first].degree &&
+               some[i].envelope_degree == all[first].envelope_degree;
+      assert_true(i == 0 || some[i].seconds >= some[i - 1].seconds);
+    }
+    assert_true(found && high < 36);
+    /* What was expected of it is about what it has. */
+    double expected =
+        precis_choose_expected(&s.head, all[first].degree, all[first].envelope_degree, &goal);
+    assert_true(expected > .05 && expected < 5);
+    memcpy(some, all, sizeof some);
+    const precis_goal never = {PRECIS_UNIT_LSE, 1e-300, 0};
+    assert_true(precis_choose_hopeful(&s.head, &s.head, &never, 1, some) == 1);
+  }
+}
+
+/* Where float32 would drown the best fit, one of smaller terms is found. */
+static void fits_heed_rounding(void **state)
+{
+  (void)state;
+  sample s = {.head = {.rows = ROWS, .bound = 18, .least_deviation = .25}};
+  for (int i = 0; i < ROWS; i++) {
+    s.lengths[i] = 18;
+    for (int j = 0; j < KEYS; j++)
+      precis_sample_add(s.moments + i * PRECIS_SAMPLE_MOMENTS, 1, .5,
+                        18 * ((2 * j + 1.) / KEYS - 1));
+  }
+  point(&s);
+  const precis_summary_rounding rounding = {20, 64, 2, 64};
+  precis_polynomial f, g;
+  assert_int_equal(precis_choose_fit(&s.head, 20, 20, NULL, &f), 0);
+  assert_int_equal(precis_choose_fit(&s.head, 20, 20, &rounding, &g), 0);
+  assert_true(failing_at(&s, &f, &rounding, PRECIS_UNIT_LSE, .01) == 1);
+  assert_true(failing_at(&s, &g, &rounding, PRECIS_UNIT_LSE, .01) == 0);
 }
 
 /* Repair costs what it takes. Where exact moves are forbidden no price is too high to avoid a row
@@ -316,6 +381,8 @@ int main(void)
       cmocka_unit_test(failing),
       cmocka_unit_test(least_squares),
       cmocka_unit_test(candidates),
+      cmocka_unit_test(hopeful_degrees),
+      cmocka_unit_test(fits_heed_rounding),
       cmocka_unit_test(price_of_failing),
   };
   return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
