@@ -234,7 +234,8 @@ same_bytes()
 
 export OMP_NUM_THREADS=1
 works 0 gen --tokens 3000 --heads 2 --dim 8 --kind gauss --spread 0.2 -o plan.safetensors
-for tol in 0.05 0.03 0.002; do
+# At the edge between two degrees a run may need one more than is foretold, as its values are no smooth distribution.
+for tol in 0.05 0.01 0.005; do
   same_plan 3 --input plan.safetensors --tol $tol
 done
 same_plan 2 --input plan.safetensors
