@@ -199,6 +199,8 @@ same_plan()
     [ "$(grep -m 1 "\"$key\":" run.json)" = "$(grep -m 1 "\"$key\":" plan.json)" ] ||
       complain "run and plan differ in $key: $*"
   done
+  awk -F '[:,]' '/"mean_signal"/ { r[n++] = $2 } END { exit !(n < 2 || (r[0] / r[1] > 0.87 && r[0] / r[1] < 1.15)) }' run.json plan.json ||
+    complain "R differs by more than 15% from that on paper: $*"
 }
 
 # sends RANK...: the bytes that plan.json's pages say these ranks send.
