@@ -7,7 +7,7 @@
 
 enum { STREAM_FOLLOWING = 6 }; /* generate.c and sample.c have the streams below */
 
-static const double LINEAR = .92, CURVED = .3919183588453085; /* of squares that add up to 1 */
+static const double LINEAR = PRECIS_FOLLOWING_LINEAR, CURVED = .3919183588453085; /* of squares that add up to 1 */
 
 void precis_following_directions(uint64_t seed, uint32_t kv_head, int dim, int value_dim,
                                  const double *deviation, double *direction)

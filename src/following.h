@@ -10,6 +10,9 @@
 
 #include <stdint.h>
 
+/* a above: what small scores bring out, as attention to them is linear in the keys. */
+#define PRECIS_FOLLOWING_LINEAR .92
+
 /* The directions of a kv head, value_dim x dim; axis i of its keys has deviation[i]. */
 void precis_following_directions(uint64_t seed, uint32_t kv_head, int dim, int value_dim,
                                  const double *deviation, double *direction);

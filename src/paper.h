@@ -68,6 +68,9 @@ int precis_paper_check(const precis_paper *paper, precis_message *why);
 /* Fits all degrees for the scores of a paper: some 50 ms. Errors: MEMORY. */
 int precis_paper_fit_all(const precis_paper *paper, precis_paper_fits *fits);
 
+/* R of the scores and values that a paper assumes, see precis_unit. */
+double precis_paper_mean_signal(const precis_paper *paper);
+
 /* Errors: MEMORY; also if nothing keeps the memory limit, with what is missing in *why. TOLERANCE
  * if summaries are asked for and miss it. */
 int precis_paper_make(const precis_paper *paper, const precis_paper_fits *fits,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/bulk.h"
+#include "src/following.h"
 
 /* x with P(N(0, 1) < x) = p, 0 < p < 1, by bisection. */
 static double normal_quantile(double p)
@@ -44,10 +45,12 @@ static double deviation(const precis_paper_scores *s)
 
 double precis_paper_signal(const precis_paper_scores *s)
 {
+  const double linear = PRECIS_FOLLOWING_LINEAR;
   double square = s->signal * s->signal, follows = square / (1 + square),
-         signal = follows * s->value_dim / s->dim,
-         noise = s->value_dim / fmax(1, (double)s->keys);
-  return s->spread * sqrt(signal + noise);
+         signal = linear * linear * follows * s->value_dim / s->dim,
+         noise = s->value_dim / fmax(1, (double)s->keys),
+         mean_of_square = s->unit ? 1 : 1 - .25 / s->dim; /* of a Gaussian vector's length */
+  return s->spread * mean_of_square * sqrt(signal + noise);
 }
 
 double precis_paper_bound(const precis_paper_scores *s)

@@ -199,6 +199,8 @@ same_plan()
     [ "$(grep -m 1 "\"$key\":" run.json)" = "$(grep -m 1 "\"$key\":" plan.json)" ] ||
       complain "run and plan differ in $key: $*"
   done
+  awk -F '[:,]' '/"mean_signal"/ { r[n++] = $2 } END { exit !(n < 2 || (r[0] / r[1] > 0.87 && r[0] / r[1] < 1.15)) }' run.json plan.json ||
+    complain "R differs by more than 15% from that on paper: $*"
 }
 
 # sends RANK...: the bytes that plan.json's pages say these ranks send.
@@ -234,7 +236,8 @@ same_bytes()
 
 export OMP_NUM_THREADS=1
 works 0 gen --tokens 3000 --heads 2 --dim 8 --kind gauss --spread 0.2 -o plan.safetensors
-for tol in 0.05 0.03 0.002; do
+# At the edge between two degrees a run may need one more than is foretold, as its values are no smooth distribution.
+for tol in 0.05 0.01 0.005; do
   same_plan 3 --input plan.safetensors --tol $tol
 done
 same_plan 2 --input plan.safetensors

@@ -75,8 +75,6 @@ static int prepare(precis_http *h, precis_message *why)
   int status = PRECIS_SUCCESS, tls = o->tls_certificate != NULL;
   if (tls)
     status = precis_tls_load(o->tls_certificate, o->tls_key, &h->tls, why);
-  if (status == PRECIS_SUCCESS && !o->no_token)
-    status = precis_tokens_load(o->token_file, &h->tokens, why);
   if (status == PRECIS_SUCCESS)
     status = precis_listener_open(o->listen, tls, &h->listener, why);
   if (status == PRECIS_SUCCESS && o->no_token && !h->listener.local) {
@@ -91,6 +89,12 @@ static int prepare(precis_http *h, precis_message *why)
                            "--listen %s without --tls-cert: the token and all tensors could be "
                            "read on the way; --insecure allows it",
                            o->listen);
+  }
+  /* Last, as it may make a file. */
+  if (status == PRECIS_SUCCESS && !o->no_token) {
+    status = precis_tokens_load(o->token_file, &h->tokens, why);
+    if (status != PRECIS_SUCCESS)
+      precis_listener_close(&h->listener);
   }
   if (status != PRECIS_SUCCESS) {
     precis_tls_free(&h->tls);

@@ -178,7 +178,8 @@ static int lead(precis_world *world, const precis_service_options *options, desk
     status = PRECIS_ERR_MPI;
   if (status != PRECIS_ERR_MPI) {
     close_desk(d);
-    precis_log_write(&options->log, PRECIS_LOG_INFO, "stop", NULL, "all is done");
+    if (status == PRECIS_SUCCESS) /* else there is one line, that says why */
+      precis_log_write(&options->log, PRECIS_LOG_INFO, "stop", NULL, "all is done");
   }
   return status;
 }

@@ -86,21 +86,23 @@ json_t *precis_plan_object(const precis_plan_answer *a)
   const precis_paper *p = &a->paper;
   const precis_problem *problem = &p->problem;
   json_t *all = json_pack(
-      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}, s:{s:i, s:i, s:i, s:o, s:o}, "
+      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s, s:s}, s:{s:i, s:i, s:i, s:o, s:o}, "
       "s:o}",
       "precis", precis_version(), "problem", "queries", precis_json_integer(p->queries), "keys",
       precis_json_integer(p->keys), "heads", problem->heads, "kv_heads", problem->kv_heads, "dim",
       problem->dim, "value_dim", problem->value_dim, "causal", problem->causal, "scale",
       precis_json_number(problem->scale), "tol", precis_json_number(precis_plan_tol(a)),
-      "guarantee", "bound", "machine", "ranks", p->ranks, "nodes",
+      "tol_of", precis_unit_name(p->tol_of), "guarantee", "bound", "machine", "ranks", p->ranks, "nodes",
       (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node, "threads", (int)p->rates.threads,
       "fast_memory_bytes", precis_json_integer((int64_t)p->rates.fast_memory), "rates",
       rates_object(p->rates), "plan", plan_object(a));
   if (all == NULL || !(p->tol > 0))
     return all;
   json_object_set_new(all, "assumed",
-                      json_pack("{s:o, s:o}", "spread", precis_json_number(p->spread), "bound_b",
-                                precis_json_number(a->plan.bound)));
+                      json_pack("{s:o, s:o, s:o, s:o}", "spread", precis_json_number(p->spread),
+                                "bound_b", precis_json_number(a->plan.bound), "signal",
+                                precis_json_number(p->signal), "mean_signal",
+                                precis_json_number(precis_paper_mean_signal(p))));
   json_object_set_new(all, "crossings",
                       json_pack("{s:o, s:o}", "keys", crossing_object(&a->keys), "ranks",
                                 crossing_object(&a->ranks)));

@@ -6,7 +6,7 @@
 #include "src/cli/plan.h"
 #include "src/problem.h"
 
-static const int dims[] = {16, 32, 64, 128};
+static const int dims[] = {3, 8, 16, 32, 64};
 static const double spreads[] = {.05, .1, .15, .2, .25, .3, .35, .4, .45, .5, .55, .6},
                     tols[] = {1e-1, 1e-2, 1e-3};
 static const int64_t shares[] = {100,    316,    1000,    3162,    10000,   31623,

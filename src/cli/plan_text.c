@@ -21,10 +21,22 @@ static void print_problem(const precis_plan_answer *a, FILE *stream)
   fprintf(stream, "machine    %d rank%s on %d node%s, %g thread%s each, rates: %s\n", p->ranks,
           p->ranks == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", p->rates.threads,
           p->rates.threads == 1 ? "" : "s", a->machine ? a->machine : "nominal, not measured");
-  if (p->tol > 0)
-    fprintf(stream, "scores     deviation %g, |y| <= %.3g%s; tolerance %g%s\n", p->spread,
-            a->plan.bound, p->bound > 0 ? "" : " as may be expected", precis_plan_tol(a),
-            precis_plan_tol(a) > 0 ? "" : " (none)");
+  if (!(p->tol > 0))
+    return;
+  fprintf(stream, "scores     deviation %g, |y| <= %.3g%s\n", p->spread, a->plan.bound,
+          p->bound > 0 ? "" : " as may be expected");
+  fprintf(stream, "values     follow the keys %g times as much as not: a row's query changes about "
+                  "%.2g deviations (R)\n",
+          p->signal, precis_paper_mean_signal(p));
+  fprintf(stream, "tolerance  ");
+  if (precis_plan_tol(a) > 0)
+    fprintf(stream, "%g of %s (--tol-of %s)\n", precis_plan_tol(a),
+            p->tol_of == PRECIS_UNIT_RANGE ? "each column's value range"
+            : p->tol_of == PRECIS_UNIT_LSE ? "1 in lse"
+                                           : "what a row's query changes",
+            precis_unit_name(p->tol_of));
+  else
+    fprintf(stream, "none\n");
 }
 
 static void print_move(const precis_plan_answer *a, precis_move move, FILE *stream)

@@ -205,4 +205,4 @@ class Remote(Case):
             with Service(2, listen=listen) as s:
                 done = self.example(s.url, os.path.join(s.folder, "token"))
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-                self.assertIn("of the values' range", done.stdout)
+                self.assertIn("deviations of the values, with bounds of", done.stdout)

@@ -44,7 +44,7 @@ class Decode(Case):
         with Service(1, "--threads", "1") as s:
             for tokens in (most // 10, most):
                 k, v = long_gauss(1, tokens), long_gauss(2, tokens)
-                near, exact = s.create(heads=HEADS, dim=DIM, tol=TOL), s.create(heads=HEADS, dim=DIM)
+                near, exact = s.create(heads=HEADS, dim=DIM, tol=TOL, tol_of="range"), s.create(heads=HEADS, dim=DIM)
                 for c in (near, exact):
                     self.assertEqual(s.append(c, k=k, v=v).json["tokens"], tokens)
                 found[tokens] = self.seconds(s, near, 40)[0], self.seconds(s, exact, 8)[0]
