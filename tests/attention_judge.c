@@ -226,3 +226,45 @@ void attention_judge_call(attention_judge *judge, const attention_answer *x, att
   free(j.average);
   free(j.farthest);
 }
+
+/* As the norms of precis_unit have it. */
+static double rounding_of(const judging *j, int64_t i, int head)
+{
+  int64_t dv = j->p->value_dim, first = precis_problem_kv_head(j->p, head) * dv,
+          at = i * j->p->heads + head;
+  double squares = 0, range = 0;
+  for (int c = 0; c < dv; c++) {
+    double half = fabs(j->oracle.out[at * dv + c]) * 0x1p-24, sigma = j->oracle.sigma[first + c];
+    squares += sigma > 0 ? half * half / (sigma * sigma) : 0;
+    range = fmax(range, half / precis_contract_range_unit(j->oracle.low[first + c],
+                                                          j->oracle.high[first + c]));
+  }
+  if (j->x->tol_of != PRECIS_UNIT_OUTPUTS)
+    return j->x->tol_of == PRECIS_UNIT_RANGE ? range : 0;
+  double signal = j->mean_signal[head];
+  return precis_oracle_constant(&j->oracle, head, signal)
+             ? 0
+             : sqrt(squares) / fmax(signal, j->oracle.distance[at]);
+}
+
+double attention_judge_rounding(attention_judge *judge, const attention_answer *x, double tol)
+{
+  int heads = x->data->problem.heads;
+  double most = 0;
+  judging j = {.x = x,
+               .p = &x->data->problem,
+               .mean_signal = calloc((size_t)heads, sizeof *j.mean_signal),
+               .average = calloc((size_t)heads, sizeof *j.average),
+               .farthest = calloc((size_t)heads, sizeof *j.farthest)};
+  make_oracle(judge, &j);
+  remember(judge, &j);
+  for (int64_t i = 0; i < x->rows * heads; i++)
+    if (j.oracle.lse[i] > -INFINITY)
+      most = fmax(most, rounding_of(&j, i / heads, (int)(i % heads)) / tol);
+  MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, x->comm);
+  precis_oracle_free(&j.oracle);
+  free(j.mean_signal);
+  free(j.average);
+  free(j.farthest);
+  return most;
+}
