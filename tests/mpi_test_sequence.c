@@ -114,7 +114,6 @@ static void other_queries(void **state)
                       .problem = {.heads = 2, .dim = 4},
                       .queries = 70,
                       .keys = 300,
-                      .tol_of = PRECIS_UNIT_RANGE,
                       .strength = .3,
                       .tol_of = PRECIS_UNIT_RANGE,
                       .degree = 4};
