@@ -253,7 +253,7 @@ static int is_other(const precis_summaries *plan, const precis_summaries *before
 
 int precis_call_strengthen(precis_call *c)
 {
-  const double weaker = 0.25;
+  const double weaker = 0.25, times_most = 1000;
   precis_attention *a = c->a;
   const precis_summaries before = c->summary;
   int status = PRECIS_SUCCESS, other = 0;
@@ -262,7 +262,9 @@ int precis_call_strengthen(precis_call *c)
     precis_prospect_free(&c->prospect);
     precis_wish wish = wish_of(c);
     status = study_for(c, &wish);
-    if (status == PRECIS_SUCCESS && !c->prospect.use)
+    if (status == PRECIS_SUCCESS &&
+        (!c->prospect.use ||
+         c->prospect.seconds > times_most * c->plan.predicted[c->exact_move].seconds))
       break;
     other = status == PRECIS_SUCCESS && is_other(&c->prospect.plan, &before);
   }

@@ -117,7 +117,8 @@ static void find_means(precis_judge *j)
                        : 0;
     /* Bounds that are loose make R small, but not the head constant: as long as better ones can be
      * had, they have to be had. */
-    double most = j->settled || !(j->tol > 0) ? LOOSE * least : 2 * least;
+    int settled = j->settled || !(j->tol > 0 || j->prove);
+    double most = settled ? LOOSE * least : 2 * least;
     j->constant[h] = (j->mean[h] < least || !(j->mean[h] > 0)) && upper <= most;
   }
 }

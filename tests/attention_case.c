@@ -99,21 +99,26 @@ static void take(running *r, const precis_report *report)
   r->o.by_summaries += report->move == PRECIS_MOVE_SUMMARIES;
 }
 
+static attention_answer answer_of(const running *r, int64_t first, int64_t rows)
+{
+  return (attention_answer){.comm = r->comm,
+                            .attention = r->attention,
+                            .data = &r->data,
+                            .tol_of = r->c->tol_of,
+                            .keys = r->keys,
+                            .first = first,
+                            .rows = rows};
+}
+
 /* An attend that succeeded. */
 static void take_results(running *r, int64_t first, int64_t rows, const precis_results *results,
                          const precis_report *report)
 {
-  const attention_answer answer = {.comm = r->comm,
-                                   .attention = r->attention,
-                                   .data = &r->data,
-                                   .tol_of = r->c->tol_of,
-                                   .keys = r->keys,
-                                   .first = first,
-                                   .rows = rows,
-                                   .out = results->out,
-                                   .lse = results->lse,
-                                   .bounds = results->bounds,
-                                   .report = report};
+  attention_answer answer = answer_of(r, first, rows);
+  answer.out = results->out;
+  answer.lse = results->lse;
+  answer.bounds = results->bounds;
+  answer.report = report;
   take(r, report);
   attention_judge_call(&r->judge, &answer, &r->o);
   gather(r, first, rows, results->out, results->lse);
@@ -154,6 +159,10 @@ static void attend(running *r)
   else
     r->o.touched |= report.ranks != -1 || touched(lses, to.bounds) ||
                     (!c->in_place && (touched(outs, to.out) || touched(lses, to.lse)));
+  if (r->o.status == PRECIS_ERR_TOLERANCE) {
+    const attention_answer asked = answer_of(r, first, rows);
+    r->o.rounding = attention_judge_rounding(&r->judge, &asked, c->tol);
+  }
   free(to.out);
   free(to.lse);
   free(to.bounds);
@@ -222,4 +231,10 @@ int attention_case_good(const attention_case *c, const attention_outcome *o)
   int within = c->tol == 0 || o->report.promise <= c->tol * (1 + 1e-12);
   return o->status == PRECIS_SUCCESS && o->broken == 0 && o->false_heads == 0 && !o->bad_empty &&
          o->miscounted == 0 && within;
+}
+
+/* Bounds of rounding are up to twice what it does, and not all that results are bounded by. */
+int attention_case_hopeless(const attention_outcome *o)
+{
+  return o->status == PRECIS_ERR_TOLERANCE && o->rounding > .25 && !o->touched;
 }

@@ -64,6 +64,7 @@ typedef struct attention_outcome {
   double outputs_error;  /* largest |out - oracle| / max(R, |oracle - m_i|), constant heads apart */
   double lse_error;      /* largest |lse - oracle|, beyond half a unit in the last place of lse */
   double used;           /* largest error / promise of an attend, in the unit of tol */
+  double rounding; /* of a call that ended with TOLERANCE: see attention_judge_rounding() */
   int bad_empty;         /* rows without visible keys that are not zeros and -infinity */
   int broken;            /* rows whose errors exceed the promises of their attend, or their own bound */
   int false_heads;       /* attends that say of heads what is not so, see attention_judge.h */
@@ -79,6 +80,9 @@ attention_outcome attention_case_run(MPI_Comm comm, const attention_case *c, pre
 
 /* Right, counted right, and within the tolerance if there is one. */
 int attention_case_good(const attention_case *c, const attention_outcome *outcome);
+
+/* Ended with TOLERANCE as results in float32 cannot keep it, by the oracle too; nothing was touched. */
+int attention_case_hopeless(const attention_outcome *outcome);
 
 /* Rows of `rank` of `rows` in all. */
 int64_t attention_case_share(spread how, int64_t rows, int ranks, int rank);

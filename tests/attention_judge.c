@@ -18,7 +18,8 @@ typedef struct judging {
   const precis_problem *p;
   precis_oracle oracle;
   precis_head_report *heads;
-  double *mean_signal, *farthest; /* heads: R, and max |o_i - m_i| of this call */
+  double *mean_signal;         /* heads: R */
+  double *average, *farthest; /* heads: mean and max of |o_i - m_i| of this call */
   attention_outcome *o;
 } judging;
 
@@ -104,6 +105,7 @@ static void remember(attention_judge *judge, judging *j)
     judge->sum[h] += sums[h];
     judge->rows[h] += sums[heads + h];
     j->mean_signal[h] = judge->rows[h] > 0 ? judge->sum[h] / judge->rows[h] : 0;
+    j->average[h] = sums[heads + h] > 0 ? sums[h] / sums[heads + h] : 0;
     j->farthest[h] = most[h];
   }
   free(sums);
@@ -119,22 +121,23 @@ static void check_heads(judging *j)
     const precis_head_report *head = &j->heads[h];
     double most = fmax(j->mean_signal[h], j->farthest[h]);
     good &= head->mean_signal <= j->mean_signal[h] * SLACK + GRAIN;
-    good &= head->constant ||
-            head->trivial_error <= (most > 0 ? j->farthest[h] / most : 0) * SLACK + GRAIN;
-    good &= head->constant || isinf(head->promise_outputs) ||
-            !precis_oracle_constant(&j->oracle, h, j->mean_signal[h]);
+    good &= head->trivial_error <= (most > 0 ? j->farthest[h] / most : 0) * SLACK + GRAIN;
+    /* Twice the share, of deviations from a centre in the midst of the values, which are at most twice
+     * those from their weighted mean. One that is constant and not said to be promises nothing. */
+    good &= !head->constant || j->average[h] == 0 ||
+            precis_oracle_constant(&j->oracle, h, j->average[h] / 4);
     range = fmax(range, head->promise_range);
     lse = fmax(lse, head->lse_promise);
     constant += head->constant;
     if (head->constant)
       continue;
-    good &= head->promise_outputs_rms <= head->promise_outputs;
+    good &= head->promise_outputs_rms <= head->promise_outputs * SLACK;
     outputs = fmax(outputs, head->promise_outputs);
     signal = fmin(signal, head->mean_signal);
     trivial = fmin(trivial, head->trivial_error);
   }
   good &= r->promise_outputs == outputs && r->promise_range == range && r->lse_promise == lse &&
-          r->constant_heads == constant && r->promise_outputs_rms <= outputs;
+          r->constant_heads == constant && r->promise_outputs_rms <= outputs * SLACK;
   good &= constant == j->p->heads || (r->mean_signal == signal && r->trivial_error == trivial);
   good &= r->estimate || r->promise == (j->x->tol_of == PRECIS_UNIT_RANGE ? range
                                         : j->x->tol_of == PRECIS_UNIT_LSE ? lse
@@ -207,6 +210,7 @@ void attention_judge_call(attention_judge *judge, const attention_answer *x, att
                .p = &x->data->problem,
                .heads = calloc((size_t)heads, sizeof *j.heads),
                .mean_signal = calloc((size_t)heads, sizeof *j.mean_signal),
+               .average = calloc((size_t)heads, sizeof *j.average),
                .farthest = calloc((size_t)heads, sizeof *j.farthest),
                .o = o};
   make_oracle(judge, &j);
@@ -219,5 +223,48 @@ void attention_judge_call(attention_judge *judge, const attention_answer *x, att
   precis_oracle_free(&j.oracle);
   free(j.heads);
   free(j.mean_signal);
+  free(j.average);
   free(j.farthest);
+}
+
+/* As the norms of precis_unit have it. */
+static double rounding_of(const judging *j, int64_t i, int head)
+{
+  int64_t dv = j->p->value_dim, first = precis_problem_kv_head(j->p, head) * dv,
+          at = i * j->p->heads + head;
+  double squares = 0, range = 0;
+  for (int c = 0; c < dv; c++) {
+    double half = fabs(j->oracle.out[at * dv + c]) * 0x1p-24, sigma = j->oracle.sigma[first + c];
+    squares += sigma > 0 ? half * half / (sigma * sigma) : 0;
+    range = fmax(range, half / precis_contract_range_unit(j->oracle.low[first + c],
+                                                          j->oracle.high[first + c]));
+  }
+  if (j->x->tol_of != PRECIS_UNIT_OUTPUTS)
+    return j->x->tol_of == PRECIS_UNIT_RANGE ? range : 0;
+  double signal = j->mean_signal[head];
+  return precis_oracle_constant(&j->oracle, head, signal)
+             ? 0
+             : sqrt(squares) / fmax(signal, j->oracle.distance[at]);
+}
+
+double attention_judge_rounding(attention_judge *judge, const attention_answer *x, double tol)
+{
+  int heads = x->data->problem.heads;
+  double most = 0;
+  judging j = {.x = x,
+               .p = &x->data->problem,
+               .mean_signal = calloc((size_t)heads, sizeof *j.mean_signal),
+               .average = calloc((size_t)heads, sizeof *j.average),
+               .farthest = calloc((size_t)heads, sizeof *j.farthest)};
+  make_oracle(judge, &j);
+  remember(judge, &j);
+  for (int64_t i = 0; i < x->rows * heads; i++)
+    if (j.oracle.lse[i] > -INFINITY)
+      most = fmax(most, rounding_of(&j, i / heads, (int)(i % heads)) / tol);
+  MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_DOUBLE, MPI_MAX, x->comm);
+  precis_oracle_free(&j.oracle);
+  free(j.mean_signal);
+  free(j.average);
+  free(j.farthest);
+  return most;
 }

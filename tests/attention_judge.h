@@ -31,4 +31,8 @@ typedef struct attention_answer {
 void attention_judge_call(attention_judge *judge, const attention_answer *answer,
                           attention_outcome *outcome);
 
+/* Collective. Of an attend that did not succeed: the largest part of the tolerance of a row that the
+ * rounding of its true result to float32 may take. out, lse, bounds and report play no part. */
+double attention_judge_rounding(attention_judge *judge, const attention_answer *answer, double tol);
+
 #endif

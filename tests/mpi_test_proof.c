@@ -112,6 +112,8 @@ static precis_move throw_wish(dice *d, attention_case *c)
       c->degree == 0)
     c->degree = degree;
   c->tol = wish <= 1 ? 0 : between(d, 1e-5, 1e-1);
+  c->tol_of = (precis_unit)one_of(d, 3);
+  c->signal = chance(d, .5) ? between(d, .3, 5) : 0;
   return wish <= 2 ? PRECIS_MOVE_SUMMARIES : PRECIS_MOVE_AUTO;
 }
 
@@ -132,31 +134,32 @@ static void describe(int64_t number, const attention_case *c, precis_move move,
   const precis_problem *p = &c->problem;
   fprintf(stderr,
           "problem %lld: heads %d/%d, dim %d/%d, causal %d, scale %g, queries %lld, keys %lld, "
-          "kind %d, strength %.3g, decay %.3g, drift "
+          "kind %d, signal %.3g, strength %.3g, decay %.3g, drift "
           "%.3g, heavy %lld, long %lld x %.3g, offsets %.3g %.3g %.3g, bias %d x %.3g, spread %d, "
           "appends %d + %lld, positions "
-          "%d %lld, move %s, tol %.3g, degree %d\n",
+          "%d %lld, move %s, tol %.3g of %s, degree %d\n",
           (long long)number, p->heads, p->kv_heads, p->dim, p->value_dim, p->causal, p->scale,
-          (long long)c->queries, (long long)c->keys, (int)c->kind, c->strength, c->decay, c->drift,
+          (long long)c->queries, (long long)c->keys, (int)c->kind, c->signal, c->strength, c->decay, c->drift,
           (long long)c->heavy, (long long)c->long_query, c->length, c->query_offset, c->key_offset,
           c->value_offset, (int)c->bias, c->bias_factor, (int)c->spread, c->appends,
           (long long)c->later, c->explicit_positions, (long long)c->first_position,
-          precis_move_name(move), c->tol, c->degree);
+          precis_move_name(move), c->tol, precis_unit_name(c->tol_of), c->degree);
   fprintf(stderr,
           "  status %d (%s), %s (%s), degrees %d %d, bound %.3g, error %.3g of %.3g, lse error "
-          "%.3g of %.3g, broken %d, bad empty %d, touched "
+          "%.3g of %.3g, used %.3g, broken %d, false heads %d, bad empty %d, rounding %.3g, touched "
           "%d, miscounted %d, recomputed %lld\n",
           o->status, o->why, precis_move_name(o->report.move), o->report.why, o->report.degree,
           o->report.envelope_degree, o->report.bound, o->error, o->report.promise, o->lse_error,
-          o->report.lse_promise, o->broken, o->bad_empty, o->touched, o->miscounted,
+          o->report.lse_promise, o->used, o->broken, o->false_heads, o->bad_empty, o->rounding,
+          o->touched, o->miscounted,
           (long long)o->report.rows_recomputed);
 }
 
-/* Exact rows promise what float32 allows, whatever the tolerance. */
+/* What may run exactly is declined only where results in float32 cannot keep the tolerance. */
 static int kept_promise(const attention_case *c, precis_move move, const attention_outcome *o)
 {
   if (o->status == PRECIS_ERR_TOLERANCE)
-    return move == PRECIS_MOVE_SUMMARIES && !o->touched;
+    return !o->touched && (move == PRECIS_MOVE_SUMMARIES || attention_case_hopeless(o));
   return attention_case_good(c, o);
 }
 
@@ -218,10 +221,16 @@ static void random_problems(void **state)
            (long long)t.problems, (long long)t.proved, (long long)t.repaired, (long long)t.exact,
            (long long)t.declined, t.count > 0 ? t.used[t.count / 2] : 0,
            t.count > 0 ? t.used[t.count - 1] : 0);
+  double most_used = t.count > 0 ? t.used[t.count - 1] : 0;
   free(t.used);
   assert_all(MPI_COMM_WORLD, all);
-  /* Lest nothing be tested. */
-  assert_all(MPI_COMM_WORLD, problems < 20 || t.proved > problems / 4);
+  /* Lest nothing be tested: of a hundred problems there are many of every kind, and some row uses much
+   * of what it was promised. */
+  if (problems >= 100) {
+    assert_all(MPI_COMM_WORLD, t.proved > problems / 2 && t.repaired > 0);
+    assert_all(MPI_COMM_WORLD, t.exact > problems / 20 && t.declined < problems / 3);
+    assert_all(MPI_COMM_WORLD, most_used > .3);
+  }
 }
 
 /* Values at their worst: what a summary of one variable makes of every weight is found out first,
@@ -293,11 +302,8 @@ static void values_at_their_worst(void **state)
     for (double far = 1; far < 1e3; far *= 20)
       for (double tol = 0; tol <= .5; tol += .5) {
         const precis_options options = {
-            .move = PRECIS_MOVE_SUMMARIES,
-            .degree = degree,
-            .tol = tol,
-            .tol_of = PRECIS_UNIT_RANGE,
-            .threads = 1};
+            .move = PRECIS_MOVE_SUMMARIES, .degree = degree, .tol = tol, .threads = 1,
+            .tol_of = PRECIS_UNIT_RANGE};
         double promise, used = worst_values(.8, far, &options, &promise), rounding = 5e-4;
         if (rank == 0)
           printf("degree %d, one value at %g: %.3g of a promise of %.3g is used\n", degree, far,
