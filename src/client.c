@@ -134,10 +134,10 @@ int precis_client_create_of(precis_client *c, const precis_problem *p, double to
 {
   precis_message why = {""};
   precis_web_answer answer = {.code = 0};
-  json_t *spec = json_pack("{s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s}", "heads", p->heads, "kv_heads",
-                           p->kv_heads ? p->kv_heads : p->heads, "dim", p->dim, "value_dim",
-                           p->value_dim ? p->value_dim : p->dim, "causal", p->causal, "scale",
-                           p->scale, "tol", tol, "tol_of", unit_name(tol_of));
+  json_t *spec = json_pack("{s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s}", "heads", p->heads,
+                           "kv_heads", p->kv_heads ? p->kv_heads : p->heads, "dim", p->dim,
+                           "value_dim", p->value_dim ? p->value_dim : p->dim, "causal", p->causal,
+                           "scale", p->scale, "tol", tol, "tol_of", unit_name(tol_of));
   char *text = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
   int status = text ? PRECIS_SUCCESS
                     : precis_message_set(&why, PRECIS_ERR_ARGUMENT, "scale or tol is not finite");
@@ -276,16 +276,16 @@ static int read_report(const char *text, precis_client_answer *to, precis_messag
 {
   json_t *root = json_loads(text, 0, NULL);
   const char *move = json_string_value(json_object_get(root, "move"));
-  precis_client_answer made = {
-      .tokens = (int64_t)json_integer_value(json_object_get(root, "tokens")),
-      .promise = number_of(root, "promise"),
-      .estimate = json_is_true(json_object_get(root, "estimate")),
-      .unit = unit_of(root),
-      .promise_outputs = number_of(root, "outputs"),
-      .promise_outputs_rms = number_of(root, "outputs_rms"),
-      .promise_range = number_of(root, "range"),
-      .lse_promise = number_of(root, "lse_promise"),
-      .mean_signal = number_of(root, "mean_signal")};
+  precis_client_answer made = {.tokens =
+                                   (int64_t)json_integer_value(json_object_get(root, "tokens")),
+                               .promise = number_of(root, "promise"),
+                               .estimate = json_is_true(json_object_get(root, "estimate")),
+                               .unit = unit_of(root),
+                               .promise_outputs = number_of(root, "outputs"),
+                               .promise_outputs_rms = number_of(root, "outputs_rms"),
+                               .promise_range = number_of(root, "range"),
+                               .lse_promise = number_of(root, "lse_promise"),
+                               .mean_signal = number_of(root, "mean_signal")};
   for (int m = 0; m < PRECIS_MOVES && move != NULL; m++)
     if (strcmp(precis_move_name((precis_move)m), move) == 0)
       made.move = (precis_move)m;

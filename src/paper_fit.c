@@ -33,8 +33,8 @@ static precis_goal goal_of(const precis_paper *p, const precis_paper_scores *sco
          unit = p->tol_of == PRECIS_UNIT_OUTPUTS ? signal * proved
                 : p->tol_of == PRECIS_UNIT_RANGE ? range * sqrt(scores->value_dim) / 2
                                                  : 1;
-  return (precis_goal){.unit = p->tol_of, .error = p->tol < DBL_MAX ? p->tol * unit : DBL_MAX,
-                       .away = signal};
+  return (precis_goal){
+      .unit = p->tol_of, .error = p->tol < DBL_MAX ? p->tol * unit : DBL_MAX, .away = signal};
 }
 
 static precis_paper_scores scores_of(const precis_paper *p)

@@ -131,8 +131,8 @@ void precis_route_attend_take(precis_request *request, const char *bytes, int64_
   precis_request_take_body(request, &a->body, bytes, count);
 }
 
-/* The file that goes back: its head, and where results belong in it. What a .npy file has is out, and
- * comes first. */
+/* The file that goes back: its head, and where results belong in it. What a .npy file has is out,
+ * and comes first. */
 static int make_file(const attend *a, char **file, int64_t *bytes, precis_errand *errand,
                      precis_message *why)
 {
@@ -159,8 +159,7 @@ static int make_file(const attend *a, char **file, int64_t *bytes, precis_errand
   *bytes = head_bytes + (a->wants_npy ? results : all);
   errand->out = (float *)(void *)(*file + head_bytes);
   errand->lse = (float *)(void *)(*file + head_bytes + results);
-  errand->bounds =
-      a->wants_bounds ? (float *)(void *)(*file + head_bytes + results + each) : NULL;
+  errand->bounds = a->wants_bounds ? (float *)(void *)(*file + head_bytes + results + each) : NULL;
   return PRECIS_SUCCESS;
 }
 
@@ -170,8 +169,8 @@ static json_t *number(double x)
   return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* Names are those of precis run's report. What is said in units of outputs is null where no head has
- * any signal. */
+/* Names are those of precis run's report. What is said in units of outputs is null where no head
+ * has any signal. */
 static void add_promise(json_t *report, const precis_errand *errand)
 {
   const precis_report *r = &errand->report;

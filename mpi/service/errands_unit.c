@@ -49,8 +49,7 @@ void precis_errands_unit_keep(precis_errands *e, precis_context *c, int ending)
 int precis_errands_unit_restore(precis_errands *e, const precis_context *c, int forget)
 {
   const precis_hold_data data = {.unit = c->unit};
-  const precis_order order = {
-      .kind = PRECIS_ORDER_UNIT, .slot = c->slot, .count = c->unit != NULL};
+  const precis_order order = {.kind = PRECIS_ORDER_UNIT, .slot = c->slot, .count = c->unit != NULL};
   if (c->unit == NULL && !forget)
     return PRECIS_SUCCESS;
   int status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);

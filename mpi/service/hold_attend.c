@@ -65,8 +65,8 @@ static int attend(precis_hold *hold, const precis_order *order, const precis_hol
   precis_report report = PRECIS_REPORT_INIT;
   const precis_results results = {mine->out, mine->lse, mine->bounds};
   int64_t position = order->position + mine->first;
-  int status = precis_attend_results(a, order->position < 0 ? NULL : &position, mine->rows,
-                                     mine->q, &results, &report);
+  int status = precis_attend_results(a, order->position < 0 ? NULL : &position, mine->rows, mine->q,
+                                     &results, &report);
   if (status == PRECIS_SUCCESS && data != NULL)
     *data->report = report;
   return status;
@@ -77,7 +77,9 @@ int precis_hold_attend(precis_hold *hold, const precis_order *order, const preci
   const precis_problem *p = &hold->handles[order->slot]->problem;
   part mine = {0};
   if (data != NULL)
-    mine = (part){.q = (float *)(uintptr_t)data->q, .out = data->out, .lse = data->lse,
+    mine = (part){.q = (float *)(uintptr_t)data->q,
+                  .out = data->out,
+                  .lse = data->lse,
                   .bounds = data->bounds};
   int status = make_part(hold, p, order, &mine);
   if (status == PRECIS_SUCCESS &&

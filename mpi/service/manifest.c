@@ -98,8 +98,7 @@ char *precis_manifest_text(const precis_context *c)
 {
   char *text = add_line(calloc(1, 1), context_record(c));
   if (json_array_size(c->segments) > 0)
-    text = add_line(text,
-                    append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments));
+    text = add_line(text, append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments));
   return c->unit != NULL ? add_line(text, precis_manifest_unit(c, 1)) : text;
 }
 
@@ -232,8 +231,7 @@ static int read_unit(json_t *unit, precis_context *c)
     status = read_numbers(mean_query, (int64_t)p->heads * p->dim, mean);
   static const char *const names[] = {"sum", "most", "rows"};
   for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)
-    status = read_numbers(json_object_get(unit, names[i]), p->heads,
-                          sums + i * (int64_t)p->heads);
+    status = read_numbers(json_object_get(unit, names[i]), p->heads, sums + i * (int64_t)p->heads);
   for (int h = 0; h < p->heads && status == PRECIS_SUCCESS; h++)
     c->unit_recorded = fmax(c->unit_recorded, sums[2 * (int64_t)p->heads + h]);
   return status;

@@ -62,12 +62,11 @@ static json_t *worth_object(const precis_worth *w)
 
 int precis_checkpoint_format(const precis_checkpoint *c, char **text, precis_message *why)
 {
-  json_t *all = json_pack(
-      "{s:s, s:{s:o, s:o}, s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "precis", precis_version(),
-      "progress", "rows", precis_json_integer(c->rows), "of", precis_json_integer(c->of), "parts",
-      "out", c->out, "lse", c->lse, "bounds", c->bounds, "estimate",
-      precis_json_number(c->estimate), "heads", worth_object(&c->worth), "facts",
-      facts_object(&c->facts));
+  json_t *all = json_pack("{s:s, s:{s:o, s:o}, s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "precis",
+                          precis_version(), "progress", "rows", precis_json_integer(c->rows), "of",
+                          precis_json_integer(c->of), "parts", "out", c->out, "lse", c->lse,
+                          "bounds", c->bounds, "estimate", precis_json_number(c->estimate), "heads",
+                          worth_object(&c->worth), "facts", facts_object(&c->facts));
   if (all == NULL)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "the name of an output is no UTF-8, so that no checkpoint can be "

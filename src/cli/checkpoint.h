@@ -26,7 +26,7 @@ void precis_facts_add(precis_facts *facts, const char *name, const char *format,
     __attribute__((format(printf, 3, 4)));
 
 typedef struct precis_checkpoint {
-  int64_t rows;                /* the first of the queries, whose results are there ... */
+  int64_t rows;    /* the first of the queries, whose results are there ... */
   int64_t of;      /* ... of so many; 0 < rows <= of: some of them may have to be done again */
   double estimate; /* of the largest error so far, see precis_report; 0: none */
   /* Files aside, without folders; "": not wanted. */

@@ -13,7 +13,7 @@ typedef struct precis_outputs {
   precis_writer *out, *lse, *bounds; /* NULL: not wanted, or done */
   int out_has_lse;                   /* a .safetensors file */
   int out_has_bounds;                /* --bounds names the same */
-  precis_draft json;        /* on rank 0; not open: not wanted, or standard output */
+  precis_draft json;                 /* on rank 0; not open: not wanted, or standard output */
 } precis_outputs;
 
 /* Collective, all of these unless they say otherwise. from: with rows, what an earlier run left is

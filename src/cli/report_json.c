@@ -69,14 +69,13 @@ static json_t *promise_object(const precis_run_report *r)
 {
   const precis_report *attend = &r->attend;
   precis_unit unit = (precis_unit)r->settings->tol_of;
-  return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error",
-                   precis_json_number(attend->promise), "unit", precis_unit_name(unit), "outputs",
-                   outputs_number(r, attend->promise_outputs), "outputs_rms",
-                   outputs_number(r, attend->promise_outputs_rms), "range",
-                   precis_json_number(attend->promise_range), "lse",
-                   precis_json_number(attend->lse_promise), "lse_error",
-                   precis_json_number(attend->lse_promise), "rows_recomputed",
-                   precis_json_integer(attend->rows_recomputed), "estimate", attend->estimate);
+  return json_pack(
+      "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error", precis_json_number(attend->promise),
+      "unit", precis_unit_name(unit), "outputs", outputs_number(r, attend->promise_outputs),
+      "outputs_rms", outputs_number(r, attend->promise_outputs_rms), "range",
+      precis_json_number(attend->promise_range), "lse", precis_json_number(attend->lse_promise),
+      "lse_error", precis_json_number(attend->lse_promise), "rows_recomputed",
+      precis_json_integer(attend->rows_recomputed), "estimate", attend->estimate);
 }
 
 /* What the promise is worth; null where all heads are constant. */
@@ -161,15 +160,14 @@ static json_t *measured_object(const precis_verify_result *m)
 
 json_t *precis_report_json(const precis_run_report *r)
 {
-  json_t *all =
-      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
-                precis_version(), "problem", problem_object(r), "machine", machine_object(r),
-                "plan", plan_object(r), "promise",
-                promise_object(r), "outputs", outputs_object(r), "batches",
-                batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds",
-                seconds_object(r), "rates", "gflops", precis_json_number(precis_report_gflops(r)),
-                "tokens_per_second", precis_json_number(precis_report_tokens_per_second(r)),
-                "peak_bytes", precis_json_integer(r->peak_bytes));
+  json_t *all = json_pack(
+      "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
+      precis_version(), "problem", problem_object(r), "machine", machine_object(r), "plan",
+      plan_object(r), "promise", promise_object(r), "outputs", outputs_object(r), "batches",
+      batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds", seconds_object(r),
+      "rates", "gflops", precis_json_number(precis_report_gflops(r)), "tokens_per_second",
+      precis_json_number(precis_report_tokens_per_second(r)), "peak_bytes",
+      precis_json_integer(r->peak_bytes));
   if (all != NULL && r->heads != NULL)
     json_object_set_new(all, "heads", heads_array(r));
   if (all != NULL && r->measured.rows > 0)

@@ -81,14 +81,15 @@ void precis_report_add(precis_run_report *r, const precis_report *batch, int aga
   int estimate = r->attend.estimate || batch->estimate,
       first = batches->count == 0 && batches->again == 0;
   /* All that outlives a batch of what it promised; see worth.h for the rest. */
-  double estimated = fmax(r->attend.estimate ? r->attend.promise : 0,
-                          batch->estimate ? batch->promise : 0);
+  double estimated =
+      fmax(r->attend.estimate ? r->attend.promise : 0, batch->estimate ? batch->promise : 0);
   precis_report part = *batch;
   if (again)
     part.queries = 0;
   r->flops += flops_of(r, batch);
-  r->attend = first ? part
-                    : sum_of(&r->attend, &part, part.queries > batches->largest ? &part : &r->attend);
+  r->attend = first
+                  ? part
+                  : sum_of(&r->attend, &part, part.queries > batches->largest ? &part : &r->attend);
   r->attend.estimate = estimate;
   r->attend.promise = estimated;
   if (again)

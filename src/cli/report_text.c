@@ -109,10 +109,11 @@ static void print_promise(const precis_run_report *r, FILE *stream)
   if (!a->estimate)
     print_units(r, unit, stream);
   if (a->mean_signal > 0)
-    fprintf(stream,
-            "worth      a row's query changes %.2g deviations of the values (R); to answer as for the "
-            "mean query everywhere would be wrong by %.2g\n",
-            a->mean_signal, a->trivial_error);
+    fprintf(
+        stream,
+        "worth      a row's query changes %.2g deviations of the values (R); to answer as for the "
+        "mean query everywhere would be wrong by %.2g\n",
+        a->mean_signal, a->trivial_error);
   if (a->constant_heads > 0)
     fprintf(stream, "constant   %d head%s whose rows do not change with the query, exact\n",
             a->constant_heads, plural(a->constant_heads));

@@ -71,8 +71,7 @@ static int attend(precis_run *r, int again)
   precis_cli_phase(cli, "attending");
   const precis_results results = {b->out, b->lse, b->bounds};
   int64_t position = r->input.first_position + b->first;
-  int status =
-      precis_attend_results(r->attention, &position, b->rows, b->q, &results, &report);
+  int status = precis_attend_results(r->attention, &position, b->rows, b->q, &results, &report);
   if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
     precis_run_limit_explain(r);
   if (status == PRECIS_SUCCESS)

@@ -1,7 +1,8 @@
-/* run_unit.c - batches are judged as if they were one: by the mean of all queries, and R of all rows
+/* run_unit.c - batches are judged as if they were one: by the mean of all queries, and R of all
+ * rows
  *
- * See precis_unit in precis.h. What the mean query is must be known before the first batch, and is found
- * in one pass over the queries; R is known after the last. */
+ * See precis_unit in precis.h. What the mean query is must be known before the first batch, and is
+ * found in one pass over the queries; R is known after the last. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 
 static const int64_t TURN_BYTES = 8 << 20;
 
-/* The first key that may be seen: that of the lowest position that no mask covers. INT64_MAX: none. */
+/* The first key that may be seen: that of the lowest position that no mask covers. INT64_MAX: none.
+ */
 static int first_key(const precis_run *r, int64_t *position)
 {
   const precis_keys *keys = &r->attention->keys;
@@ -68,7 +70,8 @@ static int find_mean(precis_run *r)
   int status = precis_cli_agree(cli, sums ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
   if (status == PRECIS_SUCCESS)
     status = first_key(r, &key);
-  int64_t first = status == PRECIS_SUCCESS ? first_query(r, key) : 0, rows = r->input.queries - first;
+  int64_t first = status == PRECIS_SUCCESS ? first_query(r, key) : 0,
+          rows = r->input.queries - first;
   if (status == PRECIS_SUCCESS && rows > 0) {
     memset(sums, 0, (size_t)width * sizeof *sums);
     status = add_queries(r, first, sums);
@@ -99,8 +102,8 @@ int precis_run_unit_begin(precis_run *r, int64_t size)
 static int again(precis_run *r, int stretch)
 {
   int64_t first = stretch > 0 ? r->worth.end[stretch - 1] : 0, end = r->worth.end[stretch],
-          most = r->report.batches.largest > 0 ? r->report.batches.largest
-                                               : precis_run_batch_most(r);
+          most =
+              r->report.batches.largest > 0 ? r->report.batches.largest : precis_run_batch_most(r);
   int status = PRECIS_SUCCESS;
   precis_worth_clear(&r->worth, stretch);
   for (int64_t size; first < end && status == PRECIS_SUCCESS; first += size) {
@@ -140,7 +143,8 @@ void precis_run_unit_report(precis_run *r)
 {
   const precis_settings *s = &r->cli->settings;
   precis_report *report = &r->report.attend;
-  int kept = s->tol > 0 && s->tol_of == PRECIS_UNIT_OUTPUTS && s->guarantee == PRECIS_GUARANTEE_BOUND;
+  int kept =
+      s->tol > 0 && s->tol_of == PRECIS_UNIT_OUTPUTS && s->guarantee == PRECIS_GUARANTEE_BOUND;
   precis_worth_report(&r->worth, kept ? s->tol : INFINITY, r->heads, report);
   if (!report->estimate)
     report->promise = s->tol_of == PRECIS_UNIT_RANGE ? report->promise_range

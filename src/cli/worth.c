@@ -48,8 +48,8 @@ static void raise(double *to, double value)
   *to = value > *to || isnan(value) ? value : *to;
 }
 
-/* Rows computed exactly in a head that was constant are in need only if it is not so in the end: with
- * others they are taken for the same. */
+/* Rows computed exactly in a head that was constant are in need only if it is not so in the end:
+ * with others they are taken for the same. */
 static double relied_of_both(double a, double b)
 {
   double larger = fmax(fabs(a), fabs(b));
@@ -178,7 +178,9 @@ static precis_head_report head_of(const precis_worth *w, int h, double tol)
       .promise_range = precis_worth_column_of(w, PRECIS_WORTH_RANGE)[h],
       .lse_promise = precis_worth_column_of(w, PRECIS_WORTH_LSE)[h],
       .mean_signal = mean,
-      .trivial_error = largest >= upper ? 1 : upper > 0 ? largest / upper : 0,
+      .trivial_error = largest >= upper ? 1
+                       : upper > 0      ? largest / upper
+                                        : 0,
       .constant = constant,
       .rows_recomputed = (int64_t)precis_worth_column_of(w, PRECIS_WORTH_RECOMPUTED)[h]};
 }

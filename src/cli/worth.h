@@ -1,7 +1,8 @@
 /* worth.h - what the rows of a run are worth, head by head, while batches are done
  *
  * Batches are judged by R as it is then (precis_unit in precis.h): of the rows so far. What a batch
- * relied on is kept, so that those for which R of all rows is too small can be attended to again. */
+ * relied on is kept, so that those for which R of all rows is too small can be attended to again.
+ */
 #ifndef PRECIS_CLI_WORTH_H
 #define PRECIS_CLI_WORTH_H
 
@@ -27,9 +28,9 @@ extern const char *const precis_worth_names[PRECIS_WORTH_COLUMNS];
 
 /* Of a head, over the rows of a stretch of batches. */
 typedef enum precis_worth_part {
-  PRECIS_WORTH_RELIED, /* on R, as precis_head_sums has it; negative: by rows that were answered exactly, as
-                          the head was constant by then */
-  PRECIS_WORTH_RATIO,  /* largest bound in PRECIS_UNIT_OUTPUTS ... */
+  PRECIS_WORTH_RELIED,  /* on R, as precis_head_sums has it; negative: by rows that were answered
+                           exactly, as  the head was constant by then */
+  PRECIS_WORTH_RATIO,   /* largest bound in PRECIS_UNIT_OUTPUTS ... */
   PRECIS_WORTH_SQUARES, /* ... and the sum of their squares, ... */
   PRECIS_WORTH_MEAN,    /* ... by this R at most */
   PRECIS_WORTH_PARTS
@@ -41,10 +42,10 @@ enum { PRECIS_WORTH_STRETCHES = 64 };
 
 typedef struct precis_worth {
   int heads;
-  double *array;       /* of all that follows; NULL: none */
-  double *columns;     /* PRECIS_WORTH_COLUMNS x heads */
-  int count, most;     /* stretches: there are, there is room for */
-  double *parts;       /* most x PRECIS_WORTH_PARTS x heads */
+  double *array;                       /* of all that follows; NULL: none */
+  double *columns;                     /* PRECIS_WORTH_COLUMNS x heads */
+  int count, most;                     /* stretches: there are, there is room for */
+  double *parts;                       /* most x PRECIS_WORTH_PARTS x heads */
   int64_t end[PRECIS_WORTH_STRETCHES]; /* of each, queries; the first begins at 0 */
 } precis_worth;
 
@@ -79,8 +80,8 @@ int precis_worth_is_short(const precis_worth *worth, int stretch);
 void precis_worth_clear(precis_worth *worth, int stretch);
 void precis_worth_add_again(precis_worth *worth, int stretch, const precis_attention *attention);
 
-/* What all rows are worth by R of all rows. tol: kept by all rows that are not in constant heads, in
- * units of outputs; INFINITY: it is not known to be. heads: `worth->heads` elements. */
+/* What all rows are worth by R of all rows. tol: kept by all rows that are not in constant heads,
+ * in units of outputs; INFINITY: it is not known to be. heads: `worth->heads` elements. */
 void precis_worth_report(const precis_worth *worth, double tol, precis_head_report *heads,
                          precis_report *report);
 
