@@ -72,10 +72,11 @@ static void check(const attention_case *c, precis_move move)
 {
   attention_outcome o = attention_case_run(MPI_COMM_WORLD, c, move);
   int good = attention_case_good(c, &o);
-  /* The promise is a worst case; what is seen must be far better wherever scores are of ordinary
-   * size. */
-  if (c->strength <= 1)
-    good = good && o.computed_error <= 5e-6 && o.lse_error <= 1e-5;
+  /* The promise is a worst case; roundings go either way, so that what is seen must be far better
+   * wherever there are more than a few. */
+  if (c->keys > 9)
+    good = good && o.computed_error <= o.report.promise_range / 5 &&
+           o.lse_error <= o.report.lse_promise / 5;
   if (!good)
     fprintf(stderr,
             "%s, %s: status %d, error %.3g, lse error %.3g of %.3g, used %.3g of %.3g, broken %d, "
@@ -161,13 +162,21 @@ static void automatic(void **state)
   (void)state;
   const attention_case decode = {
       .name = "auto", .problem = {.heads = 2, .dim = 16}, .queries = 1, .keys = 400};
-  attention_outcome o = attention_case_run(MPI_COMM_WORLD, &decode, PRECIS_MOVE_AUTO);
-  assert_all(MPI_COMM_WORLD, o.status == PRECIS_SUCCESS && o.report.move != PRECIS_MOVE_AUTO);
-  for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
-    assert_all(MPI_COMM_WORLD,
-               o.report.ranks == 1 ||
-                   o.report.forecast[o.report.move].seconds <= o.report.forecast[move].seconds);
-  assert_all(MPI_COMM_WORLD, o.report.nodes == 1 || o.report.move == PRECIS_MOVE_QUERIES);
+  const char *const places[] = {"0", "0 1 2 3 4 5 6"}; /* one node, one each */
+  for (int apart = 0; apart < 2; apart++) {
+    setenv("PRECIS_NODES", places[apart], 1);
+    attention_outcome o = attention_case_run(MPI_COMM_WORLD, &decode, PRECIS_MOVE_AUTO);
+    unsetenv("PRECIS_NODES");
+    const precis_report *r = &o.report;
+    assert_all(MPI_COMM_WORLD, attention_case_good(&decode, &o) && r->move != PRECIS_MOVE_AUTO &&
+                                   r->move != PRECIS_MOVE_SUMMARIES);
+    for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_QUERIES; move++)
+      assert_all(MPI_COMM_WORLD, r->ranks == 1
+                                     ? r->move == PRECIS_MOVE_TILES /* nothing moves */
+                                     : r->forecast[r->move].seconds <= r->forecast[move].seconds);
+    assert_all(MPI_COMM_WORLD, r->nodes == (apart ? r->ranks : 1));
+    assert_all(MPI_COMM_WORLD, r->nodes == 1 || r->move == PRECIS_MOVE_QUERIES);
+  }
 }
 
 int main(int argc, char **argv)
