@@ -208,11 +208,22 @@ static int run_move(precis_call *c, precis_message *why)
   return PRECIS_ERR_INTERNAL;
 }
 
+/* What has been sent since is not among the bytes of the move. */
+static void count_apart(precis_call *c, const precis_traffic *start)
+{
+  precis_traffic took = precis_traffic_minus(&c->a->world.traffic, start);
+  c->repair.network_bytes += took.network_bytes;
+  c->repair.node_bytes += took.node_bytes;
+  c->repair.messages += took.messages;
+}
+
 /* Where the estimate misses the tolerance, the exact move runs after all. */
 static int check_estimate(precis_call *c, precis_message *why)
 {
   const precis_options *options = &c->a->options;
+  precis_traffic start = c->a->world.traffic;
   int status = precis_estimate_error(&c->judge, &c->estimate);
+  count_apart(c, &start);
   if (status != PRECIS_SUCCESS || !(options->tol > 0) || c->estimate <= options->tol)
     return status;
   if (options->move == PRECIS_MOVE_SUMMARIES)
@@ -220,6 +231,7 @@ static int check_estimate(precis_call *c, precis_message *why)
                               "the error of summaries is estimated at %.3g, over the tolerance %g, "
                               "and exact moves are not allowed",
                               c->estimate, options->tol);
+  c->repair = precis_traffic_minus(&c->a->world.traffic, &c->before); /* all was in vain */
   c->plan.move = c->exact_move;
   snprintf(c->plan.why, sizeof c->plan.why,
            "%s: exact, as the error of summaries was estimated at %.3g",
@@ -271,10 +283,7 @@ static int repair(precis_call *c, int precise, precis_message *why)
   judge->settled = precise;
   int status = precis_repair_run(&c->task, judge->failed, judge->failures, precise, &repaired);
   status = precis_world_agree(world, status, why);
-  precis_traffic took = precis_traffic_minus(&world->traffic, &start);
-  c->repair.network_bytes += took.network_bytes;
-  c->repair.node_bytes += took.node_bytes;
-  c->repair.messages += took.messages;
+  count_apart(c, &start);
   if (c->repaired == 0 || !precise)
     c->repaired += repaired;
   return status == PRECIS_SUCCESS ? precis_judge_rows(judge) : status;

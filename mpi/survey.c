@@ -65,30 +65,37 @@ static int add_sums(precis_world *world, const precis_keys *keys, precis_survey 
   return PRECIS_SUCCESS;
 }
 
-/* Spreads of all rows anew, about another centre or with other weights. */
-static int renew_spreads(precis_world *world, const precis_keys *keys, precis_survey *survey)
+/* Spreads of all rows of all ranks, about a centre, into their place in sums. */
+static int add_spreads(precis_world *world, const precis_keys *keys, const precis_survey *survey,
+                       const double *center, double *sums)
 {
   int64_t at = precis_survey_spreads_at(keys), size = precis_survey_sums_size(keys) - at;
-  memset(survey->sums + at, 0, (size_t)size * sizeof *survey->sums);
-  precis_survey_spreads(keys, 0, precis_survey_v_center(keys, survey), survey->bias_top,
-                        survey->sums);
-  return MPI_Allreduce(MPI_IN_PLACE, survey->sums + at, (int)size, MPI_DOUBLE, MPI_SUM,
-                       world->comm)
+  memset(sums + at, 0, (size_t)size * sizeof *sums);
+  precis_survey_spreads(keys, 0, center, survey->bias_top, sums);
+  return MPI_Allreduce(MPI_IN_PLACE, sums + at, (int)size, MPI_DOUBLE, MPI_SUM, world->comm)
              ? PRECIS_ERR_MPI
              : PRECIS_SUCCESS;
 }
 
-static void find_deviations(const precis_keys *keys, precis_survey *survey)
+/* Where few keys have nearly all of the weight, another pass about their mean finds how little they
+ * differ. */
+static int find_deviations(precis_world *world, const precis_keys *keys, precis_survey *survey)
 {
   precis_extremes extremes = precis_survey_extremes_view(keys, survey->extremes);
-  precis_survey_deviations(keys, survey->sums, extremes.value_most, extremes.value_least,
-                           survey->sigma);
+  const double *sums = survey->sums;
+  int status = PRECIS_SUCCESS;
+  if (precis_survey_cancels(keys, sums, precis_survey_v_center(keys, survey), survey->per)) {
+    status = add_spreads(world, keys, survey, survey->per, survey->scratch);
+    sums = survey->scratch;
+  }
+  precis_survey_deviations(keys, sums, extremes.value_most, extremes.value_least, survey->sigma);
   for (int64_t c = 0; c < (int64_t)keys->kv_heads * keys->value_dim; c++) {
     double range = extremes.value_most[c] + extremes.value_least[c];
     survey->per[c] = survey->sigma[c] > 0 ? 1 / survey->sigma[c] : 0;
     survey->per_range[c] = range > 0 ? 1 / range : 0;
     survey->fold[c] = precis_norm_fold(survey->sigma[c], range > 0 ? range : 0);
   }
+  return status;
 }
 
 static int raise_extremes(precis_world *world, const precis_keys *keys, precis_survey *survey,
@@ -151,11 +158,11 @@ int precis_survey_update(precis_world *world, const precis_keys *keys, precis_su
   double top = *precis_survey_extremes_view(keys, survey->extremes).bias_top;
   if (status == PRECIS_SUCCESS && count > 0 && (move || top > survey->bias_top + BIAS_DRIFT)) {
     survey->bias_top = top;
-    status = renew_spreads(world, keys, survey);
+    status = add_spreads(world, keys, survey, precis_survey_v_center(keys, survey), survey->sums);
   }
-  if (status == PRECIS_SUCCESS) {
-    find_deviations(keys, survey);
+  if (status == PRECIS_SUCCESS)
+    status = find_deviations(world, keys, survey);
+  if (status == PRECIS_SUCCESS)
     survey->seen = keys->rows;
-  }
   return status;
 }

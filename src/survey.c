@@ -70,6 +70,21 @@ void precis_survey_spreads(const precis_keys *keys, int64_t first, const double 
   add_spreads(keys, first, center, bias_top, sums + precis_survey_spreads_at(keys));
 }
 
+int precis_survey_cancels(const precis_keys *keys, const double *sums, const double *center,
+                          double *mean)
+{
+  const double digits = 1e-6;
+  int64_t columns = (int64_t)keys->kv_heads * keys->value_dim;
+  const double *spread = sums + precis_survey_spreads_at(keys);
+  int cancels = 0;
+  for (int64_t c = 0; c < columns; c++) {
+    double off = spread[1 + c] / spread[0], square = spread[1 + columns + c] / spread[0];
+    mean[c] = center[c] + off;
+    cancels |= square - off * off < digits * square;
+  }
+  return spread[0] > 0 && cancels;
+}
+
 /* The variance about the mean is the one about the centre less the square of their difference;
  * below what rounding leaves of that difference there is none. */
 void precis_survey_deviations(const precis_keys *keys, const double *sums, const double *most,

@@ -21,6 +21,12 @@ void precis_survey_sums(const precis_keys *keys, int64_t first, double *sums);
 void precis_survey_spreads(const precis_keys *keys, int64_t first, const double *center,
                            double bias_top, double *sums);
 
+/* Whether some column's variance is too small beside the distance of its weighted mean from the
+ * centre for its digits to be good: spreads are then wanted about that mean, which goes to
+ * mean[kv_heads x value_dim]. */
+int precis_survey_cancels(const precis_keys *keys, const double *sums, const double *center,
+                          double *mean);
+
 /* The deviation of each value column, weighted, from all sums: kv_heads x value_dim; 0 for a column
  * that is constant. most, least (negated): kv_heads x value_dim, see below. */
 void precis_survey_deviations(const precis_keys *keys, const double *sums, const double *most,
