@@ -318,6 +318,8 @@ static int run_stronger(precis_call *c, precis_message *why)
     if (found == PRECIS_ERR_TOLERANCE)
       return refuse_failures(c, why);
     status = found;
+    c->repair = precis_traffic_minus(&c->a->world.traffic, &c->before); /* all was in vain */
+    c->outlier_queries = 0;
     if (status == PRECIS_SUCCESS)
       status = precis_world_agree(&c->a->world, run_move(c, why), why);
     if (status == PRECIS_SUCCESS)

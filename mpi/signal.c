@@ -9,6 +9,7 @@
 #include "src/memory.h"
 #include "src/norm.h"
 #include "src/problem.h"
+#include "src/weaken.h"
 
 static int64_t numbers_of(const precis_problem *p)
 {
@@ -254,7 +255,8 @@ double precis_signal_rounding(const precis_problem *p, const precis_signal *s,
   double bound = fabs(p->scale) * sqrt(square) * survey->extremes[g] * 2,
          score = fabs(s->m[h]) < INFINITY ? fabs(s->m[h]) : 0;
   double e = expm1((p->dim + 8) * unit * (bound + score + 50)) + (double)s->keys_in * unit;
-  return e < 0.25 ? 4 * e * s->farthest[g] : INFINITY;
+  return precis_weaken(PRECIS_BOUND_ANCHOR_ROUNDING,
+                       e < 0.25 ? 4 * e * s->farthest[g] : INFINITY);
 }
 
 /* One row: its distance from m_i, and what is left of it by the proof. */

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "src/weaken.h"
+
 precis_certificate precis_certificate_make(const precis_error_mass *mass, double normaliser,
                                            double away)
 {
@@ -32,14 +34,16 @@ double precis_certificate_rounding(const precis_summary_rounding *r, double magn
   const double unit = 0x1p-24;
   double n = 4.0 * r->degree + 16 + r->summed + r->wire + (double)r->additions;
   double gamma = n * unit < 0.5 ? n * unit / (1 - n * unit) : INFINITY;
-  return gamma * (magnitude + envelope_magnitude);
+  return precis_weaken(PRECIS_BOUND_FEATURE_ROUNDING, gamma * (magnitude + envelope_magnitude));
 }
 
 precis_error_mass precis_certificate_mass(const precis_error_mass *sums, double rounding,
                                           const precis_weight_mass *weights, double least)
 {
-  double deviating = fmax(sums->deviating, 0) + weights->deviating * rounding;
-  double all = least > 0 ? deviating / least : fmax(sums->all, 0);
+  double deviating = precis_weaken(PRECIS_BOUND_ENVELOPE, fmax(sums->deviating, 0)) +
+                     weights->deviating * rounding;
+  double all = least > 0 ? deviating / least
+                         : precis_weaken(PRECIS_BOUND_ENVELOPE, fmax(sums->all, 0));
   return (precis_error_mass){all + weights->all * rounding, deviating};
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "src/clones.h"
+#include "src/weaken.h"
 
 /* More than the sums below round off, for up to 256 columns. */
 static const double UP = 1 + 0x1p-42;
@@ -64,7 +65,7 @@ PRECIS_CLONES
 static void distances(const precis_norm *norm, int64_t rows, const float *x, int64_t stride,
                       const double *from, float *to, int64_t to_stride)
 {
-  const double up = 1 + 0x1p-22; /* more than float32 rounds off */
+  const double up = precis_weaken(PRECIS_BOUND_DELTA, 1 + 0x1p-22); /* float32 rounds off less */
   for (int64_t i = 0; i < rows; i++)
     to[i * to_stride] = (float)(distance(norm, x + i * stride, from) * up);
 }

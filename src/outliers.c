@@ -7,6 +7,7 @@
 #include "src/bulk.h"
 #include "src/memory.h"
 #include "src/precis.h"
+#include "src/weaken.h"
 
 /* Eight bins an octave, from 2^-8 on. */
 enum { BINS_AN_OCTAVE = 8, FIRST_OCTAVE = -8 };
@@ -49,7 +50,7 @@ static double rho_of(const precis_keys *keys, const double *center, const double
 double precis_outliers_radius(double longest, double unit, double rho)
 {
   double within = rho * (1 + 1e-12) * unit;
-  return isinf(rho) || longest < within ? longest : within;
+  return precis_weaken(PRECIS_BOUND_RADIUS, isinf(rho) || longest < within ? longest : within);
 }
 
 void precis_outliers_key_rho(const precis_keys *keys, const double *center, const double *unit,

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "src/tile_rounding.h"
+#include "src/weaken.h"
 
 static const double UNIT = 0x1p-24, UNIT_DOUBLE = 0x1p-53;
 
@@ -42,9 +43,11 @@ double precis_rounding_exact(const precis_terms *t, int g, double query_norm, do
   double delta = gamma_of(PRECIS_TILE_SCORE_ROUNDINGS(p->dim) + 1, UNIT) * bound;
   if (t->bias_reach > 0 || bound > PRECIS_TILE_REFERENCE / 2)
     delta += 3 * UNIT * (2 * bound + bias);
+  delta = precis_weaken(PRECIS_BOUND_SCORE_ROUNDING, delta);
   double weights = expm1(delta) + PRECIS_EXP2_ERROR + far_weight(t, bias) +
                    exp(t->log_keys) * 0x1p-60;
-  double e = weights + gamma_of((double)t->sum_terms + t->roundings + 2, UNIT) * (1 + weights);
+  double sums = precis_weaken(PRECIS_BOUND_SUM_ROUNDING, gamma_of((double)t->sum_terms + t->roundings + 2, UNIT) * (1 + weights)),
+         e = weights + sums;
   return e < 0.5 ? e / (1 - e) : INFINITY;
 }
 
@@ -58,10 +61,11 @@ double precis_rounding_double(const precis_terms *t, int g, double query_norm, d
   double weights = expm1(delta) + 4 * UNIT_DOUBLE + far_weight(t, bias) * 0x1p-24;
   double e = weights + gamma_of(exp(t->log_keys) + 4, UNIT_DOUBLE) +
              gamma_of(64. * t->roundings, UNIT_DOUBLE);
+  e = precis_weaken(PRECIS_BOUND_DOUBLE_ROUNDING, e);
   return e < 0.5 ? e / (1 - e) : INFINITY;
 }
 
 double precis_rounding_lse(const precis_problem *problem, double size)
 {
-  return (problem->dim + 8) * UNIT_DOUBLE * size;
+  return precis_weaken(PRECIS_BOUND_LSE_ROUNDING, (problem->dim + 8) * UNIT_DOUBLE * size);
 }

@@ -8,6 +8,7 @@
 #include "src/memory.h"
 #include "src/problem.h"
 #include "src/rounding.h"
+#include "src/weaken.h"
 
 static const double LOG_2 = 0.693147180559945309417;
 
@@ -133,7 +134,8 @@ int precis_row_finish(const precis_terms *terms, int g, const float *q, const pr
   offset taken = offset_of(p, q, terms->k_center + (int64_t)g * p->dim);
   double lse = row->m + log(row->l) + taken.sum;
   /* What the last rounding does to out is not in the distance that the proof needs. */
-  double rounding = precis_norm_rounding(&norm, to.out);
+  double rounding =
+      precis_weaken(PRECIS_BOUND_OUTPUT_ROUNDING, precis_norm_rounding(&norm, to.out));
   precis_certificate proved = precis_certificate_make(
       &row->mass, row->l, precis_norm_distance(&norm, to.out, center) + rounding);
   *to.lse = (float)lse;

@@ -108,7 +108,7 @@ for ranks in 1 2; do
     what="$move, 4 hosts x $ranks"
     options=(--move "$move") want=exact.npy
     # Of a degree at which what ranks agree on is little beside the sums.
-    [ "$move" != summaries ] || options+=(--tol 1e-2 --degree 5) want=near.npy
+    [ "$move" != summaries ] || options+=(--tol 1e-2 --tol-of range --degree 5) want=near.npy
     before=$(sent)
     attend $ranks "${options[@]}"
     agrees $want
@@ -136,7 +136,7 @@ holds "${together[tiles]} <= 1.1 * 3 * 16000 * 4 * 32 * 4" # every host gets onc
 what="queries, together or apart" move=queries options=(--move queries)
 apart
 holds "${together[queries]} <= .7 * $wire"
-what="summaries, together or apart" move=summaries options=(--move summaries --tol 1e-2 --degree 5) want=near.npy
+what="summaries, together or apart" move=summaries options=(--move summaries --tol 1e-2 --tol-of range --degree 5) want=near.npy
 apart
 holds "${together[summaries]} <= .55 * $wire"
 launch=()

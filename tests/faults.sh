@@ -59,7 +59,7 @@ echo "$folder/in.safetensors" >mark
 options()
 {
   echo --move "$1"
-  [ "$1" != summaries ] || echo --tol 1e-2 --degree 5
+  [ "$1" != summaries ] || echo --tol 1e-2 --tol-of range --degree 5
 }
 
 # begin RANKS LAUNCHER...: starts a job in the background and waits until its ranks are there.

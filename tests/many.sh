@@ -30,9 +30,9 @@ complain()
 # compare RANKS TOKENS MOVE OPTION...
 compare()
 {
-  local ranks=$1 tokens=$2 move=$3 tolerance=5e-6 alike=1e-2 causal=()
+  local ranks=$1 tokens=$2 move=$3 tolerance=5e-6 alike=1e-2 causal=() unit=()
   shift 3
-  [ "$move" != summaries ] || tolerance=1e-2 alike=.1
+  [ "$move" != summaries ] || tolerance=1e-2 alike=1e-2 unit=(--tol-of range)
   case " $* " in *" --causal "*) causal=(--causal) ;; esac
   "$precis" run --input "$tokens.safetensors" --move "$move" "$@" --out want.npy --quiet ||
     complain "$move, $tokens tokens, one process: exit status $?"
@@ -42,8 +42,8 @@ compare()
     --out out.npy --quiet --timeout 45 </dev/null || complain "$move, $tokens tokens, $ranks ranks: exit status $?"
   # Where scores are small, outputs are near the mean of all values, and small: relative to them, an error that is
   # nothing in units of the values' range is something. The reference decides.
-  if ! "$precis" check out.npy want.npy --tol "$alike" >/dev/null || ! "$precis" check --input "$tokens.safetensors" \
-    --out out.npy --tol "$tolerance" --rows 100 "${causal[@]}" >/dev/null; then
+  if ! "$precis" check out.npy want.npy --tol "$alike" "${unit[@]}" >/dev/null || ! "$precis" check --input "$tokens.safetensors" \
+    --out out.npy --tol "$tolerance" --rows 100 "${causal[@]}" "${unit[@]}" >/dev/null; then
     complain "$move, $tokens tokens, $ranks ranks: another result"
   fi
   echo "many.sh: $move, $tokens tokens, $ranks ranks, $*: done after $SECONDS s"
@@ -54,12 +54,12 @@ for tokens in 5 3000; do
 done
 for move in tiles heads queries summaries; do
   options=()
-  [ $move != summaries ] || options=(--tol 1e-2 --degree 2)
+  [ $move != summaries ] || options=(--tol 1e-2 --tol-of range --degree 2)
   compare 16 5 $move "${options[@]}" --causal
   compare 64 3000 $move "${options[@]}"
 done
 compare 64 3000 tiles --causal
-compare 64 3000 summaries --tol 1e-2 --degree 2 --causal
+compare 64 3000 summaries --tol 1e-2 --tol-of range --degree 2 --causal
 compare 64 5 tiles
 
 [ $failures -eq 0 ] || exit 1

@@ -54,10 +54,10 @@ for size in 1m 16m 64m full readonly; do
       tol=0
       [ $move = summaries ] && tol=.05
       rm -f out.npy
-      run $size $np run --input in.safetensors --move $move --tol $tol --out out.npy --json report.json
+      run $size $np run --input in.safetensors --move $move --tol $tol --tol-of range --out out.npy --json report.json
       status=$?
       [ $status = 0 ] || fail "$size, $np ranks, $move: exit status $status"
-      "$precis" check --input in.safetensors --out out.npy --tol .05 --rows 32 >said 2>&1 || fail "$size, $np ranks, $move: wrong"
+      "$precis" check --input in.safetensors --out out.npy --tol .05 --tol-of range --rows 32 >said 2>&1 || fail "$size, $np ranks, $move: wrong"
       case $move:$size in
         tiles:1m | tiles:16m | tiles:full | tiles:readonly | summaries:full | summaries:readonly)
           grep -q 'by messages inside nodes, as /dev/shm has' report.json || fail "$size, $np ranks, $move: not said" ;;
