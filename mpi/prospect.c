@@ -179,6 +179,10 @@ static int study_all(precis_study *s)
                                    : "too few tokens for a summary to be cheaper");
     return PRECIS_SUCCESS;
   }
+  s->degree_most = 2 * PRECIS_SAMPLE_DEGREE; /* for least squares */
+  for (int i = 0; i < count; i++)
+    if (candidates[i].envelope_degree > s->degree_most)
+      s->degree_most = candidates[i].envelope_degree;
   int status = precis_study_survey(s);
   if (status != PRECIS_SUCCESS)
     return status;

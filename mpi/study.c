@@ -271,10 +271,33 @@ static void sample_keys(const precis_study *s, int g, double *parts)
   }
 }
 
+/* Moments above the highest degree that is in question do not travel: rows are moved together, added
+ * up, and moved apart. */
+static int sum_moments(precis_study *s, int64_t rows)
+{
+  const int above = PRECIS_SAMPLE_EXP - (s->degree_most + 1),
+            used = PRECIS_SAMPLE_MOMENTS - above, tail = PRECIS_SAMPLE_MOMENTS - PRECIS_SAMPLE_EXP;
+  double *m = s->moments;
+  for (int64_t i = 0; i < rows && above > 0; i++) {
+    memmove(m + i * used, m + i * PRECIS_SAMPLE_MOMENTS,
+            (size_t)(s->degree_most + 1) * sizeof *m);
+    memmove(m + i * used + s->degree_most + 1, m + i * PRECIS_SAMPLE_MOMENTS + PRECIS_SAMPLE_EXP,
+            (size_t)tail * sizeof *m);
+  }
+  int status = sum(s, m, rows * used);
+  for (int64_t i = rows - 1; i >= 0 && above > 0; i--) {
+    double *to = m + i * PRECIS_SAMPLE_MOMENTS, *from = m + i * used;
+    memmove(to + PRECIS_SAMPLE_EXP, from + s->degree_most + 1, (size_t)tail * sizeof *m);
+    memmove(to, from, (size_t)(s->degree_most + 1) * sizeof *m);
+    memset(to + s->degree_most + 1, 0, (size_t)above * sizeof *m);
+  }
+  return status;
+}
+
 /* The sums of all ranks; those of a limit with those of all that are tighter. */
 static int add_moments(precis_study *s, int64_t each)
 {
-  int status = sum(s, s->moments, each * s->keys.count);
+  int status = sum_moments(s, each * s->keys.count / PRECIS_SAMPLE_MOMENTS);
   for (int l = s->keys.count - 2; l >= 0; l--)
     for (int64_t i = 0; i < each; i++)
       s->moments[l * each + i] += s->moments[(l + 1) * each + i];

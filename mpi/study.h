@@ -25,6 +25,7 @@ typedef struct precis_study {
   double *log_scale;           /* PRECIS_LEVELS x kv_heads: largest log w within a limit */
   int sampled;                 /* query rows */
   int64_t key_step;            /* of the keys that are sampled */
+  int degree_most;             /* of any polynomial in question */
   float *sample;               /* kv_heads x sampled x dim: one head of each group for a row */
   double *lengths;             /* kv_heads x sampled: |q - center| */
   precis_goal *goals;          /* kv_heads */

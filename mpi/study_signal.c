@@ -17,7 +17,7 @@
 /* The mean of a row's distance is a little less than its root mean square. */
 static const double MEAN_OF_SQUARE = 0.95;
 
-enum { GROUPS = 4, ROWS_MOST = 32, COLUMNS_MOST = 8, PAIRS = GROUPS * (GROUPS - 1) / 2 };
+enum { GROUPS = 4, ROWS_MOST = 32, COLUMNS_MOST = 4, PAIRS = GROUPS * (GROUPS - 1) / 2 };
 
 /* Of a row over the keys of a group: sums with the row's own weights, and with those of the mean
  * query. */
