@@ -193,7 +193,10 @@ static void appended(void **state)
     attention_outcome o = attention_case_run(MPI_COMM_WORLD, &c, PRECIS_MOVE_SUMMARIES);
     int64_t row = (2 * (4 + 6) + 1) * (int64_t)sizeof(float);
     assert_all(MPI_COMM_WORLD, attention_case_good(&c, &o) && o.by_summaries == 8);
-    assert_all(MPI_COMM_WORLD, strstr(o.report.why, "kept") != NULL && o.report.pairs == 0);
+    /* The last of the new keys is one key; if it lies beyond the limits, rows meet it alone. */
+    int64_t met = c.problem.heads * c.queries;
+    assert_all(MPI_COMM_WORLD, strstr(o.report.why, "kept") != NULL);
+    assert_all(MPI_COMM_WORLD, o.report.pairs == 0 || (which == 2 && o.report.pairs <= met));
     assert_all(MPI_COMM_WORLD,
                o.report.network_bytes + o.report.node_bytes == (ranks - 1) * row && !o.miscounted);
   }
