@@ -183,6 +183,7 @@ static int consider_kept(precis_call *c)
   if (status != PRECIS_SUCCESS || !a->kept.valid)
     return status;
   c->use_kept = 1;
+  c->exact_move = c->plan.move;
   c->plan.move = PRECIS_MOVE_SUMMARIES;
   predict_kept(c);
   snprintf(c->plan.why, sizeof c->plan.why,
