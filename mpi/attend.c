@@ -129,8 +129,10 @@ static int attend_planned(precis_call *c, const precis_results *results, precis_
   }
   if (status == PRECIS_SUCCESS)
     status = precis_call_report(c, &made_report);
-  if (status == PRECIS_SUCCESS)
+  if (status == PRECIS_SUCCESS) {
+    precis_attention_note_groups(a, &made_report);
     hand_over(c, &m, results);
+  }
   if (status == PRECIS_SUCCESS && report != NULL) {
     size_t size = report->size;
     made_report.size = size;

@@ -101,7 +101,8 @@ static int set_up_engine(precis_attention *a)
   a->keys = (precis_keys){.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
   a->heads = precis_memory_array(p->heads, sizeof *a->heads);
   a->sums = precis_memory_array(p->heads, sizeof *a->sums);
-  if (a->engine.scratch == NULL || a->heads == NULL || a->sums == NULL ||
+  a->head_list = precis_memory_array(p->heads, sizeof *a->head_list);
+  if (!a->engine.scratch || !a->heads || !a->sums || !a->head_list ||
       precis_signal_create(p, &a->signal) != PRECIS_SUCCESS)
     return PRECIS_ERR_MEMORY;
   return precis_survey_create(&a->keys, &a->survey);
@@ -115,6 +116,7 @@ static void release(precis_attention *a)
   precis_signal_free(&a->signal);
   free(a->heads);
   free(a->sums);
+  free(a->head_list);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);
   precis_world_free(&a->world);
@@ -266,38 +268,44 @@ int precis_append(precis_attention *attention, int64_t rows, const float *k, con
   return PRECIS_SUCCESS;
 }
 
-int precis_attention_append(precis_attention *a, int64_t rows, int with_bias,
-                            precis_attention_fill *fill, void *context)
+/* What `fill` wrote: its own error, which it has explained, or ours. */
+static int check_filled(precis_attention *a, int64_t rows, int filled, precis_keys_room to,
+                        int with_bias)
 {
+  precis_message why = {""};
+  int status = precis_world_agree(&a->world, filled, NULL);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = check_rows(a, rows, to.k, to.v, with_bias ? to.bias : NULL, &why);
+  return precis_attention_end(a, status, &why);
+}
+
+int precis_append_in_place(precis_attention *a, int64_t rows, int with_bias, precis_fill *fill,
+                           void *context)
+{
+  precis_message why = {""};
   stretch at = {0};
-  int status = prepare(a, rows, with_bias, &at);
+  if (a == NULL)
+    return PRECIS_ERR_ARGUMENT;
+  int status = fill != NULL && rows >= 0
+                   ? PRECIS_SUCCESS
+                   : precis_message_set(&why, PRECIS_ERR_ARGUMENT,
+                                        "fill is NULL or rows is negative: %" PRId64, rows);
+  status = precis_attention_end(a, status, &why);
+  if (status == PRECIS_SUCCESS)
+    status = prepare(a, rows, with_bias, &at);
   if (status != PRECIS_SUCCESS)
     return status;
   precis_keys_room to = precis_keys_next(&a->keys);
   if (to.bias != NULL && !with_bias)
     memset(to.bias, 0, (size_t)rows * sizeof *to.bias);
   status = fill(context, to.k, to.v, with_bias ? to.bias : NULL);
+  status = check_filled(a, rows, status, to, with_bias);
   if (status != PRECIS_SUCCESS)
     return status;
   precis_keys_take(&a->keys, a->appended + at.before, rows);
   account(a, &at);
   return PRECIS_SUCCESS;
-}
-
-void precis_attention_set_mean_query(precis_attention *a, const double *mean_query)
-{
-  precis_signal_set_mean(&a->problem, mean_query, &a->signal);
-}
-
-void precis_attention_set_answered(precis_attention *a, const double *sum, const double *most,
-                                   const double *rows)
-{
-  precis_signal_set_answered(&a->problem, sum, most, rows, &a->signal);
-}
-
-void precis_attention_settle(precis_attention *a)
-{
-  a->signal.settled = 1;
 }
 
 precis_norm precis_attention_norm(const precis_attention *a, int g)

@@ -12,6 +12,7 @@
 #include "src/message.h"
 #include "src/norm.h"
 #include "src/precis.h"
+#include "src/precis_more.h"
 #include "src/rates.h"
 
 /* Of a query head in the last attend, over the rows of all ranks: what is left to judge them by
@@ -51,26 +52,12 @@ struct precis_attention {
   precis_head_report *heads; /* of the last attend that succeeded, if has_heads */
   precis_head_sums *sums;
   int has_heads;
+  precis_group group; /* of the same; heads 0: there was none */
+  int *head_list;     /* heads: of the group */
 };
 
-/* Puts this rank's rows, finite ones, where they are to stay: rows x kv_heads x dim, rows x
- * kv_heads x value_dim and, unless it is NULL, rows. Collective; returns the same on every rank. */
-typedef int precis_attention_fill(void *context, float *k, float *v, float *bias);
-
-/* Collective, like precis_append(), for rows that need not be in memory twice. with_bias: on all
- * ranks alike. Errors: those of `fill`, MEMORY, MPI; the sequence is then as it was. */
-int precis_attention_append(precis_attention *attention, int64_t rows, int with_bias,
-                            precis_attention_fill *fill, void *context);
-
-/* Not collective, but the same on all ranks. Of a job that is done by several handles, or a handle that
- * sees a part of its queries at a time, before its first attend: the mean of all queries that see a
- * key (heads x dim), in place of those of the first attend; and what rows answered earlier add up
- * to (heads each: sum, most and rows of mpi/signal.h). */
-void precis_attention_set_mean_query(precis_attention *attention, const double *mean_query);
-void precis_attention_set_answered(precis_attention *attention, const double *sum,
-                                   const double *most, const double *rows);
-/* Likewise, after the last: rows that are answered again are judged by R as it is. */
-void precis_attention_settle(precis_attention *attention);
+/* What precis_attention_groups() tells of an attend that succeeded. */
+void precis_attention_note_groups(precis_attention *attention, const precis_report *report);
 
 /* In which certificates are, of the keys surveyed so far. Borrows from the survey. */
 precis_norm precis_attention_norm(const precis_attention *attention, int kv_head);

@@ -42,6 +42,17 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
   return PRECIS_SUCCESS;
 }
 
+int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *p)
+{
+  if (kept->values == NULL)
+    return 0;
+  int64_t head = (kept->value_numbers + kept->count_numbers) *
+                     (int64_t)(sizeof *kept->values + sizeof *kept->values32) +
+                 (PRECIS_DEGREE_MAX + 1 + 2 * (int64_t)p->value_dim) * (int64_t)sizeof(double) +
+                 (int64_t)sizeof *kept->plan.fit;
+  return p->kv_heads * head;
+}
+
 void precis_kept_free(precis_kept *kept)
 {
   precis_summaries_release(&kept->plan);

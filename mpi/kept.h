@@ -39,6 +39,8 @@ typedef struct precis_kept {
  * the caller. Errors: MEMORY (the plan stays with the caller). */
 int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis_kept *kept);
 void precis_kept_free(precis_kept *kept);
+/* Of its sums and fits, those of outliers' keys apart. */
+int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *problem);
 
 /* Stores reduced sums of a tile. */
 void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,

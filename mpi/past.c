@@ -53,6 +53,11 @@ precis_past precis_past_copy(const precis_past *past, const precis_problem *p)
   return made;
 }
 
+int64_t precis_past_bytes(const precis_past *past, const precis_problem *p)
+{
+  return past->q != NULL ? ROWS * row_words(p) * (int64_t)sizeof *past->q : 0;
+}
+
 void precis_past_free(precis_past *past)
 {
   free(past->q);

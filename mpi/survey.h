@@ -26,6 +26,7 @@ typedef struct precis_survey {
 /* Errors: MEMORY. */
 int precis_survey_create(const precis_keys *keys, precis_survey *survey);
 void precis_survey_free(precis_survey *survey);
+int64_t precis_survey_bytes(const precis_keys *keys);
 
 /* Collective. Takes in the rows added since the last call: one pass over them and two small
  * reductions, unless the keys have doubled or drifted, when the centres move to the means and all

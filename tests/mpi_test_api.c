@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/attention.h"
 #include "src/precis.h"
+#include "src/precis_more.h"
 #include "tests/attention_case.h"
 
 static int rank, ranks;
@@ -120,7 +120,7 @@ static void bad_rows(void **state)
 
 /* Rows that are put where they stay: number `number` and those after it, or none at all. */
 typedef struct filling {
-  int status, rows, number, with_bias;
+  int status, rows, number, with_bias, spoil;
 } filling;
 
 static int fill(void *context, float *k, float *v, float *bias)
@@ -132,6 +132,8 @@ static int fill(void *context, float *k, float *v, float *bias)
     if (f->with_bias)
       bias[i] = (f->number + i) % 2 ? -INFINITY : 0;
   }
+  if (f->spoil)
+    v[0] = NAN;
   return f->with_bias == (bias != NULL) ? f->status : PRECIS_ERR_INTERNAL;
 }
 
@@ -154,13 +156,13 @@ static void in_place(void **state)
   filling f = {.rows = rank + 1, .number = rank * (rank + 1) / 2}; /* 0, 1 2, 3 4 5, ... */
   const int all = ranks * (ranks + 1) / 2;
   assert_all(MPI_COMM_WORLD,
-             precis_attention_append(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
+             precis_append_in_place(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, fabsf(mean_of(attention) - (float)(all - 1) / 2) < 1e-4f);
   f.status = PRECIS_ERR_IO;
   for (int with_bias = 0; with_bias < 2; with_bias++) {
     f.with_bias = with_bias;
     assert_all(MPI_COMM_WORLD,
-               precis_attention_append(attention, f.rows, with_bias, fill, &f) == PRECIS_ERR_IO);
+               precis_append_in_place(attention, f.rows, with_bias, fill, &f) == PRECIS_ERR_IO);
     assert_all(MPI_COMM_WORLD, fabsf(mean_of(attention) - (float)(all - 1) / 2) < 1e-4f);
   }
   f = (filling){.rows = f.rows, .number = 2 * f.number, .with_bias = 1}; /* half of them masked */
@@ -171,11 +173,11 @@ static void in_place(void **state)
       count += i % 2 ? 0 : 1;
     }
   assert_all(MPI_COMM_WORLD,
-             precis_attention_append(attention, f.rows, 1, fill, &f) == PRECIS_SUCCESS);
+             precis_append_in_place(attention, f.rows, 1, fill, &f) == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, fabs(mean_of(attention) - sum / count) < 1e-4);
   f = (filling){.rows = rank == 0, .number = 1000}; /* and without, where others have biases */
   assert_all(MPI_COMM_WORLD,
-             precis_attention_append(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
+             precis_append_in_place(attention, f.rows, 0, fill, &f) == PRECIS_SUCCESS);
   assert_all(MPI_COMM_WORLD, fabs(mean_of(attention) - (sum + 1000) / (count + 1)) < 1e-3);
   precis_destroy(&attention);
 }
@@ -265,6 +267,119 @@ static void results_in_place(void **state)
   assert_all(MPI_COMM_WORLD, memcmp(lse[0], lse[1], sizeof lse[0]) == 0);
 }
 
+/* An error of `fill` on one rank alone, or rows that are no numbers, reach all; nothing was appended. */
+static void bad_filling(void **state)
+{
+  (void)state;
+  const precis_problem problem = {.heads = 1, .dim = 2};
+  words w = {0};
+  precis_attention *attention = make(&problem, &w);
+  int last = rank == ranks - 1;
+  filling f = {.rows = 1, .number = 5};
+  assert_all(MPI_COMM_WORLD,
+             precis_append_in_place(attention, 1, 0, fill, &f) == PRECIS_SUCCESS);
+  filling bad = {.rows = 1, .number = 9, .status = last ? PRECIS_ERR_IO : PRECIS_SUCCESS};
+  w.calls = 0;
+  assert_all(MPI_COMM_WORLD, precis_append_in_place(attention, 1, 0, fill, &bad) == PRECIS_ERR_IO);
+  assert_all(MPI_COMM_WORLD, w.calls == 0);
+  filling no_number = {.rows = 1, .number = 9, .spoil = last};
+  assert_all(MPI_COMM_WORLD,
+             precis_append_in_place(attention, 1, 0, fill, &no_number) == PRECIS_ERR_NONFINITE);
+  assert_all(MPI_COMM_WORLD, w.calls == 1 && strstr(w.text, "v holds") != NULL);
+  assert_all(MPI_COMM_WORLD, precis_append_in_place(attention, 1, last, fill,
+                                                    &(filling){.rows = 1, .with_bias = last}) ==
+                                 (ranks > 1 ? PRECIS_ERR_MISMATCH : PRECIS_SUCCESS));
+  assert_all(MPI_COMM_WORLD, precis_append_in_place(attention, last ? -1 : 1, 0, fill, &f) ==
+                                 PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, precis_append_in_place(attention, 1, 0, last ? NULL : fill, &f) ==
+                                 PRECIS_ERR_ARGUMENT);
+  assert_all(MPI_COMM_WORLD, ranks == 1 || mean_of(attention) == 5);
+  precis_destroy(&attention);
+}
+
+/* Every query head is in one group, which says what the report says. */
+static void groups(void **state)
+{
+  (void)state;
+  enum { HEADS = 4, ROWS = 64 };
+  const precis_problem problem = {.heads = HEADS, .kv_heads = 2, .dim = 2};
+  for (int by_summaries = 0; by_summaries < 2; by_summaries++) {
+    precis_options options = {.threads = 1, .degree = by_summaries ? 2 : 0};
+    options.move = by_summaries ? PRECIS_MOVE_SUMMARIES : PRECIS_MOVE_TILES;
+    float k[ROWS * 4], q[ROWS * HEADS * 2], out[ROWS * HEADS * 2];
+    for (int i = 0; i < ROWS * HEADS * 2; i++)
+      q[i] = (float)sin(2 * i + rank), k[i % (ROWS * 4)] = (float)cos(i + rank);
+    precis_attention *a = NULL;
+    precis_report report = PRECIS_REPORT_INIT;
+    precis_group group = PRECIS_GROUP_INIT, small = {.size = offsetof(precis_group, degree)};
+    int status = precis_create(MPI_COMM_WORLD, &problem, &options, &a);
+    assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS && precis_attention_groups(a) == 0 &&
+                                   precis_attention_group(a, 0, &group) == PRECIS_ERR_ARGUMENT);
+    status = precis_append(a, ROWS, k, k, NULL);
+    if (status == PRECIS_SUCCESS)
+      status = precis_attend(a, ROWS, q, out, NULL, &report);
+    assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
+    int seen[HEADS] = {0}, count = precis_attention_groups(a), good = count >= 1;
+    int64_t outliers = 0;
+    for (int i = 0; i < count; i++) {
+      good &= precis_attention_group(a, i, &group) == PRECIS_SUCCESS;
+      for (int h = 0; h < group.heads; h++)
+        seen[group.head_list[h]]++;
+      outliers += group.outlier_queries;
+      good &= group.promise <= report.promise && (group.degree > 0) == by_summaries &&
+              (group.move == PRECIS_MOVE_SUMMARIES) == by_summaries;
+    }
+    for (int h = 0; h < HEADS; h++)
+      good &= seen[h] == 1;
+    good &= outliers == report.outlier_queries;
+    good &= precis_attention_group(a, 0, &small) == PRECIS_SUCCESS && small.heads > 0 &&
+            small.degree == 0 && small.size == offsetof(precis_group, degree);
+    good &= precis_attention_group(a, count, &group) == PRECIS_ERR_ARGUMENT;
+    group.size++;
+    good &= precis_attention_group(a, 0, &group) == PRECIS_ERR_ARGUMENT;
+    assert_all(MPI_COMM_WORLD, good);
+    precis_destroy(&a);
+  }
+}
+
+/* A job in two handles is judged as one: what the first answered, the second goes on from. */
+static void parts(void **state)
+{
+  (void)state;
+  enum { ROWS = 8 };
+  const precis_problem problem = {.heads = 1, .dim = 2};
+  float x[2 * ROWS], out[2 * ROWS];
+  double mean[2] = {.25, -.5};
+  for (int i = 0; i < 2 * ROWS; i++)
+    x[i] = (float)sin(3 * i + rank);
+  precis_head_worth worth[2] = {{.size = sizeof *worth}, {.size = sizeof *worth}};
+  for (int handle = 0; handle < 2; handle++) {
+    words w = {0};
+    precis_attention *a = make(&problem, &w);
+    int good = precis_attention_worth(a, worth) == PRECIS_ERR_ARGUMENT &&
+               precis_attention_set_mean_query(a, mean) == PRECIS_SUCCESS;
+    if (handle == 1)
+      good &= precis_attention_set_answered(a, &worth[0]) == PRECIS_SUCCESS;
+    good &= precis_append(a, ROWS, x, x, NULL) == PRECIS_SUCCESS;
+    good &= precis_attend(a, ROWS, x, out, NULL, NULL) == PRECIS_SUCCESS;
+    good &= precis_attention_worth(a, &worth[handle]) == PRECIS_SUCCESS;
+    good &= worth[handle].rows == (handle + 1) * ROWS * ranks;
+    double before = worth[handle].sum;
+    good &= precis_attention_settle(a) == PRECIS_SUCCESS &&
+            precis_attend(a, ROWS, x, out, NULL, NULL) == PRECIS_SUCCESS &&
+            precis_attention_worth(a, &worth[handle]) == PRECIS_SUCCESS &&
+            worth[handle].sum == before;
+    char text[8] = "x";
+    good &= precis_attention_waits(a, text, sizeof text) == text && text[0] == '\0';
+    double one = precis_attention_foretell(a, 1e6), two = precis_attention_foretell(a, 2e6);
+    good &= one > 0 && fabs(two / one - 2) < 1e-12;
+    assert_all(MPI_COMM_WORLD, good);
+    precis_destroy(&a);
+  }
+  assert_all(MPI_COMM_WORLD,
+             worth[0].sum > 0 && fabs(worth[1].sum / worth[0].sum - 2) < 1e-9);
+}
+
 static void texts(void **state)
 {
   (void)state;
@@ -283,6 +398,8 @@ int main(int argc, char **argv)
       cmocka_unit_test(bad_rows),    cmocka_unit_test(range),
       cmocka_unit_test(decode),      cmocka_unit_test(texts),
       cmocka_unit_test(in_place),    cmocka_unit_test(results_in_place),
+      cmocka_unit_test(bad_filling), cmocka_unit_test(groups),
+      cmocka_unit_test(parts),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

@@ -9,11 +9,14 @@
 #include "src/generate.h"
 #include "src/memory.h"
 #include "src/precis.h"
+#include "src/precis_more.h"
 #include "src/problem.h"
 #include "src/share.h"
 
 static int rank, ranks;
 static int64_t held, most; /* bytes, since the last reset */
+static int64_t weighed;    /* what the handle says that it holds, and ... */
+static int64_t held_then;  /* ... what it did */
 
 int __real_posix_fallocate(int file, off_t first, off_t bytes);
 int __real_munmap(void *at, size_t bytes);
@@ -145,6 +148,8 @@ static int attend(const precis_problem *p, const arrays *a, precis_move move, in
   if (status == PRECIS_SUCCESS)
     status = precis_attend(attention, a->rows, a->q, a->out, NULL, report);
   MPI_Allreduce(&most, peak, 1, MPI_INT64_T, MPI_MAX, MPI_COMM_WORLD);
+  weighed = precis_attention_bytes(attention);
+  held_then = held;
   precis_destroy(&attention);
   return status;
 }
@@ -169,6 +174,34 @@ static void predicted(void **state)
     }
     release(&a);
   }
+}
+
+/* What a handle says that it holds between calls is what it does: a summary that is kept, too. */
+static void weighed_between_calls(void **state)
+{
+  (void)state;
+  int64_t kept = 0;
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    precis_problem p;
+    arrays a = make(&shapes[i], &p);
+    int64_t exact = 0;
+    for (precis_move move = PRECIS_MOVE_TILES; move <= PRECIS_MOVE_SUMMARIES; move++) {
+      precis_report report = PRECIS_REPORT_INIT;
+      int64_t peak;
+      int status = attend(&p, &a, move, 0, &report, &peak);
+      double ratio = (double)weighed / (double)held_then;
+      int good = status == PRECIS_SUCCESS && ratio > .95 && ratio < 1.05;
+      exact = move == PRECIS_MOVE_TILES ? weighed : exact;
+      kept += weighed > exact + exact / 20;
+      if (!good || getenv("PRECIS_SHOW"))
+        fprintf(stderr, "shape %zu, %s, rank %d: says %lld bytes, holds %lld: %.3f\n", i,
+                precis_move_name(move), rank, (long long)weighed, (long long)held_then, ratio);
+      assert_all(MPI_COMM_WORLD, good);
+    }
+    release(&a);
+  }
+  assert_all(MPI_COMM_WORLD, kept > 0);
+  assert_all(MPI_COMM_WORLD, precis_attention_bytes(NULL) == 0);
 }
 
 /* Whatever the limit: it is kept, or refused with what is missing. */
@@ -220,8 +253,8 @@ int main(int argc, char **argv)
   MPI_Init(&argc, &argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(predicted), cmocka_unit_test(limited),
-                                     cmocka_unit_test(forced)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(predicted), cmocka_unit_test(weighed_between_calls),
+                                     cmocka_unit_test(limited), cmocka_unit_test(forced)};
   int failures = cmocka_run_group_tests_name("footprint", tests, NULL, NULL);
   MPI_Finalize();
   return failures;

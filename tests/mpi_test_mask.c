@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/attention.h"
 #include "src/precis.h"
+#include "src/precis_more.h"
 
 enum { ROWS = 24, QUERIES = 24, HEADS = 2, DIM = 4 };
 
@@ -73,7 +73,7 @@ static results run(const wish *w)
   r.status = precis_create(MPI_COMM_WORLD, &problem, &options, &a);
   rows given = {k, bias};
   if (r.status == PRECIS_SUCCESS)
-    r.status = w->in_place ? precis_attention_append(a, ROWS, 1, fill, &given)
+    r.status = w->in_place ? precis_append_in_place(a, ROWS, 1, fill, &given)
                            : precis_append(a, ROWS, k, k, bias);
   if (r.status == PRECIS_SUCCESS)
     r.status = precis_attend(a, QUERIES, q, r.out, r.lse, NULL);

@@ -185,21 +185,21 @@ static void differences(void **state)
 }
 
 /* One head: what a batch of one row, at a distance, by this bound, adds. */
-static void add_row(precis_worth *w, precis_attention *a, int64_t end, double distance,
+static void add_row(precis_worth *w, precis_worth_batch *b, int64_t end, double distance,
                     double bound, double tol)
 {
-  precis_signal *s = &a->signal;
-  s->sum[0] += distance;
-  s->most[0] += distance;
-  s->rows[0]++;
-  double mean = s->sum[0] / s->rows[0], ratio = bound / fmax(mean, distance);
-  a->heads[0] = (precis_head_report){.promise_outputs = ratio, .mean_signal = mean};
-  a->sums[0] = (precis_head_sums){.relied = bound > tol * distance ? bound / tol : 0,
-                                  .bound = bound,
-                                  .squares = ratio * ratio,
-                                  .largest = distance,
-                                  .rows = 1};
-  precis_worth_add(w, end, a);
+  precis_head_worth *s = &b->worth[0];
+  double sum = s->sum + distance, rows = s->rows + 1;
+  double mean = sum / rows, ratio = bound / fmax(mean, distance);
+  b->heads[0] = (precis_head_report){.promise_outputs = ratio, .mean_signal = mean};
+  *s = (precis_head_worth){.relied = bound > tol * distance ? bound / tol : 0,
+                           .bound = bound,
+                           .squares = ratio * ratio,
+                           .largest = distance,
+                           .sum = sum,
+                           .most = sum,
+                           .rows = rows};
+  precis_worth_add(w, end, b);
 }
 
 /* Rows come nearer to what the mean query gets: the first ones relied on too much. */
@@ -208,12 +208,9 @@ static void relied(void **state)
   (void)state;
   enum { ROWS = 500 };
   const double tol = 0.01;
-  double sum = 0, most = 0, rows = 0;
   precis_head_report head, report_head;
-  precis_head_sums sums;
-  precis_attention a = {.signal = {.sum = &sum, .most = &most, .rows = &rows},
-                        .heads = &head,
-                        .sums = &sums};
+  precis_head_worth sums = {0};
+  precis_worth_batch a = {&head, &sums};
   precis_worth w;
   precis_report report = {0};
   assert_int_equal(precis_worth_create(1, &w), PRECIS_SUCCESS);

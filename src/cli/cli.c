@@ -50,6 +50,16 @@ int precis_cli_floats(precis_cli *cli, const char *what, int64_t rows, int64_t r
   return status;
 }
 
+static char *waits(const void *world, char *text, size_t size)
+{
+  return precis_waiting_describe(&((const precis_world *)world)->waiting, text, size);
+}
+
+void precis_cli_watch(precis_cli *cli)
+{
+  precis_watchdog_look(&cli->watchdog, waits, &cli->world);
+}
+
 double precis_cli_largest(precis_cli *cli, double value)
 {
   double largest = value;

@@ -43,6 +43,9 @@ int precis_cli_prints(const precis_cli *cli);
 int precis_cli_floats(precis_cli *cli, const char *what, int64_t rows, int64_t row_elements,
                       float **array);
 
+/* The watchdog asks the program's own world whom this rank waits for. */
+void precis_cli_watch(precis_cli *cli);
+
 /* The largest over the ranks, on all of them. Collective. */
 double precis_cli_largest(precis_cli *cli, double value);
 

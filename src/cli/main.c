@@ -91,8 +91,8 @@ static int work(precis_cli *cli, int argc, char **argv)
   status = precis_cli_agree(cli, status);
   if (status != PRECIS_SUCCESS)
     return status;
-  int error =
-      precis_watchdog_start(&cli->watchdog, &cli->world.waiting, cli->world.rank, cli->world.ranks);
+  int error = precis_watchdog_start(&cli->watchdog, cli->world.rank, cli->world.ranks);
+  precis_cli_watch(cli);
   if (error != 0)
     status = precis_message_set(&cli->why, PRECIS_ERR_MEMORY, "no thread for --timeout: %s",
                                 strerror(error));

@@ -38,6 +38,11 @@ static void show_progress(void *context, double share)
   precis_progress_show(&r->progress, (before + share * (double)r->batch.size) / all);
 }
 
+static char *waits(const void *attention, char *text, size_t size)
+{
+  return precis_attention_waits(attention, text, size);
+}
+
 static int create(precis_run *r)
 {
   const precis_settings *s = &r->cli->settings;
@@ -58,14 +63,14 @@ static int create(precis_run *r)
     omp_set_num_threads((int)s->threads);
   int status = precis_create(r->cli->world.comm, &r->input.problem, &options, &r->attention);
   if (status == PRECIS_SUCCESS)
-    precis_watchdog_look(&r->cli->watchdog, &r->attention->world.waiting);
+    precis_watchdog_look(&r->cli->watchdog, waits, r->attention);
   return status;
 }
 
 /* Collective, like precis_destroy(). */
 static int destroy(precis_run *r)
 {
-  precis_watchdog_look(&r->cli->watchdog, &r->cli->world.waiting);
+  precis_cli_watch(r->cli);
   return precis_destroy(&r->attention);
 }
 
@@ -79,14 +84,19 @@ static int read_keys(void *context, float *k, float *v, float *bias)
   precis_run *r = context;
   precis_cli *cli = r->cli;
   int64_t first = precis_share_first(r->input.keys, cli->world.ranks, cli->world.rank);
-  return precis_input_read_keys(cli, &r->input, first, key_rows(r), k, v, bias);
+  int64_t rows = key_rows(r), row = 0;
+  int status = precis_input_read_keys(cli, &r->input, first, rows, k, v, bias);
+  while (status == PRECIS_SUCCESS && bias != NULL && row < rows && bias[row] <= PRECIS_BIAS_MASK)
+    row++;
+  r->first_key = row < rows ? first + row : INT64_MAX;
+  return status;
 }
 
 /* Keys and values are read to where they stay, so that they are in memory once. */
 static int append(precis_run *r)
 {
   double start = precis_cli_phase(r->cli, "reading keys and values");
-  int status = precis_attention_append(r->attention, key_rows(r), r->input.has_bias, read_keys, r);
+  int status = precis_append_in_place(r->attention, key_rows(r), r->input.has_bias, read_keys, r);
   r->report.seconds_read += precis_cli_phase(r->cli, "attending") - start;
   return status;
 }
@@ -182,6 +192,8 @@ static int make_worth(precis_run *r)
   int heads = r->input.problem.heads;
   r->heads = precis_memory_array(heads, sizeof *r->heads);
   int status = precis_worth_create(heads, &r->worth);
+  if (status == PRECIS_SUCCESS)
+    status = precis_worth_batch_create(heads, &r->last);
   return precis_cli_agree(r->cli, r->heads ? status : PRECIS_ERR_MEMORY);
 }
 
@@ -215,6 +227,7 @@ int precis_command_run(precis_cli *cli)
   destroy(&r);
   precis_input_close(&r.input);
   precis_run_sample_free(&r);
+  precis_worth_batch_free(&r.last);
   precis_worth_free(&r.worth);
   free(r.heads);
   free(r.progress_path);

@@ -6,7 +6,6 @@
 #ifndef PRECIS_CLI_RUN_H
 #define PRECIS_CLI_RUN_H
 
-#include "mpi/attention.h"
 #include "src/cli/checkpoint.h"
 #include "src/cli/cli.h"
 #include "src/cli/input.h"
@@ -14,6 +13,7 @@
 #include "src/cli/progress.h"
 #include "src/cli/report.h"
 #include "src/cli/worth.h"
+#include "src/precis_more.h"
 
 /* Queries [start, start + size) of the job; of them this rank has [first, first + rows). */
 typedef struct precis_batch {
@@ -39,7 +39,9 @@ typedef struct precis_run {
   precis_samples samples;
   char *progress_path;          /* of the checkpoint; NULL: nothing could be resumed */
   precis_checkpoint checkpoint; /* rows 0: there is none */
+  int64_t first_key;            /* position of the first that is not masked; INT64_MAX: none */
   precis_worth worth;           /* of the rows that are done */
+  precis_worth_batch last;      /* what the library tells of the last batch */
   precis_head_report *heads;    /* in the end; as many as the problem has */
   int settled;                  /* all rows are done, and no longer depend on a larger R */
   int start_over;               /* what an earlier run left is to be removed */

@@ -20,13 +20,11 @@ int64_t precis_run_batch_most(const precis_run *r)
 static double foretell(const precis_run *r)
 {
   const precis_problem *p = &r->input.problem;
-  const precis_rates *rates = &r->attention->rates;
   double left = (double)(r->input.queries - r->done), seen = (double)r->input.keys;
   if (p->causal)
     seen = fmin(
         seen, fmax((double)r->input.first_position + (double)(r->done + r->input.queries) / 2, 1));
-  double pairs = left * seen * p->heads / r->cli->world.ranks;
-  return pairs * (2. * (p->dim + p->value_dim) / rates->tile_flops + 1 / rates->tile_exponentials);
+  return precis_attention_foretell(r->attention, left * seen * p->heads / r->cli->world.ranks);
 }
 
 /* The next batch, after `rows` that took `seconds`. In one go where nothing can be resumed. */
@@ -75,6 +73,8 @@ static int attend(precis_run *r, int again)
   if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
     precis_run_limit_explain(r);
   if (status == PRECIS_SUCCESS)
+    status = precis_worth_batch_take(r->attention, &r->last);
+  if (status == PRECIS_SUCCESS)
     precis_report_add(&r->report, &report, again);
   return status;
 }
@@ -117,7 +117,7 @@ static int run_next(precis_run *r, int64_t size)
   int status = run_batch(r, r->done, size, 0);
   if (status == PRECIS_SUCCESS) {
     r->done += size;
-    precis_worth_add(&r->worth, r->done, r->attention);
+    precis_worth_add(&r->worth, r->done, &r->last);
   }
   return status;
 }

@@ -14,15 +14,10 @@
 
 static const int64_t TURN_BYTES = 8 << 20;
 
-/* The first key that may be seen: that of the lowest position that no mask covers. INT64_MAX: none.
- */
+/* The first key that may be seen, of all ranks. */
 static int first_key(const precis_run *r, int64_t *position)
 {
-  const precis_keys *keys = &r->attention->keys;
-  int64_t row = 0;
-  while (row < keys->rows && precis_keys_masked(keys, row))
-    row++;
-  *position = row < keys->rows ? keys->position[row] : INT64_MAX;
+  *position = r->first_key;
   return MPI_Allreduce(MPI_IN_PLACE, position, 1, MPI_INT64_T, MPI_MIN, r->cli->world.comm)
              ? PRECIS_ERR_MPI
              : PRECIS_SUCCESS;
@@ -81,7 +76,7 @@ static int find_mean(precis_run *r)
     for (int64_t c = 0; c < width; c++)
       sums[c] /= (double)rows;
     if (status == PRECIS_SUCCESS)
-      precis_attention_set_mean_query(r->attention, sums);
+      status = precis_attention_set_mean_query(r->attention, sums);
   }
   free(sums);
   r->report.seconds_read += precis_cli_phase(cli, "attending") - start;
@@ -90,11 +85,10 @@ static int find_mean(precis_run *r)
 
 int precis_run_unit_begin(precis_run *r, int64_t size)
 {
-  precis_worth *w = &r->worth;
-  if (r->done > 0)
-    precis_attention_set_answered(r->attention, precis_worth_column_of(w, PRECIS_WORTH_SUM),
-                                  precis_worth_column_of(w, PRECIS_WORTH_MOST),
-                                  precis_worth_column_of(w, PRECIS_WORTH_ROWS));
+  if (r->done > 0) {
+    precis_worth_answered(&r->worth, &r->last);
+    precis_attention_set_answered(r->attention, r->last.worth);
+  }
   return r->done > 0 || size < r->input.queries ? find_mean(r) : PRECIS_SUCCESS;
 }
 
@@ -110,7 +104,7 @@ static int again(precis_run *r, int stretch)
     size = end - first < most ? end - first : most;
     status = precis_run_batch_again(r, first, size);
     if (status == PRECIS_SUCCESS)
-      precis_worth_add_again(&r->worth, stretch, r->attention);
+      precis_worth_add_again(&r->worth, stretch, &r->last);
   }
   return status;
 }

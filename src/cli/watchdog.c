@@ -32,8 +32,8 @@ static struct timespec after(struct timespec at, double seconds)
 static void say_where(const precis_watchdog *watchdog, const char *before)
 {
   char text[512], where[384] = "";
-  if (watchdog->waiting != NULL)
-    precis_waiting_describe(watchdog->waiting, where, sizeof where);
+  if (watchdog->words != NULL)
+    watchdog->words(watchdog->of, where, sizeof where);
   snprintf(text, sizeof text, "%srank %d of %d is %s%s%s\n", before, watchdog->rank,
            watchdog->ranks, atomic_load(&watchdog->phase), where[0] != '\0' ? ": " : "", where);
   fputs(text, stderr);
@@ -104,13 +104,11 @@ static void set_watched(precis_watchdog *watchdog, int watched)
     atomic_store(&watchdog->guard->watched, watched);
 }
 
-int precis_watchdog_start(precis_watchdog *watchdog, const precis_waiting *waiting, int rank,
-                          int ranks)
+int precis_watchdog_start(precis_watchdog *watchdog, int rank, int ranks)
 {
   atomic_store(&watchdog->phase, "starting");
   if (watchdog->seconds <= 0)
     return 0;
-  watchdog->waiting = waiting;
   watchdog->rank = rank;
   watchdog->ranks = ranks;
   pthread_condattr_t attributes;
@@ -148,12 +146,13 @@ void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase)
   atomic_store(&watchdog->phase, phase);
 }
 
-void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting)
+void precis_watchdog_look(precis_watchdog *watchdog, precis_watchdog_words *words, const void *of)
 {
   if (watchdog->seconds <= 0)
     return;
   pthread_mutex_lock(&watchdog->mutex);
-  watchdog->waiting = waiting;
+  watchdog->words = words;
+  watchdog->of = of;
   pthread_mutex_unlock(&watchdog->mutex);
 }
 

@@ -18,9 +18,11 @@
 #include "src/cli/guard.h"
 #include "src/cli/janitor.h"
 #include "src/cli/reaper.h"
-#include "src/waiting.h"
 
 enum { PRECIS_WATCHDOG_FILES = 4 };
+
+/* Whom this rank waits for, see precis_attention_waits(), from another thread. */
+typedef char *precis_watchdog_words(const void *of, char *text, size_t size);
 
 typedef struct precis_watchdog {
   double seconds;        /* 0: there is no limit and no thread */
@@ -34,7 +36,8 @@ typedef struct precis_watchdog {
   pthread_mutex_t mutex;
   pthread_cond_t stop;
   int stopped;
-  const precis_waiting *waiting;      /* guarded by mutex */
+  precis_watchdog_words *words;       /* guarded by mutex; NULL: nobody knows ... */
+  const void *of;                     /* ... what is waited for */
   char *files[PRECIS_WATCHDOG_FILES]; /* copies, guarded by mutex; NULL: free */
 } precis_watchdog;
 
@@ -45,14 +48,13 @@ void precis_watchdog_arm(precis_watchdog *watchdog, double seconds);
 void precis_watchdog_finish(precis_watchdog *watchdog);
 
 /* Starts the thread. Returns 0, or an errno. */
-int precis_watchdog_start(precis_watchdog *watchdog, const precis_waiting *waiting, int rank,
-                          int ranks);
+int precis_watchdog_start(precis_watchdog *watchdog, int rank, int ranks);
 void precis_watchdog_stop(precis_watchdog *watchdog);
 void precis_watchdog_phase(precis_watchdog *watchdog, const char *phase);
 
-/* From now on `waiting` is what tells whom this rank waits for. It must last until the next call,
- * or until the watchdog has stopped. */
-void precis_watchdog_look(precis_watchdog *watchdog, const precis_waiting *waiting);
+/* From now on words(of) tell whom this rank waits for. `of` must last until the next call, or until
+ * the watchdog has stopped. */
+void precis_watchdog_look(precis_watchdog *watchdog, precis_watchdog_words *words, const void *of);
 
 /* Around the making of a file that is written aside: guard names it (NULL: none was made), to be
  * removed should time run out, or should a process that has a janitor end. Between the two, rank 0

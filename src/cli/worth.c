@@ -43,6 +43,28 @@ void precis_worth_free(precis_worth *w)
   *w = (precis_worth){0};
 }
 
+int precis_worth_batch_create(int heads, precis_worth_batch *batch)
+{
+  batch->heads = precis_memory_array(heads, sizeof *batch->heads);
+  batch->worth = precis_memory_array(heads, sizeof *batch->worth);
+  return batch->heads && batch->worth ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+}
+
+void precis_worth_batch_free(precis_worth_batch *batch)
+{
+  free(batch->heads);
+  free(batch->worth);
+  *batch = (precis_worth_batch){0};
+}
+
+int precis_worth_batch_take(const precis_attention *attention, precis_worth_batch *batch)
+{
+  batch->heads[0].size = sizeof *batch->heads;
+  batch->worth[0].size = sizeof *batch->worth;
+  int status = precis_attention_heads(attention, batch->heads);
+  return status == PRECIS_SUCCESS ? precis_attention_worth(attention, batch->worth) : status;
+}
+
 static void raise(double *to, double value)
 {
   *to = value > *to || isnan(value) ? value : *to;
@@ -93,11 +115,11 @@ static void merge_stretches(precis_worth *w)
 }
 
 /* Of what holds for the rows of one attend. */
-static void add_heads(precis_worth *w, int stretch, const precis_attention *a)
+static void add_heads(precis_worth *w, int stretch, const precis_worth_batch *batch)
 {
   for (int h = 0; h < w->heads; h++) {
-    const precis_head_sums *sums = &a->sums[h];
-    const precis_head_report *head = &a->heads[h];
+    const precis_head_worth *sums = &batch->worth[h];
+    const precis_head_report *head = &batch->heads[h];
     const double more[PRECIS_WORTH_PARTS] = {head->constant ? -sums->relied : sums->relied,
                                              head->promise_outputs, sums->squares,
                                              head->mean_signal};
@@ -108,19 +130,19 @@ static void add_heads(precis_worth *w, int stretch, const precis_attention *a)
     raise(precis_worth_column_of(w, PRECIS_WORTH_LSE) + h, head->lse_promise);
     precis_worth_column_of(w, PRECIS_WORTH_RECOMPUTED)[h] += (double)head->rows_recomputed;
     precis_worth_column_of(w, PRECIS_WORTH_CONSTANT)[h] = head->constant;
-    precis_worth_column_of(w, PRECIS_WORTH_SUM)[h] = a->signal.sum[h];
-    precis_worth_column_of(w, PRECIS_WORTH_MOST)[h] = a->signal.most[h];
-    precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h] = a->signal.rows[h];
+    precis_worth_column_of(w, PRECIS_WORTH_SUM)[h] = sums->sum;
+    precis_worth_column_of(w, PRECIS_WORTH_MOST)[h] = sums->most;
+    precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h] = sums->rows;
   }
 }
 
-void precis_worth_add(precis_worth *w, int64_t end, const precis_attention *a)
+void precis_worth_add(precis_worth *w, int64_t end, const precis_worth_batch *batch)
 {
   if (w->count == w->most)
     merge_stretches(w);
   precis_worth_clear(w, w->count);
   w->end[w->count] = end;
-  add_heads(w, w->count++, a);
+  add_heads(w, w->count++, batch);
 }
 
 double precis_worth_mean(const precis_worth *w, int h)
@@ -146,9 +168,19 @@ void precis_worth_clear(precis_worth *w, int stretch)
          (size_t)w->heads * PRECIS_WORTH_PARTS * sizeof *w->parts);
 }
 
-void precis_worth_add_again(precis_worth *w, int stretch, const precis_attention *a)
+void precis_worth_add_again(precis_worth *w, int stretch, const precis_worth_batch *batch)
 {
-  add_heads(w, stretch, a);
+  add_heads(w, stretch, batch);
+}
+
+void precis_worth_answered(const precis_worth *w, precis_worth_batch *batch)
+{
+  for (int h = 0; h < w->heads; h++)
+    batch->worth[h] =
+        (precis_head_worth){.size = sizeof *batch->worth,
+                            .sum = precis_worth_column_of(w, PRECIS_WORTH_SUM)[h],
+                            .most = precis_worth_column_of(w, PRECIS_WORTH_MOST)[h],
+                            .rows = precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h]};
 }
 
 /* How much larger bounds are in units of R now than they were by the R of then. */

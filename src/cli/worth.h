@@ -8,14 +8,14 @@
 
 #include <stdint.h>
 
-#include "mpi/attention.h"
+#include "src/precis_more.h"
 
 /* Of a head, over all rows so far. */
 typedef enum precis_worth_column {
-  PRECIS_WORTH_SUM, /* see mpi/signal.h */
+  PRECIS_WORTH_SUM, /* see precis_head_worth, as the rest */
   PRECIS_WORTH_MOST,
   PRECIS_WORTH_ROWS,
-  PRECIS_WORTH_LARGEST, /* see precis_head_sums */
+  PRECIS_WORTH_LARGEST,
   PRECIS_WORTH_BOUND,
   PRECIS_WORTH_RANGE,
   PRECIS_WORTH_LSE,
@@ -28,7 +28,7 @@ extern const char *const precis_worth_names[PRECIS_WORTH_COLUMNS];
 
 /* Of a head, over the rows of a stretch of batches. */
 typedef enum precis_worth_part {
-  PRECIS_WORTH_RELIED,  /* on R, as precis_head_sums has it; negative: by rows that were answered
+  PRECIS_WORTH_RELIED,  /* on R, as precis_head_worth has it; negative: by rows that were answered
                            exactly, as  the head was constant by then */
   PRECIS_WORTH_RATIO,   /* largest bound in PRECIS_UNIT_OUTPUTS ... */
   PRECIS_WORTH_SQUARES, /* ... and the sum of their squares, ... */
@@ -39,6 +39,18 @@ typedef enum precis_worth_part {
 extern const char *const precis_worth_part_names[PRECIS_WORTH_PARTS];
 
 enum { PRECIS_WORTH_STRETCHES = 64 };
+
+/* What the library tells of a batch; heads each. */
+typedef struct precis_worth_batch {
+  precis_head_report *heads;
+  precis_head_worth *worth;
+} precis_worth_batch;
+
+/* Errors: MEMORY. */
+int precis_worth_batch_create(int heads, precis_worth_batch *batch);
+void precis_worth_batch_free(precis_worth_batch *batch);
+/* Of the last attend. Errors: those of precis_attention_worth(). */
+int precis_worth_batch_take(const precis_attention *attention, precis_worth_batch *batch);
 
 typedef struct precis_worth {
   int heads;
@@ -65,9 +77,9 @@ static inline double *precis_worth_part_of(const precis_worth *worth, int stretc
   return worth->parts + ((int64_t)stretch * PRECIS_WORTH_PARTS + part) * worth->heads;
 }
 
-/* The last attend of the handle was of a batch that ends at query `end`. Where there is no room for
- * another stretch, neighbours become one. */
-void precis_worth_add(precis_worth *worth, int64_t end, const precis_attention *attention);
+/* Of a batch that ends at query `end`. Where there is no room for another stretch, neighbours become
+ * one. */
+void precis_worth_add(precis_worth *worth, int64_t end, const precis_worth_batch *batch);
 
 /* R of all rows so far, as the library has it. */
 double precis_worth_mean(const precis_worth *worth, int head);
@@ -78,7 +90,10 @@ int precis_worth_is_short(const precis_worth *worth, int stretch);
 /* Its rows are to be attended to again, to whatever they relied on; adds come with
  * precis_worth_add_again(). */
 void precis_worth_clear(precis_worth *worth, int stretch);
-void precis_worth_add_again(precis_worth *worth, int stretch, const precis_attention *attention);
+void precis_worth_add_again(precis_worth *worth, int stretch, const precis_worth_batch *batch);
+
+/* For the library, before its first attend: what all rows so far add up to, into the batch. */
+void precis_worth_answered(const precis_worth *worth, precis_worth_batch *batch);
 
 /* What all rows are worth by R of all rows. tol: kept by all rows that are not in constant heads,
  * in units of outputs; INFINITY: it is not known to be. heads: `worth->heads` elements. */

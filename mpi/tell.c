@@ -1,0 +1,131 @@
+/* tell.c - what a handle tells of itself: src/precis_more.h */
+#include <string.h>
+
+#include "mpi/attention.h"
+#include "src/precis_more.h"
+#include "src/tile.h"
+
+static int64_t keys_bytes(const precis_keys *keys)
+{
+  int64_t row = (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) * (int64_t)sizeof *keys->k +
+                (int64_t)sizeof *keys->position +
+                (keys->bias != NULL ? (int64_t)sizeof *keys->bias : 0);
+  return keys->capacity * row;
+}
+
+int64_t precis_attention_bytes(const precis_attention *a)
+{
+  if (a == NULL)
+    return 0;
+  const precis_problem *p = &a->problem;
+  int64_t heads = p->heads * (int64_t)(sizeof *a->heads + sizeof *a->sums + sizeof *a->head_list);
+  return (int64_t)sizeof *a + heads + keys_bytes(&a->keys) +
+         precis_engine_scratch(&a->engine) * (int64_t)sizeof(float) +
+         precis_survey_bytes(&a->keys) + precis_signal_bytes(p) + precis_past_bytes(&a->past, p) +
+         precis_kept_bytes(&a->kept, p) + keys_bytes(&a->kept.tokens);
+}
+
+char *precis_attention_waits(const precis_attention *a, char *text, size_t size)
+{
+  if (a != NULL)
+    return precis_waiting_describe(&a->world.waiting, text, size);
+  if (size > 0)
+    text[0] = '\0';
+  return text;
+}
+
+double precis_attention_foretell(const precis_attention *a, double pairs)
+{
+  if (a == NULL)
+    return 0;
+  const precis_problem *p = &a->problem;
+  return pairs *
+         (2. * (p->dim + p->value_dim) / a->rates.tile_flops + 1 / a->rates.tile_exponentials);
+}
+
+void precis_attention_note_groups(precis_attention *a, const precis_report *r)
+{
+  a->group = (precis_group){.size = sizeof a->group,
+                            .move = r->move,
+                            .heads = a->problem.heads,
+                            .head_list = a->head_list,
+                            .degree = r->degree,
+                            .envelope_degree = r->envelope_degree,
+                            .features = r->features,
+                            .count_features = r->count_features,
+                            .bound = r->bound,
+                            .outlier_keys = r->outlier_keys,
+                            .outlier_queries = r->outlier_queries,
+                            .promise = r->promise};
+  for (int h = 0; h < a->problem.heads; h++)
+    a->head_list[h] = h;
+}
+
+int precis_attention_groups(const precis_attention *a)
+{
+  return a != NULL && a->group.heads > 0;
+}
+
+int precis_attention_group(const precis_attention *a, int index, precis_group *group)
+{
+  if (group == NULL || index < 0 || index >= precis_attention_groups(a) ||
+      group->size < sizeof group->size || group->size > sizeof *group)
+    return PRECIS_ERR_ARGUMENT;
+  precis_group found = a->group;
+  found.size = group->size;
+  memcpy(group, &found, found.size);
+  return PRECIS_SUCCESS;
+}
+
+int precis_attention_set_mean_query(precis_attention *a, const double *mean_query)
+{
+  if (a == NULL || mean_query == NULL)
+    return PRECIS_ERR_ARGUMENT;
+  precis_signal_set_mean(&a->problem, mean_query, &a->signal);
+  return PRECIS_SUCCESS;
+}
+
+int precis_attention_set_answered(precis_attention *a, const precis_head_worth *heads)
+{
+  if (a == NULL || heads == NULL || heads[0].size < sizeof heads->size ||
+      heads[0].size > sizeof *heads)
+    return PRECIS_ERR_ARGUMENT;
+  size_t size = heads[0].size;
+  for (int h = 0; h < a->problem.heads; h++) {
+    precis_head_worth head = {0};
+    memcpy(&head, (const char *)heads + (size_t)h * size, size);
+    a->signal.sum[h] = head.sum;
+    a->signal.most[h] = head.most;
+    a->signal.rows[h] = head.rows;
+  }
+  return PRECIS_SUCCESS;
+}
+
+int precis_attention_settle(precis_attention *a)
+{
+  if (a == NULL)
+    return PRECIS_ERR_ARGUMENT;
+  a->signal.settled = 1;
+  return PRECIS_SUCCESS;
+}
+
+int precis_attention_worth(const precis_attention *a, precis_head_worth *heads)
+{
+  if (a == NULL || heads == NULL || !a->has_heads || heads[0].size < sizeof heads->size ||
+      heads[0].size > sizeof *heads)
+    return PRECIS_ERR_ARGUMENT;
+  size_t size = heads[0].size;
+  for (int h = 0; h < a->problem.heads; h++) {
+    const precis_head_sums *sums = &a->sums[h];
+    const precis_head_worth head = {.size = size,
+                                    .relied = sums->relied,
+                                    .bound = sums->bound,
+                                    .squares = sums->squares,
+                                    .largest = sums->largest,
+                                    .sum = a->signal.sum[h],
+                                    .most = a->signal.most[h],
+                                    .rows = a->signal.rows[h]};
+    memcpy((char *)heads + (size_t)h * size, &head, size);
+  }
+  return PRECIS_SUCCESS;
+}
