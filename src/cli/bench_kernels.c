@@ -115,15 +115,15 @@ static json_t *object_of(const measurement *m)
 static int64_t fast_memory(const precis_settings *s)
 {
   precis_cache cache;
-  if (s->fast_memory > 0)
-    return s->fast_memory;
+  if (s->machine.fast_memory > 0)
+    return s->machine.fast_memory;
   return precis_cache_find(1, &cache) == 0 ? cache.fast_bytes / cache.cores : PRECIS_CACHE_FALLBACK;
 }
 
 static int report(precis_cli *cli, const precis_bench *b, const measurement *m, precis_draft *json)
 {
   int status = PRECIS_SUCCESS;
-  if (cli->settings.json != NULL)
+  if (cli->settings.files.json != NULL)
     status = precis_json_save(cli, object_of(m), json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
     print_text(b, m);
@@ -133,7 +133,8 @@ static int report(precis_cli *cli, const precis_bench *b, const measurement *m, 
 static int run(precis_cli *cli)
 {
   precis_bench b = {.fast_memory = fast_memory(&cli->settings)};
-  measurement m = {.repeats = cli->settings.repeats ? (int)cli->settings.repeats : REPEATS};
+  measurement m = {.repeats =
+                       cli->settings.bench.repeats ? (int)cli->settings.bench.repeats : REPEATS};
   precis_draft json = {0};
   int status = precis_json_open(cli, &json);
   if (status == PRECIS_SUCCESS) {
@@ -166,9 +167,9 @@ int precis_command_bench(precis_cli *cli)
   if (strcmp(what, "kernels") != 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "unknown benchmark '%s'; there are: kernels, moves", what);
-  if (cli->settings.machine != NULL || cli->settings.threads > 0)
+  if (cli->settings.machine.rates != NULL || cli->settings.machine.threads > 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s goes with bench moves",
-                              cli->settings.machine ? "--machine" : "--threads");
+                              cli->settings.machine.rates ? "--machine" : "--threads");
   if (cli->world.ranks > 1)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "bench kernels measures one rank, this job has %d", cli->world.ranks);

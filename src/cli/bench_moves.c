@@ -92,9 +92,9 @@ static int attend(precis_cli *cli, const precis_problem *p, precis_move move, co
   const precis_options options = {.move = move,
                                   .tol = move == PRECIS_MOVE_SUMMARIES ? TOL : 0,
                                   .degree = move == PRECIS_MOVE_SUMMARIES ? DEGREE : 0,
-                                  .threads = (int)cli->settings.threads,
-                                  .fast_memory_bytes = cli->settings.fast_memory,
-                                  .machine = cli->settings.machine,
+                                  .threads = (int)cli->settings.machine.threads,
+                                  .fast_memory_bytes = cli->settings.machine.fast_memory,
+                                  .machine = cli->settings.machine.rates,
                                   .message = keep_message,
                                   .context = &cli->why};
   precis_attention *attention = NULL;
@@ -111,7 +111,7 @@ static int run_shape(precis_cli *cli, const shape *s, result *results)
 {
   tokens t;
   precis_problem p;
-  int64_t repeats = cli->settings.repeats > 0 ? cli->settings.repeats : REPEATS;
+  int64_t repeats = cli->settings.bench.repeats > 0 ? cli->settings.bench.repeats : REPEATS;
   int status = make(cli, s, &p, &t);
   for (int m = 0; m < MOVES && status == PRECIS_SUCCESS; m++) {
     result *r = &results[m];
@@ -134,7 +134,7 @@ static int run_shape(precis_cli *cli, const shape *s, result *results)
 static void print_text(const precis_cli *cli, const result *results)
 {
   printf("%d ranks on %d nodes, rates: %s\n\n", cli->world.ranks, cli->world.nodes,
-         cli->settings.machine ? cli->settings.machine : "nominal");
+         cli->settings.machine.rates ? cli->settings.machine.rates : "nominal");
   printf("%-8s %-10s %10s %10s %6s   %14s %14s %6s\n", "shape", "move", "predicted", "measured",
          "ratio", "bytes, pred.", "bytes, counted", "ratio");
   for (const result *r = results; r < results + SHAPES * MOVES; r++) {
@@ -191,7 +191,7 @@ int precis_bench_moves(precis_cli *cli)
   for (int i = 0; i < SHAPES && status == PRECIS_SUCCESS; i++)
     status = run_shape(cli, &shapes[i], results + (ptrdiff_t)i * MOVES);
   if (status == PRECIS_SUCCESS && cli->world.rank == 0) {
-    if (cli->settings.json != NULL)
+    if (cli->settings.files.json != NULL)
       status = precis_json_save(cli, object_of(cli, results), &json);
     if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
       print_text(cli, results);

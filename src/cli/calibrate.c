@@ -14,14 +14,15 @@
 int precis_calibrate_check(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  if (s->calibrate && s->out == NULL)
+  if (s->topo.calibrate && s->files.out == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--calibrate needs -o, the file for what it measures");
-  if (!s->calibrate && (s->out != NULL || s->threads > 0 || s->fast_memory > 0))
+  if (!s->topo.calibrate &&
+      (s->files.out != NULL || s->machine.threads > 0 || s->machine.fast_memory > 0))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s goes with --calibrate",
-                              s->out           ? "-o"
-                              : s->threads > 0 ? "--threads"
-                                               : "--fast-memory");
+                              s->files.out             ? "-o"
+                              : s->machine.threads > 0 ? "--threads"
+                                                       : "--fast-memory");
   return PRECIS_SUCCESS;
 }
 
@@ -52,7 +53,7 @@ static int save(precis_cli *cli, const precis_calibration *c)
   make_comment(cli, c, comment, sizeof comment);
   int length = precis_machine_text_make(comment, &c->rates, text);
   precis_draft draft = {0};
-  int status = precis_draft_create(cli->settings.out, &draft, &cli->why);
+  int status = precis_draft_create(cli->settings.files.out, &draft, &cli->why);
   if (status == PRECIS_SUCCESS)
     status = precis_draft_write(&draft, text, length, 0, &cli->why);
   if (status == PRECIS_SUCCESS)
@@ -69,7 +70,7 @@ int precis_calibrate_command(precis_cli *cli, precis_calibration *measured)
   int status = precis_machine_find(&cli->world, &machine);
   if (status != PRECIS_SUCCESS)
     return status;
-  int64_t given = cli->settings.fast_memory;
+  int64_t given = cli->settings.machine.fast_memory;
   int64_t least[2] = {given > 0 ? given : machine.cache.fast_bytes, omp_get_max_threads()};
   if (MPI_Allreduce(MPI_IN_PLACE, least, 2, MPI_INT64_T, MPI_MIN, cli->world.comm))
     return PRECIS_ERR_MPI;

@@ -12,7 +12,7 @@
 
 static int judge(precis_cli *cli, const char *what, double error)
 {
-  double tol = cli->settings.tol;
+  double tol = cli->settings.want.tol;
   if (tol < 0 || error <= tol)
     return PRECIS_SUCCESS;
   return precis_message_set(&cli->why, PRECIS_ERR_TOLERANCE, "%s: %.3g exceeds --tol %g", what,
@@ -30,9 +30,10 @@ static int check_two(precis_cli *cli)
   if (precis_cli_prints(cli))
     printf("largest difference %.3g: %.3g of what rows differ by, %.3g of its column's range\n",
            d.absolute, d.outputs, d.relative);
-  if (s->tol_of == PRECIS_UNIT_LSE)
+  if (s->want.tol_of == PRECIS_UNIT_LSE)
     return judge(cli, "difference", d.absolute);
-  return judge(cli, "relative difference", s->tol_of == PRECIS_UNIT_RANGE ? d.relative : d.outputs);
+  return judge(cli, "relative difference",
+               s->want.tol_of == PRECIS_UNIT_RANGE ? d.relative : d.outputs);
 }
 
 /* What the callbacks of precis_verify() read from. */
@@ -79,7 +80,7 @@ static int read_keys(void *context, int64_t first, int64_t rows, float *k, float
 
 static int open_out(precis_cli *cli, files *f)
 {
-  int status = precis_input_open_file(cli, cli->settings.out, "out", NULL, &f->out);
+  int status = precis_input_open_file(cli, cli->settings.files.out, "out", NULL, &f->out);
   if (status != PRECIS_SUCCESS)
     return status;
   const precis_tensor *out = &f->out.tensor;
@@ -96,9 +97,10 @@ static int open_out(precis_cli *cli, files *f)
 static int open_lse(precis_cli *cli, files *f)
 {
   const precis_settings *s = &cli->settings;
-  if (s->lse == NULL && s->tol_of != PRECIS_UNIT_LSE)
+  if (s->files.lse == NULL && s->want.tol_of != PRECIS_UNIT_LSE)
     return PRECIS_SUCCESS;
-  int status = precis_input_open_file(cli, s->lse ? s->lse : s->out, "lse", NULL, &f->lse);
+  int status =
+      precis_input_open_file(cli, s->files.lse ? s->files.lse : s->files.out, "lse", NULL, &f->lse);
   if (status != PRECIS_SUCCESS)
     return status;
   const precis_tensor *lse = &f->lse.tensor;
@@ -107,7 +109,7 @@ static int open_lse(precis_cli *cli, files *f)
     return PRECIS_SUCCESS;
   return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s does not fit %s%s",
                             precis_label_of(&f->lse).text, precis_label_of(&f->input.q).text,
-                            s->lse ? "" : "; name the results to check with --lse");
+                            s->files.lse ? "" : "; name the results to check with --lse");
 }
 
 static void print(const precis_verify_result *found)
@@ -143,8 +145,8 @@ static int check_out(precis_cli *cli)
                                 .first_position = f.input.first_position,
                                 .has_bias = f.input.has_bias,
                                 .has_lse = f.lse.path != NULL,
-                                .tol_of = (precis_unit)cli->settings.tol_of,
-                                .rows = cli->settings.rows ? cli->settings.rows : 64};
+                                .tol_of = (precis_unit)cli->settings.want.tol_of,
+                                .rows = cli->settings.check.rows ? cli->settings.check.rows : 64};
     precis_verify_source source = {read_queries, read_all_queries, read_keys, &f};
     status = precis_verify(&cli->world, &verify, &source, &found, &cli->why);
   }
@@ -161,18 +163,18 @@ static int check_out(precis_cli *cli)
 /* Flags of the second form, which the first does not take. */
 static const char *second_form(const precis_settings *s)
 {
-  return s->input                 ? "--input"
-         : s->q                   ? "--q"
-         : s->k                   ? "--k"
-         : s->v                   ? "--v"
-         : s->bias                ? "--bias"
-         : s->out                 ? "--out"
-         : s->lse                 ? "--lse"
-         : s->rows                ? "--rows"
-         : s->causal              ? "--causal"
-         : s->scale != 0          ? "--scale"
-         : s->first_position >= 0 ? "--first-position"
-                                  : NULL;
+  return s->files.input                 ? "--input"
+         : s->files.q                   ? "--q"
+         : s->files.k                   ? "--k"
+         : s->files.v                   ? "--v"
+         : s->files.bias                ? "--bias"
+         : s->files.out                 ? "--out"
+         : s->files.lse                 ? "--lse"
+         : s->check.rows                ? "--rows"
+         : s->shape.causal              ? "--causal"
+         : s->shape.scale != 0          ? "--scale"
+         : s->shape.first_position >= 0 ? "--first-position"
+                                        : NULL;
 }
 
 int precis_command_check(precis_cli *cli)
@@ -190,7 +192,7 @@ int precis_command_check(precis_cli *cli)
   if (flag == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "nothing to check; see precis check --help");
-  if (s->out == NULL)
+  if (s->files.out == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--out is missing: the outputs to check");
   return check_out(cli);

@@ -21,33 +21,33 @@ static int missing(precis_cli *cli, const char *option)
 static int make_recipe(precis_cli *cli, precis_recipe *recipe)
 {
   precis_settings *s = &cli->settings;
-  if (s->tokens == 0)
+  if (s->shape.tokens == 0)
     return missing(cli, "--tokens");
-  if (s->heads == 0)
+  if (s->shape.heads == 0)
     return missing(cli, "--heads");
-  if (s->dim == 0)
+  if (s->shape.dim == 0)
     return missing(cli, "--dim");
-  if (s->kind < 0)
+  if (s->made.kind < 0)
     return missing(cli, "--kind");
-  if (s->out == NULL)
+  if (s->files.out == NULL)
     return missing(cli, "-o");
-  const char *ending = strrchr(s->out, '.');
+  const char *ending = strrchr(s->files.out, '.');
   if (ending == NULL || strcmp(ending, ".safetensors") != 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "-o is '%s', must end in .safetensors", s->out);
-  if (s->queries == 0)
-    s->queries = s->tokens;
-  *recipe = (precis_recipe){.kind = (precis_kind)s->kind,
-                            .spread = s->spread,
-                            .seed = (uint64_t)s->seed,
-                            .decay = s->decay,
-                            .key_decay = s->key_decay,
-                            .signal = s->signal,
-                            .heavy = s->heavy,
-                            .problem = {.heads = (int)s->heads,
-                                        .kv_heads = (int)s->kv_heads,
-                                        .dim = (int)s->dim,
-                                        .value_dim = (int)s->value_dim}};
+                              "-o is '%s', must end in .safetensors", s->files.out);
+  if (s->shape.queries == 0)
+    s->shape.queries = s->shape.tokens;
+  *recipe = (precis_recipe){.kind = (precis_kind)s->made.kind,
+                            .spread = s->made.spread,
+                            .seed = (uint64_t)s->made.seed,
+                            .decay = s->made.decay,
+                            .key_decay = s->made.key_decay,
+                            .signal = s->made.signal,
+                            .heavy = s->made.heavy,
+                            .problem = {.heads = (int)s->shape.heads,
+                                        .kv_heads = (int)s->shape.kv_heads,
+                                        .dim = (int)s->shape.dim,
+                                        .value_dim = (int)s->shape.value_dim}};
   return precis_problem_settle(&recipe->problem, &cli->why);
 }
 
@@ -77,13 +77,13 @@ int precis_command_gen(precis_cli *cli)
     return status;
   const precis_settings *s = &cli->settings;
   const precis_problem *p = &recipe.problem;
-  precis_output arrays[] = {{"q", 3, {s->queries, p->heads, p->dim}},
-                            {"k", 3, {s->tokens, p->kv_heads, p->dim}},
-                            {"v", 3, {s->tokens, p->kv_heads, p->value_dim}}};
+  precis_output arrays[] = {{"q", 3, {s->shape.queries, p->heads, p->dim}},
+                            {"k", 3, {s->shape.tokens, p->kv_heads, p->dim}},
+                            {"v", 3, {s->shape.tokens, p->kv_heads, p->value_dim}}};
   precis_cli_phase(cli, "writing the file");
   precis_writer *writer = NULL;
   precis_watchdog_hold(&cli->watchdog);
-  status = precis_writer_create(&cli->world, s->out, arrays, 3, &writer, &cli->why);
+  status = precis_writer_create(&cli->world, s->files.out, arrays, 3, &writer, &cli->why);
   precis_watchdog_guard(&cli->watchdog,
                         status == PRECIS_SUCCESS ? precis_writer_aside(writer) : NULL);
   for (int i = 0; i < 3 && status == PRECIS_SUCCESS; i++)

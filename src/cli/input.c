@@ -6,23 +6,24 @@
 static int check_options(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  int single = s->q != NULL || s->k != NULL || s->v != NULL || s->bias != NULL;
-  if (s->input != NULL && single)
+  int single =
+      s->files.q != NULL || s->files.k != NULL || s->files.v != NULL || s->files.bias != NULL;
+  if (s->files.input != NULL && single)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--input and --%s exclude each other",
-                              s->q   ? "q"
-                              : s->k ? "k"
-                              : s->v ? "v"
-                                     : "bias");
-  if (s->input == NULL && !single)
+                              s->files.q   ? "q"
+                              : s->files.k ? "k"
+                              : s->files.v ? "v"
+                                           : "bias");
+  if (s->files.input == NULL && !single)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--input is missing (or --q, --k and --v)");
-  if (s->input == NULL && (s->q == NULL || s->k == NULL || s->v == NULL))
+  if (s->files.input == NULL && (s->files.q == NULL || s->files.k == NULL || s->files.v == NULL))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--%s is missing: --q, --k and --v go together",
-                              s->q == NULL   ? "q"
-                              : s->k == NULL ? "k"
-                                             : "v");
-  if (s->first_position >= 0 && !s->causal)
+                              s->files.q == NULL   ? "q"
+                              : s->files.k == NULL ? "k"
+                                                   : "v");
+  if (s->shape.first_position >= 0 && !s->shape.causal)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--first-position needs --causal");
   return PRECIS_SUCCESS;
 }
@@ -38,7 +39,7 @@ int precis_input_open_file(precis_cli *cli, const char *path, const char *name, 
 static int open_array(precis_cli *cli, const char *path, const char *name, int axes, int *found,
                       precis_file_array *array)
 {
-  const char *source = path ? path : cli->settings.input;
+  const char *source = path ? path : cli->settings.files.input;
   int status = precis_input_open_file(cli, source, name, found, array);
   if (status != PRECIS_SUCCESS || (found != NULL && !*found))
     return status;
@@ -52,15 +53,16 @@ static int open_array(precis_cli *cli, const char *path, const char *name, int a
 static int open_arrays(precis_cli *cli, precis_input *input)
 {
   const precis_settings *s = &cli->settings;
-  int status = open_array(cli, s->q, "q", 3, NULL, &input->q);
+  int status = open_array(cli, s->files.q, "q", 3, NULL, &input->q);
   if (status == PRECIS_SUCCESS)
-    status = open_array(cli, s->k, "k", 3, NULL, &input->k);
+    status = open_array(cli, s->files.k, "k", 3, NULL, &input->k);
   if (status == PRECIS_SUCCESS)
-    status = open_array(cli, s->v, "v", 3, NULL, &input->v);
-  if (status != PRECIS_SUCCESS || (s->input == NULL && s->bias == NULL))
+    status = open_array(cli, s->files.v, "v", 3, NULL, &input->v);
+  if (status != PRECIS_SUCCESS || (s->files.input == NULL && s->files.bias == NULL))
     return status;
   input->has_bias = 1;
-  return open_array(cli, s->bias, "bias", 1, s->bias ? NULL : &input->has_bias, &input->bias);
+  return open_array(cli, s->files.bias, "bias", 1, s->files.bias ? NULL : &input->has_bias,
+                    &input->bias);
 }
 
 static int mismatch(precis_cli *cli, const precis_file_array *a, const precis_file_array *b,
@@ -110,13 +112,14 @@ int precis_input_open(precis_cli *cli, precis_input *input)
     return status;
   input->queries = input->q.tensor.shape[0];
   input->keys = input->k.tensor.shape[0];
-  input->first_position = s->first_position >= 0 ? s->first_position : input->keys - input->queries;
+  input->first_position =
+      s->shape.first_position >= 0 ? s->shape.first_position : input->keys - input->queries;
   input->problem = (precis_problem){.heads = (int)input->q.tensor.shape[1],
                                     .kv_heads = (int)input->k.tensor.shape[1],
                                     .dim = (int)input->q.tensor.shape[2],
                                     .value_dim = (int)input->v.tensor.shape[2],
-                                    .causal = s->causal,
-                                    .scale = s->scale};
+                                    .causal = s->shape.causal,
+                                    .scale = s->shape.scale};
   return precis_problem_settle(&input->problem, &cli->why);
 }
 

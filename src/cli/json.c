@@ -18,15 +18,15 @@ json_t *precis_json_integer(int64_t value)
 
 int precis_json_leaves_stdout(const precis_cli *cli)
 {
-  return cli->settings.json == NULL || strcmp(cli->settings.json, "-") != 0;
+  return cli->settings.files.json == NULL || strcmp(cli->settings.files.json, "-") != 0;
 }
 
 int precis_json_open(precis_cli *cli, precis_draft *draft)
 {
-  if (cli->settings.json == NULL || !precis_json_leaves_stdout(cli))
+  if (cli->settings.files.json == NULL || !precis_json_leaves_stdout(cli))
     return PRECIS_SUCCESS;
   precis_watchdog_hold(&cli->watchdog);
-  int status = precis_draft_create(cli->settings.json, draft, &cli->why);
+  int status = precis_draft_create(cli->settings.files.json, draft, &cli->why);
   precis_watchdog_guard(&cli->watchdog, status == PRECIS_SUCCESS ? draft->aside : NULL);
   return status;
 }

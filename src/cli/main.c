@@ -114,8 +114,8 @@ static int prepare(precis_cli *cli, int argc, char **argv)
   precis_message why;
   if (precis_settings_parse(argc, argv, &settings, &why) != PRECIS_SUCCESS)
     return 0;
-  precis_watchdog_arm(&cli->watchdog, settings.timeout);
-  if (settings.verb == PRECIS_VERB_RUN && settings.out != NULL)
+  precis_watchdog_arm(&cli->watchdog, settings.machine.timeout);
+  if (settings.verb == PRECIS_VERB_RUN && settings.files.out != NULL)
     precis_interrupt_expect();
   if ((settings.verb == PRECIS_VERB_RUN || settings.verb == PRECIS_VERB_GEN) &&
       precis_launch_rank() <= 0)

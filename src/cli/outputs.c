@@ -12,8 +12,8 @@ static int ends_in(const char *text, const char *ending)
 
 int precis_outputs_bounds_in_out(const precis_settings *s)
 {
-  return s->out != NULL && s->bounds != NULL && strcmp(s->out, s->bounds) == 0 &&
-         ends_in(s->out, ".safetensors");
+  return s->files.out != NULL && s->files.bounds != NULL &&
+         strcmp(s->files.out, s->files.bounds) == 0 && ends_in(s->files.out, ".safetensors");
 }
 
 /* A file must not be written over another that is read or written. */
@@ -23,15 +23,15 @@ static int check_names(precis_cli *cli)
   const struct {
     const char *flag, *path;
     int written;
-  } names[] = {{"--out", s->out, 1},
-               {"--lse", s->lse, 1},
-               {"--bounds", precis_outputs_bounds_in_out(s) ? NULL : s->bounds, 1},
-               {"--json", s->json, 1},
-               {"--input", s->input, 0},
-               {"--q", s->q, 0},
-               {"--k", s->k, 0},
-               {"--v", s->v, 0},
-               {"--bias", s->bias, 0}};
+  } names[] = {{"--out", s->files.out, 1},
+               {"--lse", s->files.lse, 1},
+               {"--bounds", precis_outputs_bounds_in_out(s) ? NULL : s->files.bounds, 1},
+               {"--json", s->files.json, 1},
+               {"--input", s->files.input, 0},
+               {"--q", s->files.q, 0},
+               {"--k", s->files.k, 0},
+               {"--v", s->files.v, 0},
+               {"--bias", s->files.bias, 0}};
   const int count = (int)(sizeof names / sizeof *names);
   for (int i = 0; i < count; i++)
     for (int j = i + 1; names[i].written && names[i].path != NULL && j < count; j++)
@@ -39,14 +39,15 @@ static int check_names(precis_cli *cli)
         return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                                   "%s and %s name the same file, '%s'", names[i].flag,
                                   names[j].flag, names[i].path);
-  if (s->lse != NULL && !ends_in(s->lse, ".npy"))
+  if (s->files.lse != NULL && !ends_in(s->files.lse, ".npy"))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--lse is '%s', must end in .npy",
-                              s->lse);
-  if (s->bounds != NULL && !precis_outputs_bounds_in_out(s) && !ends_in(s->bounds, ".npy"))
+                              s->files.lse);
+  if (s->files.bounds != NULL && !precis_outputs_bounds_in_out(s) &&
+      !ends_in(s->files.bounds, ".npy"))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--bounds is '%s', must end in .npy, or be the .safetensors file of "
                               "--out",
-                              s->bounds);
+                              s->files.bounds);
   return PRECIS_SUCCESS;
 }
 
@@ -81,16 +82,17 @@ int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis
   int status = check_names(cli);
   if (status == PRECIS_SUCCESS)
     status = open_json(cli, outputs);
-  if (status == PRECIS_SUCCESS && s->out != NULL) {
-    outputs->out_has_lse = ends_in(s->out, ".safetensors");
+  if (status == PRECIS_SUCCESS && s->files.out != NULL) {
+    outputs->out_has_lse = ends_in(s->files.out, ".safetensors");
     outputs->out_has_bounds = precis_outputs_bounds_in_out(s);
     int count = 1 + outputs->out_has_lse + outputs->out_has_bounds;
-    status = open_writer(cli, s->out, all, count, from->rows, from->out, &outputs->out);
+    status = open_writer(cli, s->files.out, all, count, from->rows, from->out, &outputs->out);
   }
-  if (status == PRECIS_SUCCESS && s->lse != NULL)
-    status = open_writer(cli, s->lse, &lse, 1, from->rows, from->lse, &outputs->lse);
-  if (status == PRECIS_SUCCESS && s->bounds != NULL && !outputs->out_has_bounds)
-    status = open_writer(cli, s->bounds, &bounds, 1, from->rows, from->bounds, &outputs->bounds);
+  if (status == PRECIS_SUCCESS && s->files.lse != NULL)
+    status = open_writer(cli, s->files.lse, &lse, 1, from->rows, from->lse, &outputs->lse);
+  if (status == PRECIS_SUCCESS && s->files.bounds != NULL && !outputs->out_has_bounds)
+    status =
+        open_writer(cli, s->files.bounds, &bounds, 1, from->rows, from->bounds, &outputs->bounds);
   return status;
 }
 

@@ -20,19 +20,19 @@ static int missing(precis_cli *cli, const char *option)
 static int take_options(precis_cli *cli, precis_paper *paper)
 {
   const precis_settings *s = &cli->settings;
-  if (s->tokens == 0)
+  if (s->shape.tokens == 0)
     return missing(cli, "--tokens (or --input)");
-  if (s->heads == 0)
+  if (s->shape.heads == 0)
     return missing(cli, "--heads");
-  if (s->dim == 0)
+  if (s->shape.dim == 0)
     return missing(cli, "--dim");
-  paper->keys = s->tokens;
-  paper->queries = s->queries > 0 ? s->queries : s->tokens;
-  paper->problem = (precis_problem){.heads = (int)s->heads,
-                                    .kv_heads = (int)s->kv_heads,
-                                    .dim = (int)s->dim,
-                                    .value_dim = (int)s->value_dim,
-                                    .causal = s->causal};
+  paper->keys = s->shape.tokens;
+  paper->queries = s->shape.queries > 0 ? s->shape.queries : s->shape.tokens;
+  paper->problem = (precis_problem){.heads = (int)s->shape.heads,
+                                    .kv_heads = (int)s->shape.kv_heads,
+                                    .dim = (int)s->shape.dim,
+                                    .value_dim = (int)s->shape.value_dim,
+                                    .causal = s->shape.causal};
   return precis_problem_settle(&paper->problem, &cli->why);
 }
 
@@ -40,13 +40,13 @@ static int take_files(precis_cli *cli, precis_paper *paper)
 {
   const precis_settings *s = &cli->settings;
   precis_input input = {0};
-  const char *shape = s->tokens      ? "--tokens"
-                      : s->queries   ? "--queries"
-                      : s->heads     ? "--heads"
-                      : s->kv_heads  ? "--kv-heads"
-                      : s->dim       ? "--dim"
-                      : s->value_dim ? "--value-dim"
-                                     : NULL;
+  const char *shape = s->shape.tokens      ? "--tokens"
+                      : s->shape.queries   ? "--queries"
+                      : s->shape.heads     ? "--heads"
+                      : s->shape.kv_heads  ? "--kv-heads"
+                      : s->shape.dim       ? "--dim"
+                      : s->shape.value_dim ? "--value-dim"
+                                           : NULL;
   if (shape != NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "%s and an input file exclude each other: the file has its shape",
@@ -65,10 +65,11 @@ static int take_machine(precis_cli *cli, precis_paper *paper)
 {
   const precis_settings *s = &cli->settings;
   precis_rates rates = precis_rates_nominal(1);
-  int status =
-      s->machine ? precis_machine_file_read(s->machine, &rates, &cli->why) : PRECIS_SUCCESS;
+  int status = s->machine.rates ? precis_machine_file_read(s->machine.rates, &rates, &cli->why)
+                                : PRECIS_SUCCESS;
   status = precis_cli_agree(cli, status);
-  paper->rates = s->threads > 0 ? precis_rates_with_threads(&rates, (int)s->threads) : rates;
+  paper->rates =
+      s->machine.threads > 0 ? precis_rates_with_threads(&rates, (int)s->machine.threads) : rates;
   return status;
 }
 
@@ -76,46 +77,47 @@ static int take_machine(precis_cli *cli, precis_paper *paper)
 static int check_schedule(precis_cli *cli, int ranks)
 {
   const precis_settings *s = &cli->settings;
-  if (s->rounds.last >= 0 && s->schedule < 0)
+  if (s->paper.rounds.last >= 0 && s->paper.schedule < 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--rounds goes with --schedule");
-  if (s->schedule >= 0 && s->sweep)
+  if (s->paper.schedule >= 0 && s->paper.sweep)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--schedule and --sweep exclude each other");
-  if (s->traces != NULL && s->sweep)
+  if (s->paper.traces != NULL && s->paper.sweep)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--traces and --sweep exclude each other");
-  if (s->move != PRECIS_MOVE_AUTO && s->sweep)
+  if (s->want.move != PRECIS_MOVE_AUTO && s->paper.sweep)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--move and --sweep exclude each other");
-  if (s->schedule >= ranks)
+  if (s->paper.schedule >= ranks)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "--schedule is %" PRId64 ", must be below --ranks %d", s->schedule,
-                              ranks);
+                              "--schedule is %" PRId64 ", must be below --ranks %d",
+                              s->paper.schedule, ranks);
   return PRECIS_SUCCESS;
 }
 
 static int take(precis_cli *cli, precis_paper *paper)
 {
   const precis_settings *s = &cli->settings;
-  int files = s->input || s->q || s->k || s->v;
-  if (s->ranks == 0 && !s->sweep)
+  int files = s->files.input || s->files.q || s->files.k || s->files.v;
+  if (s->paper.ranks == 0 && !s->paper.sweep)
     return missing(cli, "--ranks");
-  *paper = (precis_paper){.ranks = s->ranks > 0 ? (int)s->ranks : 64,
-                          .ranks_per_node = s->ranks_per_node > 0 ? (int)s->ranks_per_node : 1,
-                          .spread = s->spread,
-                          .bound = s->bound,
-                          .unit = s->kind == 1,
-                          .signal = s->signal,
-                          .tol = fmax(s->tol, 0),
-                          .tol_of = (precis_unit)s->tol_of,
-                          .degree = (int)s->degree,
-                          .move = s->sweep ? PRECIS_MOVE_AUTO : precis_settings_move(s),
-                          .memory_limit = s->memory_limit,
-                          .shared_room = s->shared_memory};
+  *paper = (precis_paper){.ranks = s->paper.ranks > 0 ? (int)s->paper.ranks : 64,
+                          .ranks_per_node =
+                              s->paper.ranks_per_node > 0 ? (int)s->paper.ranks_per_node : 1,
+                          .spread = s->made.spread,
+                          .bound = s->made.bound,
+                          .unit = s->made.kind == 1,
+                          .signal = s->made.signal,
+                          .tol = fmax(s->want.tol, 0),
+                          .tol_of = (precis_unit)s->want.tol_of,
+                          .degree = (int)s->want.degree,
+                          .move = s->paper.sweep ? PRECIS_MOVE_AUTO : precis_settings_move(s),
+                          .memory_limit = s->machine.memory_limit,
+                          .shared_room = s->machine.shared_memory};
   int status = check_schedule(cli, paper->ranks);
   if (status == PRECIS_SUCCESS)
     status = precis_settings_check_move(s, &cli->why);
-  if (status != PRECIS_SUCCESS || s->sweep)
+  if (status != PRECIS_SUCCESS || s->paper.sweep)
     return status == PRECIS_SUCCESS ? take_machine(cli, paper) : status;
   if (paper->move == PRECIS_MOVE_SUMMARIES && !(paper->tol > 0))
     paper->tol = DBL_MAX; /* whatever they promise */
@@ -137,9 +139,10 @@ static int make(precis_cli *cli, precis_plan_answer *a)
     status = precis_paper_cross_keys(paper, &a->fits, &a->keys);
   if (status == PRECIS_SUCCESS && paper->tol > 0)
     status = precis_paper_cross_ranks(paper, &a->fits, &a->ranks);
-  if (status == PRECIS_SUCCESS && (cli->settings.schedule >= 0 || cli->settings.traces != NULL))
+  if (status == PRECIS_SUCCESS &&
+      (cli->settings.paper.schedule >= 0 || cli->settings.paper.traces != NULL))
     status = precis_paper_schedules_make(paper, &a->fits, &a->plan, &a->schedules);
-  if (status == PRECIS_SUCCESS && cli->settings.traces != NULL)
+  if (status == PRECIS_SUCCESS && cli->settings.paper.traces != NULL)
     status = precis_plan_write_traces(cli, a);
   return status;
 }
@@ -147,20 +150,20 @@ static int make(precis_cli *cli, precis_plan_answer *a)
 /* On rank 0. */
 static int answer(precis_cli *cli, const precis_paper *paper)
 {
-  precis_plan_answer a = {.paper = *paper, .machine = cli->settings.machine};
+  precis_plan_answer a = {.paper = *paper, .machine = cli->settings.machine.rates};
   precis_draft json = {0};
   int status = precis_json_open(cli, &json);
-  if (status == PRECIS_SUCCESS && cli->settings.sweep)
+  if (status == PRECIS_SUCCESS && cli->settings.paper.sweep)
     return precis_plan_sweep(cli, paper, &json);
   if (status == PRECIS_SUCCESS)
     status = make(cli, &a);
-  if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
-    status = cli->settings.schedule >= 0
+  if (status == PRECIS_SUCCESS && cli->settings.files.json != NULL)
+    status = cli->settings.paper.schedule >= 0
                  ? precis_plan_save_schedules(cli, &a, precis_plan_object(&a), &json)
                  : precis_json_save(cli, precis_plan_object(&a), &json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli)) {
     precis_plan_print(&a, stdout);
-    if (cli->settings.schedule >= 0)
+    if (cli->settings.paper.schedule >= 0)
       precis_plan_print_schedules(&a, &cli->settings, stdout);
   }
   precis_paper_schedules_free(&a.schedules);

@@ -14,10 +14,10 @@ enum { STEPS_SHOWN = 200 };
 
 static precis_schedule_page page_of(const precis_settings *s)
 {
-  int part = s->rounds.last >= 0;
-  return (precis_schedule_page){.rank = (int)s->schedule,
-                                .first = part ? s->rounds.first : 0,
-                                .end = part ? s->rounds.last + 1 : INT64_MAX,
+  int part = s->paper.rounds.last >= 0;
+  return (precis_schedule_page){.rank = (int)s->paper.schedule,
+                                .first = part ? s->paper.rounds.first : 0,
+                                .end = part ? s->paper.rounds.last + 1 : INT64_MAX,
                                 .most = part ? INT64_MAX : STEPS_SHOWN};
 }
 

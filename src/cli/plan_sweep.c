@@ -76,10 +76,10 @@ static int sweep(precis_cli *cli, const precis_paper *from, json_t *rows)
     for (size_t i = 0; i < COUNT(spreads); i++)
       for (size_t t = 0; t < COUNT(tols) && status == PRECIS_SUCCESS; t++) {
         precis_paper paper = *from;
-        paper.problem = (precis_problem){.heads = s->heads > 0 ? (int)s->heads : 8,
-                                         .kv_heads = (int)s->kv_heads,
+        paper.problem = (precis_problem){.heads = s->shape.heads > 0 ? (int)s->shape.heads : 8,
+                                         .kv_heads = (int)s->shape.kv_heads,
                                          .dim = dims[d],
-                                         .causal = s->causal};
+                                         .causal = s->shape.causal};
         paper.spread = spreads[i];
         paper.tol = tols[t];
         status = precis_problem_settle(&paper.problem, &cli->why);
@@ -91,7 +91,7 @@ static int sweep(precis_cli *cli, const precis_paper *from, json_t *rows)
 
 int precis_plan_sweep(precis_cli *cli, const precis_paper *paper, precis_draft *json)
 {
-  if (cli->settings.json == NULL) {
+  if (cli->settings.files.json == NULL) {
     printf("dim,spread,tol,tokens_per_rank,move,gain,summaries_seconds,exact_seconds,degree,"
            "envelope_degree\n");
     return sweep(cli, paper, NULL);

@@ -52,7 +52,7 @@ static int fails(precis_cli *cli, const char *path)
 static int write_rank(precis_cli *cli, const precis_plan_answer *a, int rank, double scale)
 {
   char path[PATH];
-  snprintf(path, sizeof path, "%s/trace-%d.txt", cli->settings.traces, rank);
+  snprintf(path, sizeof path, "%s/trace-%d.txt", cli->settings.paper.traces, rank);
   FILE *to = fopen(path, "w");
   if (to == NULL)
     return fails(cli, path);
@@ -68,10 +68,10 @@ static int write_names(precis_cli *cli, int ranks)
   char path[PATH], name[PATH];
   precis_draft draft = {0};
   int64_t offset = 0;
-  snprintf(path, sizeof path, "%s/names.txt", cli->settings.traces);
+  snprintf(path, sizeof path, "%s/names.txt", cli->settings.paper.traces);
   int status = precis_draft_create(path, &draft, &cli->why);
   for (int r = 0; r < ranks && status == PRECIS_SUCCESS; r++) {
-    int length = snprintf(name, sizeof name, "%s/trace-%d.txt\n", cli->settings.traces, r);
+    int length = snprintf(name, sizeof name, "%s/trace-%d.txt\n", cli->settings.paper.traces, r);
     status = precis_draft_write(&draft, name, length, offset, &cli->why);
     offset += length;
   }
@@ -84,7 +84,7 @@ static int write_names(precis_cli *cli, int ranks)
 int precis_plan_write_traces(precis_cli *cli, const precis_plan_answer *a)
 {
   const precis_prediction *predicted = &a->plan.predicted[a->plan.move];
-  const char *folder = cli->settings.traces;
+  const char *folder = cli->settings.paper.traces;
   double most = 0;
   if (strlen(folder) > PATH - 64)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--traces is too long a name");

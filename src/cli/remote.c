@@ -44,9 +44,9 @@ static int missing(remote *r, const char *flag, const char *action)
 static int read_token(remote *r)
 {
   const precis_settings *s = &r->cli->settings;
-  const char *path = s->token_file ? s->token_file : TOKEN_FILE;
+  const char *path = s->remote.token_file ? s->remote.token_file : TOKEN_FILE;
   FILE *file = fopen(path, "re");
-  if (file == NULL && (s->token_file != NULL || errno != ENOENT))
+  if (file == NULL && (s->remote.token_file != NULL || errno != ENOENT))
     return precis_message_set(&r->cli->why, PRECIS_ERR_IO, "%s: cannot be read: %s", path,
                               strerror(errno));
   if (file == NULL)
@@ -61,7 +61,7 @@ static int read_token(remote *r)
 
 static int map_input(remote *r)
 {
-  const char *path = r->cli->settings.input;
+  const char *path = r->cli->settings.files.input;
   struct stat info;
   int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
@@ -89,19 +89,21 @@ static int make_spec(remote *r)
   const struct {
     const char *name;
     int64_t value;
-  } sizes[] = {
-      {"heads", s->heads}, {"kv_heads", s->kv_heads}, {"dim", s->dim}, {"value_dim", s->value_dim}};
+  } sizes[] = {{"heads", s->shape.heads},
+               {"kv_heads", s->shape.kv_heads},
+               {"dim", s->shape.dim},
+               {"value_dim", s->shape.value_dim}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
     if (sizes[i].value > 0)
       json_object_set_new(spec, sizes[i].name, json_integer(sizes[i].value));
-  if (s->causal)
+  if (s->shape.causal)
     json_object_set_new(spec, "causal", json_true());
-  if (s->scale != 0)
-    json_object_set_new(spec, "scale", json_real(s->scale));
-  if (s->tol > 0)
-    json_object_set_new(spec, "tol", json_real(s->tol));
-  if (s->tol_of != PRECIS_UNIT_OUTPUTS)
-    json_object_set_new(spec, "tol_of", json_string(precis_unit_name((precis_unit)s->tol_of)));
+  if (s->shape.scale != 0)
+    json_object_set_new(spec, "scale", json_real(s->shape.scale));
+  if (s->want.tol > 0)
+    json_object_set_new(spec, "tol", json_real(s->want.tol));
+  if (s->want.tol_of != PRECIS_UNIT_OUTPUTS)
+    json_object_set_new(spec, "tol_of", json_string(precis_unit_name((precis_unit)s->want.tol_of)));
   r->text = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
   json_decref(spec);
   if (r->text == NULL)
@@ -139,24 +141,24 @@ static const action *find_action(remote *r)
 static int make_request(remote *r, const action *a)
 {
   const precis_settings *s = &r->cli->settings;
-  if (a->context && s->context == NULL)
+  if (a->context && s->remote.context == NULL)
     return missing(r, "--context", a->name);
-  if (a->input && s->input == NULL)
+  if (a->input && s->files.input == NULL)
     return missing(r, "--input", a->name);
-  if (a->out && s->out == NULL)
+  if (a->out && s->files.out == NULL)
     return missing(r, "--out", a->name);
-  if (a->context &&
-      strspn(s->context, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(s->context))
+  if (a->context && strspn(s->remote.context, "abcdefghijklmnopqrstuvwxyz0123456789") !=
+                        strlen(s->remote.context))
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--context is no context's id");
   int bytes = snprintf(r->path, sizeof r->path, "/v1/contexts%s%s%s", a->context ? "/" : "",
-                       a->context ? s->context : "", a->rest);
+                       a->context ? s->remote.context : "", a->rest);
   if (bytes >= (int)sizeof r->path)
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--context is too long");
   r->request.method = a->method;
   r->request.path = r->path;
-  r->request.key = s->key;
+  r->request.key = s->remote.key;
   r->request.changes = a->changes;
-  if (a->changes && s->key == NULL && precis_web_make_key(r->key))
+  if (a->changes && s->remote.key == NULL && precis_web_make_key(r->key))
     r->request.key = r->key;
   if (a->input)
     return map_input(r);
@@ -166,7 +168,7 @@ static int make_request(remote *r, const action *a)
 static int write_file(remote *r)
 {
   precis_draft draft = {.path = NULL};
-  int status = precis_draft_create(r->cli->settings.out, &draft, &r->cli->why);
+  int status = precis_draft_create(r->cli->settings.files.out, &draft, &r->cli->why);
   if (status == PRECIS_SUCCESS)
     status = precis_draft_write(&draft, r->answer.body, r->answer.bytes, 0, &r->cli->why);
   if (status == PRECIS_SUCCESS)
@@ -184,10 +186,10 @@ static int ask(remote *r)
     status = read_token(r);
   if (status != PRECIS_SUCCESS)
     return status;
-  r->web = (precis_web){.url = s->url ? s->url : URL,
+  r->web = (precis_web){.url = s->remote.url ? s->remote.url : URL,
                         .token = r->token,
-                        .ca_file = s->cacert,
-                        .seconds = s->answer_seconds};
+                        .ca_file = s->remote.cacert,
+                        .seconds = s->remote.answer_seconds};
   status = precis_web_ask(&r->web, &r->request, &r->answer, &r->cli->why);
   if (status == PRECIS_SUCCESS)
     status = precis_client_status(&r->answer, &r->cli->why);

@@ -13,8 +13,8 @@ static json_t *problem_object(const precis_run_report *r)
                    precis_json_integer(r->queries), "keys", precis_json_integer(r->attend.keys),
                    "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim, "value_dim",
                    p->value_dim, "causal", p->causal, "scale", precis_json_number(p->scale), "tol",
-                   precis_json_number(fmax(r->settings->tol, 0)), "guarantee",
-                   r->settings->guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
+                   precis_json_number(fmax(r->settings->want.tol, 0)), "guarantee",
+                   r->settings->want.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
 }
 
 static json_t *machine_object(const precis_run_report *r)
@@ -68,7 +68,7 @@ static json_t *outputs_number(const precis_run_report *r, double x)
 static json_t *promise_object(const precis_run_report *r)
 {
   const precis_report *attend = &r->attend;
-  precis_unit unit = (precis_unit)r->settings->tol_of;
+  precis_unit unit = (precis_unit)r->settings->want.tol_of;
   return json_pack(
       "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error", precis_json_number(attend->promise),
       "unit", precis_unit_name(unit), "outputs", outputs_number(r, attend->promise_outputs),

@@ -99,7 +99,7 @@ static void print_units(const precis_run_report *r, precis_unit unit, FILE *stre
 static void print_promise(const precis_run_report *r, FILE *stream)
 {
   const precis_report *a = &r->attend;
-  precis_unit unit = (precis_unit)r->settings->tol_of;
+  precis_unit unit = (precis_unit)r->settings->want.tol_of;
   if (a->estimate)
     fprintf(stream, "estimate   error about %.2g of %s, measured on some rows, not proved\n",
             a->promise, unit_words(unit));

@@ -17,7 +17,7 @@
 static int check_options(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  if (s->restart && s->out == NULL)
+  if (s->run.restart && s->files.out == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--restart needs --out");
   return precis_settings_check_move(s, &cli->why);
 }
@@ -47,20 +47,20 @@ static int create(precis_run *r)
 {
   const precis_settings *s = &r->cli->settings;
   precis_options options = {.move = precis_settings_move(s),
-                            .tol = fmax(s->tol, 0),
-                            .tol_of = (precis_unit)s->tol_of,
-                            .guarantee = (precis_guarantee)s->guarantee,
-                            .degree = (int)s->degree,
-                            .threads = (int)s->threads,
-                            .fast_memory_bytes = s->fast_memory,
-                            .machine = s->machine,
+                            .tol = fmax(s->want.tol, 0),
+                            .tol_of = (precis_unit)s->want.tol_of,
+                            .guarantee = (precis_guarantee)s->want.guarantee,
+                            .degree = (int)s->want.degree,
+                            .threads = (int)s->machine.threads,
+                            .fast_memory_bytes = s->machine.fast_memory,
+                            .machine = s->machine.rates,
                             .memory_limit_bytes = precis_run_limit_left(r),
                             .results_in_place = 1,
                             .message = keep_message,
                             .progress = show_progress,
                             .context = r};
-  if (s->threads > 0)
-    omp_set_num_threads((int)s->threads);
+  if (s->machine.threads > 0)
+    omp_set_num_threads((int)s->machine.threads);
   int status = precis_create(r->cli->world.comm, &r->input.problem, &options, &r->attention);
   if (status == PRECIS_SUCCESS)
     precis_watchdog_look(&r->cli->watchdog, waits, r->attention);
@@ -134,7 +134,7 @@ static int print_report(precis_run *r)
   int status = PRECIS_SUCCESS;
   if (cli->world.rank != 0)
     return status;
-  if (cli->settings.json != NULL)
+  if (cli->settings.files.json != NULL)
     status = precis_json_save(cli, precis_report_json(&r->report), &r->outputs.json);
   if (status == PRECIS_SUCCESS && precis_cli_prints(cli) && precis_json_leaves_stdout(cli))
     precis_report_print(&r->report, stdout);

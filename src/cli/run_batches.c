@@ -12,7 +12,7 @@
 
 int64_t precis_run_batch_most(const precis_run *r)
 {
-  int64_t most = r->cli->settings.batch_rows;
+  int64_t most = r->cli->settings.run.batch_rows;
   return most > 0 && most < r->input.queries ? most : r->input.queries;
 }
 
@@ -32,9 +32,9 @@ static int64_t next_size(const precis_run *r, int64_t rows, double seconds)
 {
   const precis_settings *s = &r->cli->settings;
   int64_t left = r->input.queries - r->done, most = precis_run_batch_most(r);
-  if (s->batch_rows > 0 || r->progress_path == NULL)
+  if (s->run.batch_rows > 0 || r->progress_path == NULL)
     return most < left ? most : left;
-  return precis_batches_next(left, r->cli->world.ranks, rows, seconds, s->checkpoint_every);
+  return precis_batches_next(left, r->cli->world.ranks, rows, seconds, s->run.checkpoint_every);
 }
 
 static int begin(precis_run *r, int64_t start_row, int64_t size)
@@ -70,7 +70,7 @@ static int attend(precis_run *r, int again)
   const precis_results results = {b->out, b->lse, b->bounds};
   int64_t position = r->input.first_position + b->first;
   int status = precis_attend_results(r->attention, &position, b->rows, b->q, &results, &report);
-  if (status == PRECIS_ERR_MEMORY && cli->settings.memory_limit > 0)
+  if (status == PRECIS_ERR_MEMORY && cli->settings.machine.memory_limit > 0)
     precis_run_limit_explain(r);
   if (status == PRECIS_SUCCESS)
     status = precis_worth_batch_take(r->attention, &r->last);
@@ -160,7 +160,7 @@ int precis_run_batches(precis_run *r)
       status = meet(r, started, saved, &took, &unsaved);
     if (status != PRECIS_SUCCESS || r->done == r->input.queries)
       break;
-    int due = r->told != 0 || unsaved >= NEARLY * r->cli->settings.checkpoint_every;
+    int due = r->told != 0 || unsaved >= NEARLY * r->cli->settings.run.checkpoint_every;
     if (due && r->progress_path != NULL) {
       status = precis_run_save(r);
       saved = precis_cli_now();

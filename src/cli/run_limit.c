@@ -19,9 +19,9 @@ static own_bytes own_bytes_of(const precis_run *r)
          queries = (double)precis_share_rows(precis_run_batch_most(r), ranks, 0),
          key = p->kv_heads * (double)(p->dim + p->value_dim),
          row = p->heads * (double)(p->dim + p->value_dim), samples = 0;
-  if (r->cli->settings.verify > 0)
+  if (r->cli->settings.run.verify > 0)
     samples = (double)precis_share_rows(
-        precis_sample_count(r->input.queries, r->cli->settings.verify), ranks, 0);
+        precis_sample_count(r->input.queries, r->cli->settings.run.verify), ranks, 0);
   int more = precis_outputs_want_lse(&r->outputs) + precis_outputs_want_bounds(&r->outputs);
   queries *= 1 + more * p->heads / row;
   return (own_bytes){4 * keys * (key + r->input.has_bias), 4 * (queries + samples) * row};
@@ -29,13 +29,13 @@ static own_bytes own_bytes_of(const precis_run *r)
 
 int64_t precis_run_limit_left(const precis_run *r)
 {
-  int64_t limit = r->cli->settings.memory_limit;
+  int64_t limit = r->cli->settings.machine.memory_limit;
   return limit > 0 ? limit - (int64_t)own_bytes_of(r).attending : 0;
 }
 
 int precis_run_limit_check(precis_run *r)
 {
-  double limit = (double)r->cli->settings.memory_limit,
+  double limit = (double)r->cli->settings.machine.memory_limit,
          least = own_bytes_of(r).attending + own_bytes_of(r).keys;
   if (limit == 0 || least < limit)
     return PRECIS_SUCCESS;
@@ -50,5 +50,5 @@ void precis_run_limit_explain(precis_run *r)
   precis_message why = r->cli->why;
   precis_message_set(&r->cli->why, PRECIS_ERR_MEMORY,
                      "%.300s (of --memory-limit %" PRId64 ", queries and results take %.0f)",
-                     why.text, r->cli->settings.memory_limit, own_bytes_of(r).attending);
+                     why.text, r->cli->settings.machine.memory_limit, own_bytes_of(r).attending);
 }

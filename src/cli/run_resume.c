@@ -41,16 +41,16 @@ static void gather_facts(const precis_run *r, precis_facts *facts)
   if (p->causal)
     precis_facts_add(facts, "--first-position", "%" PRId64, r->input.first_position);
   precis_facts_add(facts, "--scale", "%.17g", p->scale);
-  precis_facts_add(facts, "--tol", "%.17g", s->tol > 0 ? s->tol : 0);
-  precis_facts_add(facts, "--tol-of", "%s", precis_unit_name((precis_unit)s->tol_of));
+  precis_facts_add(facts, "--tol", "%.17g", s->want.tol > 0 ? s->want.tol : 0);
+  precis_facts_add(facts, "--tol-of", "%s", precis_unit_name((precis_unit)s->want.tol_of));
   precis_facts_add(facts, "--guarantee", "%s",
-                   s->guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
-  precis_facts_add(facts, "--move", "%s", precis_move_name((precis_move)s->move));
-  precis_facts_add(facts, "--degree", "%" PRId64, s->degree);
-  precis_facts_add(facts, "--lse", "%s", s->lse ? "given" : "not given");
+                   s->want.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
+  precis_facts_add(facts, "--move", "%s", precis_move_name((precis_move)s->want.move));
+  precis_facts_add(facts, "--degree", "%" PRId64, s->want.degree);
+  precis_facts_add(facts, "--lse", "%s", s->files.lse ? "given" : "not given");
   precis_facts_add(facts, "--bounds", "%s",
                    precis_outputs_bounds_in_out(s) ? "a tensor"
-                   : s->bounds                     ? "given"
+                   : s->files.bounds               ? "given"
                                                    : "not given");
 }
 
@@ -90,11 +90,11 @@ static int find_part(precis_run *r, const char *path, const char *name)
 static int find_parts(precis_run *r, precis_checkpoint *found)
 {
   const precis_settings *s = &r->cli->settings;
-  int status = find_part(r, s->out, found->out);
+  int status = find_part(r, s->files.out, found->out);
   if (status == PRECIS_SUCCESS)
-    status = find_part(r, s->lse, found->lse);
+    status = find_part(r, s->files.lse, found->lse);
   if (status == PRECIS_SUCCESS && found->bounds[0] != '\0')
-    status = find_part(r, s->bounds, found->bounds);
+    status = find_part(r, s->files.bounds, found->bounds);
   if (status != PRECIS_ERR_IO)
     return status;
   fprintf(stderr, "precis: %s: what it tells of is gone, so that the run starts over\n",
@@ -135,7 +135,7 @@ static int read_checkpoint(precis_run *r, precis_checkpoint *found)
 
 static int make_path(precis_run *r)
 {
-  const char *out = r->cli->settings.out;
+  const char *out = r->cli->settings.files.out;
   r->progress_path = malloc(strlen(out) + sizeof SUFFIX);
   if (r->progress_path != NULL)
     strcat(strcpy(r->progress_path, out), SUFFIX);
@@ -169,10 +169,10 @@ int precis_run_look(precis_run *r)
 {
   precis_cli *cli = r->cli;
   precis_checkpoint found = {.rows = 0};
-  if (cli->settings.out == NULL)
+  if (cli->settings.files.out == NULL)
     return PRECIS_SUCCESS;
   int status = make_path(r);
-  r->start_over = cli->settings.restart;
+  r->start_over = cli->settings.run.restart;
   if (status == PRECIS_SUCCESS && cli->world.rank == 0 && !r->start_over) {
     status = read_checkpoint(r, &found);
     if (status != PRECIS_SUCCESS)
@@ -215,10 +215,10 @@ static int remove_checkpoint(precis_run *r)
     return PRECIS_ERR_MEMORY;
   if (read_text(r, text, &length) == PRECIS_SUCCESS && length > 0 &&
       precis_checkpoint_parse(r->progress_path, text, length, &old, NULL) == PRECIS_SUCCESS) {
-    remove_part(s->out, old.out);
-    remove_part(s->lse, old.lse);
+    remove_part(s->files.out, old.out);
+    remove_part(s->files.lse, old.lse);
     if (old.bounds[0] != '\0')
-      remove_part(s->bounds, old.bounds);
+      remove_part(s->files.bounds, old.bounds);
     precis_worth_free(&old.worth);
   }
   free(text);

@@ -137,12 +137,12 @@ void precis_run_unit_report(precis_run *r)
 {
   const precis_settings *s = &r->cli->settings;
   precis_report *report = &r->report.attend;
-  int kept =
-      s->tol > 0 && s->tol_of == PRECIS_UNIT_OUTPUTS && s->guarantee == PRECIS_GUARANTEE_BOUND;
-  precis_worth_report(&r->worth, kept ? s->tol : INFINITY, r->heads, report);
+  int kept = s->want.tol > 0 && s->want.tol_of == PRECIS_UNIT_OUTPUTS &&
+             s->want.guarantee == PRECIS_GUARANTEE_BOUND;
+  precis_worth_report(&r->worth, kept ? s->want.tol : INFINITY, r->heads, report);
   if (!report->estimate)
-    report->promise = s->tol_of == PRECIS_UNIT_RANGE ? report->promise_range
-                      : s->tol_of == PRECIS_UNIT_LSE ? report->lse_promise
-                                                     : report->promise_outputs;
-  r->report.heads = s->per_head ? r->heads : NULL;
+    report->promise = s->want.tol_of == PRECIS_UNIT_RANGE ? report->promise_range
+                      : s->want.tol_of == PRECIS_UNIT_LSE ? report->lse_promise
+                                                          : report->promise_outputs;
+  r->report.heads = s->run.per_head ? r->heads : NULL;
 }

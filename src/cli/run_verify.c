@@ -83,9 +83,9 @@ static int read_done(precis_run *r)
 int precis_run_sample_begin(precis_run *r)
 {
   precis_samples *s = &r->samples;
-  if (r->cli->settings.verify == 0)
+  if (r->cli->settings.run.verify == 0)
     return PRECIS_SUCCESS;
-  s->count = precis_sample_count(r->input.queries, r->cli->settings.verify);
+  s->count = precis_sample_count(r->input.queries, r->cli->settings.run.verify);
   s->rows = precis_memory_array(s->count, sizeof *s->rows);
   int status = precis_cli_agree(r->cli, s->rows ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
   if (status != PRECIS_SUCCESS)
@@ -174,7 +174,7 @@ int precis_run_verify(precis_run *r)
 {
   precis_cli *cli = r->cli;
   int heads = r->input.problem.heads;
-  if (cli->settings.verify == 0)
+  if (cli->settings.run.verify == 0)
     return PRECIS_SUCCESS;
   double *signal = precis_memory_array(heads, sizeof *signal);
   int status = precis_cli_agree(cli, signal ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY);
@@ -190,9 +190,9 @@ int precis_run_verify(precis_run *r)
                            /* Rows of an earlier run come without. */
                            .has_lse = precis_outputs_want_lse(&r->outputs) &&
                                       r->report.batches.resumed_rows == 0,
-                           .tol_of = (precis_unit)cli->settings.tol_of,
+                           .tol_of = (precis_unit)cli->settings.want.tol_of,
                            .signal = signal,
-                           .rows = cli->settings.verify};
+                           .rows = cli->settings.run.verify};
   precis_verify_source source = {give_samples, reread_queries, reread_keys, r};
   double start = precis_cli_phase(cli, "checking against double precision");
   status = precis_verify(&cli->world, &job, &source, &r->report.measured, &cli->why);
@@ -217,7 +217,7 @@ static int check_proof(precis_run *r, const char *unit, double error, double pro
 
 int precis_run_judge(precis_run *r)
 {
-  double tol = r->cli->settings.tol;
+  double tol = r->cli->settings.want.tol;
   const precis_verify_result *m = &r->report.measured;
   const precis_report *report = &r->report.attend;
   if (m->rows == 0)

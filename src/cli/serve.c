@@ -18,32 +18,34 @@ static int64_t given(int64_t value, int64_t otherwise)
 int precis_command_serve(precis_cli *cli)
 {
   const precis_settings *s = &cli->settings;
-  if (s->no_token && s->token_file != NULL)
+  if (s->serve.no_token && s->serve.token_file != NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--no-token and --token-file exclude each other");
-  if ((s->tls_cert == NULL) != (s->tls_key == NULL))
+  if ((s->serve.tls_cert == NULL) != (s->serve.tls_key == NULL))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--tls-cert and --tls-key go together");
-  if (s->tls_cert != NULL && s->listen != NULL && strncmp(s->listen, "unix:", 5) == 0)
+  if (s->serve.tls_cert != NULL && s->serve.listen != NULL &&
+      strncmp(s->serve.listen, "unix:", 5) == 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--tls-cert and --listen unix:... exclude each other");
   const precis_service_options options = {
-      .listen = s->listen ? s->listen : LISTEN,
-      .data = s->data,
-      .token_file = s->token_file ? s->token_file : TOKEN_FILE,
-      .no_token = s->no_token,
-      .insecure = s->insecure,
-      .tls_certificate = s->tls_cert,
-      .tls_key = s->tls_key,
-      .machine = s->machine,
-      .threads = (int)s->threads,
-      .memory_limit = s->memory_limit,
-      .contexts_most = given(s->contexts, CONTEXTS),
-      .tokens_most = given(s->context_tokens, TOKENS),
-      .query_bytes_most = given(s->query_bytes, QUERY_BYTES),
-      .connections_most = (int)given(s->connections, CONNECTIONS),
-      .log = {.form = s->log_form >= 0 ? (precis_log_form)s->log_form : PRECIS_LOG_TEXT,
-              .level = s->log_level >= 0 ? (precis_log_level)s->log_level : PRECIS_LOG_INFO},
-      .request_seconds = s->request_seconds > 0 ? s->request_seconds : REQUEST_SECONDS};
+      .listen = s->serve.listen ? s->serve.listen : LISTEN,
+      .data = s->serve.data,
+      .token_file = s->serve.token_file ? s->serve.token_file : TOKEN_FILE,
+      .no_token = s->serve.no_token,
+      .insecure = s->serve.insecure,
+      .tls_certificate = s->serve.tls_cert,
+      .tls_key = s->serve.tls_key,
+      .machine = s->machine.rates,
+      .threads = (int)s->machine.threads,
+      .memory_limit = s->machine.memory_limit,
+      .contexts_most = given(s->serve.contexts, CONTEXTS),
+      .tokens_most = given(s->serve.context_tokens, TOKENS),
+      .query_bytes_most = given(s->serve.query_bytes, QUERY_BYTES),
+      .connections_most = (int)given(s->serve.connections, CONNECTIONS),
+      .log = {.form = s->serve.log_form >= 0 ? (precis_log_form)s->serve.log_form : PRECIS_LOG_TEXT,
+              .level =
+                  s->serve.log_level >= 0 ? (precis_log_level)s->serve.log_level : PRECIS_LOG_INFO},
+      .request_seconds = s->serve.request_seconds > 0 ? s->serve.request_seconds : REQUEST_SECONDS};
   return precis_service_run(&cli->world, &options, &cli->why);
 }

@@ -233,16 +233,12 @@ static int parse_help(int argc, char **argv, precis_settings *settings, precis_m
 
 int precis_settings_parse(int argc, char **argv, precis_settings *settings, precis_message *why)
 {
-  precis_settings parsed = {.tol = -1,
-                            .first_position = -1,
-                            .kind = -1,
-                            .log_form = -1,
-                            .log_level = -1,
-                            .spread = 1,
-                            .signal = PRECIS_SIGNAL,
-                            .schedule = -1,
-                            .rounds = {0, -1},
-                            .checkpoint_every = CHECKPOINT_EVERY};
+  precis_settings parsed = {.shape = {.first_position = -1},
+                            .want = {.tol = -1},
+                            .made = {.kind = -1, .spread = 1, .signal = PRECIS_SIGNAL},
+                            .run = {.checkpoint_every = CHECKPOINT_EVERY},
+                            .paper = {.schedule = -1, .rounds = {0, -1}},
+                            .serve = {.log_form = -1, .log_level = -1}};
   int status = PRECIS_SUCCESS;
   if (!parse_general(argc, argv, &parsed)) {
     const precis_command *command = precis_command_find(argv[1]);
@@ -263,16 +259,16 @@ int precis_settings_parse(int argc, char **argv, precis_settings *settings, prec
 
 int precis_settings_check_move(const precis_settings *s, precis_message *why)
 {
-  const char *move = precis_move_name((precis_move)s->move);
-  if (s->exact && s->tol >= 0)
+  const char *move = precis_move_name((precis_move)s->want.move);
+  if (s->want.exact && s->want.tol >= 0)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "--exact and --tol %g exclude each other",
-                              s->tol);
-  int exact = s->exact || s->tol == 0, forced = s->move == PRECIS_MOVE_SUMMARIES;
-  if (exact && (forced || s->degree > 0))
+                              s->want.tol);
+  int exact = s->want.exact || s->want.tol == 0, forced = s->want.move == PRECIS_MOVE_SUMMARIES;
+  if (exact && (forced || s->want.degree > 0))
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s and %s exclude each other",
-                              s->exact ? "--exact" : "--tol 0",
+                              s->want.exact ? "--exact" : "--tol 0",
                               forced ? "--move summaries" : "--degree");
-  if (s->degree > 0 && s->move != PRECIS_MOVE_AUTO && !forced)
+  if (s->want.degree > 0 && s->want.move != PRECIS_MOVE_AUTO && !forced)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT,
                               "--degree and --move %s exclude each other: %s is exact", move, move);
   return PRECIS_SUCCESS;
@@ -280,5 +276,5 @@ int precis_settings_check_move(const precis_settings *s, precis_message *why)
 
 precis_move precis_settings_move(const precis_settings *s)
 {
-  return s->degree > 0 && s->tol < 0 ? PRECIS_MOVE_SUMMARIES : (precis_move)s->move;
+  return s->want.degree > 0 && s->want.tol < 0 ? PRECIS_MOVE_SUMMARIES : (precis_move)s->want.move;
 }

@@ -33,56 +33,107 @@ typedef struct precis_range {
   int64_t first, last;
 } precis_range;
 
-/* What was not given is 0, NULL, or as said. Strings belong to argv. */
+/* What was not given is 0, NULL, or as said. Strings belong to argv. An idea a structure: a command
+ * reads those that its flags fill. */
+
+/* Files to read, and to write. */
+typedef struct precis_setting_files {
+  const char *input, *q, *k, *v, *bias;
+  const char *out, *lse, *bounds, *json;
+} precis_setting_files;
+
+/* What is attended to. */
+typedef struct precis_setting_shape {
+  int64_t tokens, queries, heads, kv_heads, dim, value_dim;
+  int causal;
+  double scale;
+  int64_t first_position; /* -1: not given */
+} precis_setting_shape;
+
+/* How well, and by what. */
+typedef struct precis_setting_want {
+  double tol; /* -1: not given */
+  int tol_of; /* precis_unit */
+  int exact;
+  int guarantee; /* precis_guarantee */
+  int move;      /* precis_move */
+  int64_t degree;
+} precis_setting_want;
+
+/* What numbers are made of, or assumed to be. */
+typedef struct precis_setting_made {
+  int kind; /* precis_kind, -1: not given */
+  double spread, bound, signal, decay, key_decay;
+  int64_t heavy, seed;
+} precis_setting_made;
+
+/* What a rank may use. */
+typedef struct precis_setting_machine {
+  int64_t threads, fast_memory, memory_limit, shared_memory;
+  const char *rates; /* the file of --machine */
+  double timeout;    /* seconds, 0: none */
+} precis_setting_machine;
+
+typedef struct precis_setting_run {
+  int64_t verify; /* rows to sample */
+  int64_t batch_rows;
+  double checkpoint_every; /* seconds */
+  int restart, per_head;
+} precis_setting_run;
+
+typedef struct precis_setting_check {
+  int64_t rows; /* to sample */
+} precis_setting_check;
+
+typedef struct precis_setting_topo {
+  int calibrate;
+} precis_setting_topo;
+
+typedef struct precis_setting_bench {
+  int64_t repeats;
+} precis_setting_bench;
+
+/* precis plan. */
+typedef struct precis_setting_paper {
+  int64_t ranks, ranks_per_node;
+  int sweep;
+  const char *traces;  /* folder to write */
+  int64_t schedule;    /* the rank whose page is wanted; -1: none */
+  precis_range rounds; /* last -1: all */
+} precis_setting_paper;
+
+typedef struct precis_setting_serve {
+  const char *listen, *data, *token_file, *tls_cert, *tls_key;
+  int no_token, insecure;
+  int log_form, log_level; /* precis_log_form, precis_log_level; -1: not given */
+  int64_t contexts, context_tokens, connections, query_bytes;
+  double request_seconds;
+} precis_setting_serve;
+
+typedef struct precis_setting_remote {
+  const char *url, *context, *key, *token_file, *cacert;
+  double answer_seconds; /* of silence; 0: not given */
+} precis_setting_remote;
+
 typedef struct precis_settings {
   precis_verb verb;
   precis_verb help_on; /* with PRECIS_VERB_HELP: the command to explain, 0 for the program */
   int no_command;      /* help because nothing was asked for */
   const char *operands[PRECIS_OPERANDS];
   int operand_count;
-
-  const char *input, *q, *k, *v, *bias; /* files to read */
-  const char *out, *lse, *bounds, *json; /* files to write */
-  int causal, exact, quiet, per_head;
-  int guarantee; /* precis_guarantee */
-  double scale;
-  double tol;             /* -1: not given */
-  int tol_of;             /* precis_unit */
-  int64_t first_position; /* -1: not given */
-  int move;               /* precis_move */
-  int64_t degree;
-  int64_t verify, rows; /* rows to sample */
-  int64_t batch_rows;
-  double checkpoint_every; /* seconds */
-  int restart;
-  int64_t threads, fast_memory, memory_limit, shared_memory;
-  const char *machine;
-  int calibrate;
-  double timeout; /* seconds, 0: none */
-
-  int64_t tokens, queries, heads, kv_heads, dim, value_dim;
-  int kind; /* precis_kind, -1: not given */
-  double spread;
-  int64_t seed, heavy;
-  double decay, key_decay, signal;
-
-  int64_t repeats;
-
-  int64_t ranks, ranks_per_node;
-  double bound; /* 0: not given */
-  int sweep;
-  const char *traces;  /* folder to write */
-  int64_t schedule;    /* the rank whose page is wanted; -1: none */
-  precis_range rounds; /* last -1: all */
-
-  const char *listen, *token_file, *data;
-  const char *url, *context, *key, *cacert;
-  double answer_seconds; /* of silence; 0: not given */
-  const char *tls_cert, *tls_key;
-  int no_token, insecure;
-  int log_form, log_level; /* precis_log_form, precis_log_level; -1: not given */
-  int64_t contexts, context_tokens, connections, query_bytes;
-  double request_seconds;
+  int quiet;
+  precis_setting_files files;
+  precis_setting_shape shape;
+  precis_setting_want want;
+  precis_setting_made made;
+  precis_setting_machine machine;
+  precis_setting_run run;
+  precis_setting_check check;
+  precis_setting_topo topo;
+  precis_setting_bench bench;
+  precis_setting_paper paper;
+  precis_setting_serve serve;
+  precis_setting_remote remote;
 } precis_settings;
 
 /* Errors: ARGUMENT, with the option and its value in words. */

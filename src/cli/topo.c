@@ -179,12 +179,12 @@ static int print(precis_cli *cli, const precis_topo_rank *all, const precis_cali
   int ranks = cli->world.ranks, nodes = cli->world.nodes;
   precis_draft json = {0};
   int status = precis_json_open(cli, &json);
-  if (status == PRECIS_SUCCESS && cli->settings.json != NULL)
+  if (status == PRECIS_SUCCESS && cli->settings.files.json != NULL)
     status = precis_json_save(cli, object_of(all, ranks, nodes, measured), &json);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli))
     status = print_text(all, ranks, nodes);
   if (status == PRECIS_SUCCESS && precis_json_leaves_stdout(cli) && measured->ranks_per_node > 0)
-    precis_calibration_print(measured, cli->settings.out);
+    precis_calibration_print(measured, cli->settings.files.out);
   return status;
 }
 
@@ -195,11 +195,11 @@ int precis_command_topo(precis_cli *cli)
   int status = precis_calibrate_check(cli);
   if (status != PRECIS_SUCCESS)
     return status;
-  if (cli->settings.threads > 0)
-    omp_set_num_threads((int)cli->settings.threads);
+  if (cli->settings.machine.threads > 0)
+    omp_set_num_threads((int)cli->settings.machine.threads);
   precis_cli_phase(cli, "looking at the machine");
   status = precis_topo_gather(cli, &all);
-  if (status == PRECIS_SUCCESS && cli->settings.calibrate)
+  if (status == PRECIS_SUCCESS && cli->settings.topo.calibrate)
     status = precis_calibrate_command(cli, &measured);
   if (status == PRECIS_SUCCESS && cli->world.rank == 0)
     status = print(cli, all, &measured);
