@@ -30,7 +30,9 @@ typedef struct precis_call {
   int64_t outlier_queries, repaired; /* (query, head) pairs answered exactly: planned, and not */
   precis_summaries summary;          /* the one that ran; arrays may be gone */
   double bound;                      /* its largest B */
+  int lead_axes;                     /* see precis_report */
   double estimate; /* of the largest error, from sampled rows, in the unit of tol */
+  int estimate_missed; /* it was over tol, and the exact move ran after all */
   precis_terms terms;
   precis_judge judge;
   double started, surveyed, planned, processor_started;

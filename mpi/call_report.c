@@ -67,6 +67,8 @@ static void report_summaries(const precis_call *c, precis_report *r)
   r->bound = c->bound;
   r->outlier_keys = c->use_kept ? c->a->kept.tokens.rows : plan->outlier_keys;
   r->outlier_queries = c->outlier_queries;
+  r->kept = c->use_kept;
+  r->lead_axes = c->lead_axes;
 }
 
 static precis_forecast forecast_of(const precis_prediction *p)
@@ -159,6 +161,7 @@ int precis_call_report(precis_call *c, precis_report *report)
     r.estimate = 1;
     r.promise = c->estimate;
   }
+  r.estimate_missed = c->estimate_missed ? c->estimate : 0;
   report_summaries(c, &r);
   memcpy(r.why, c->plan.why, sizeof r.why);
   report_sharing(c, &r);

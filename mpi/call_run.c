@@ -165,13 +165,21 @@ static void settle_kept(precis_call *c, int status)
     precis_kept_free(&a->kept);
 }
 
+/* For the report: arrays may be gone by then. */
+static void note_summary(precis_call *c)
+{
+  const precis_summaries *plan = summaries_of(c);
+  c->summary = *plan;
+  c->bound = bound_of(c);
+  c->lead_axes = plan->turning.keys != NULL ? plan->set.lead : 0;
+}
+
 static int run_at_home(precis_call *c, precis_message *why)
 {
   int status = c->use_kept ? PRECIS_SUCCESS : prepare_keeping(c);
   if (status == PRECIS_SUCCESS)
     status = run_summaries_on(c, &c->task, why);
-  c->summary = *summaries_of(c);
-  c->bound = bound_of(c);
+  note_summary(c);
   return status;
 }
 
@@ -179,8 +187,7 @@ static int run_summaries(precis_call *c, precis_message *why)
 {
   if (!c->prefixes)
     return run_at_home(c, why);
-  c->summary = c->prospect.plan;
-  c->bound = bound_of(c);
+  note_summary(c);
   int status = precis_align_make(&c->task, &c->align);
   if (status == PRECIS_SUCCESS) {
     status = run_summaries_on(c, &c->align.task, why);
@@ -233,6 +240,7 @@ static int check_estimate(precis_call *c, precis_message *why)
                               c->estimate, options->tol);
   c->repair = precis_traffic_minus(&c->a->world.traffic, &c->before); /* all was in vain */
   c->plan.move = c->exact_move;
+  c->estimate_missed = 1;
   snprintf(c->plan.why, sizeof c->plan.why,
            "%s: exact, as the error of summaries was estimated at %.3g",
            precis_move_name(c->exact_move), c->estimate);

@@ -227,6 +227,14 @@ typedef struct precis_report {
    * ranks share processors. */
   double seconds_survey, seconds_plan, seconds_summarise, seconds_apply, seconds_exact,
       seconds_wait, seconds_total, seconds_processor;
+
+  /* Summaries, else 0. */
+  int kept;      /* nonzero: by a summary that an earlier call left in the handle */
+  int lead_axes; /* 0: queries and keys as they came. Else they were rotated into their principal
+                    axes, and features are of the highest degree in so many leading ones; dim: all */
+  /* The largest error that sampled rows had by summaries, where that was over tol, so that the move
+   * that is reported ran in their place; else 0. See PRECIS_GUARANTEE_SAMPLED. */
+  double estimate_missed;
 } precis_report;
 
 /* precis_report report = PRECIS_REPORT_INIT; */

@@ -270,6 +270,8 @@ for causal in "" --causal; do
     grep -q '"move": "summaries"' report.json || complain "no summaries within their regime"
     grep -q '"move": "tiles"' report.json || complain "no alternatives in the report"
     grep -q '"estimate": false' report.json || complain "a proof is called an estimate"
+    tr -d ' \n' <report.json | grep -qE '"moves":\[\{"move":"summaries","heads":2,"head_list":\[0,1\],"degree":[0-9]+,[^]}]*"promise":[0-9]' ||
+      complain "plan.moves does not say which heads went how, and what is promised of them"
     holds "$(number error) <= 1e-2 && $(number max_error) <= $(number error) && $(number lse_error) > 0"
     holds "$(number degree) > 0 && $(number features) > 0 && $(number count_features) >= 0 && $(number bound_b) > 0"
     holds "$(number envelope_degree) >= $(number degree) && $(number repair_bytes) >= 0 && $(number summarise) >= 0"
@@ -283,6 +285,8 @@ works 2 run --input narrow.safetensors --machine "$machine" --degree 3 --tol 1e-
 holds "$(number degree) == 3 && $(number error) <= 1e-2"
 works 2 run --input narrow.safetensors --tol 1e-2 --move tiles --json report.json
 ! grep -q '"degree"' report.json || complain "tiles have a degree"
+tr -d ' \n' <report.json | grep -qE '"moves":\[\{"move":"tiles","heads":2,"head_list":\[0,1\],"promise":[0-9.e-]+\}\]' ||
+  complain "plan.moves of an exact run"
 works 2 run --input broad.safetensors --tol 1e-2 --verify 20
 says "exact, as"
 fails 3 "summaries" 3 run --input broad.safetensors --tol 1e-2 --move summaries --out new.npy --json new.json

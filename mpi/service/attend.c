@@ -1,6 +1,5 @@
 /* attend.c - queries in, results and their certificate out */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "src/body.h"
 #include "src/memory.h"
 #include "src/npy.h"
+#include "src/report_json.h"
 #include "src/safetensors.h"
 #include "src/size.h"
 
@@ -163,44 +163,23 @@ static int make_file(const attend *a, char **file, int64_t *bytes, precis_errand
   return PRECIS_SUCCESS;
 }
 
-/* JSON knows no infinity. */
-static json_t *number(double x)
-{
-  return isfinite(x) ? json_real(x) : json_null();
-}
-
-/* Names are those of precis run's report. What is said in units of outputs is null where no head
- * has any signal. */
-static void add_promise(json_t *report, const precis_errand *errand)
-{
-  const precis_report *r = &errand->report;
-  const precis_spec *spec = &errand->context->spec;
-  int constant = r->constant_heads == spec->problem.heads;
-  json_object_set_new(report, "unit", json_string(precis_unit_name(spec->tol_of)));
-  json_object_set_new(report, "outputs", constant ? json_null() : number(r->promise_outputs));
-  json_object_set_new(report, "outputs_rms",
-                      constant ? json_null() : number(r->promise_outputs_rms));
-  json_object_set_new(report, "range", number(r->promise_range));
-  json_object_set_new(report, "lse", number(r->lse_promise));
-  json_object_set_new(report, "mean_signal", constant ? json_null() : number(r->mean_signal));
-  json_object_set_new(report, "trivial_error", constant ? json_null() : number(r->trivial_error));
-  json_object_set_new(report, "constant_heads", json_integer(r->constant_heads));
-}
-
+/* Names are those of precis run's report. */
 static char *report_text(const precis_errand *errand)
 {
   const precis_report *r = &errand->report;
+  const precis_spec *spec = &errand->context->spec;
   json_t *report = json_pack(
-      "{s:s, s:s, s:o, s:o, s:b, s:I, s:I, s:i, s:i, s:I, s:I, s:i, s:f}", "move",
-      precis_move_name(r->move), "why", r->why, "promise", number(r->promise), "lse_promise",
-      number(r->lse_promise), "estimate", r->estimate, "tokens", (json_int_t)errand->tokens,
-      "queries", (json_int_t)errand->rows, "degree", r->degree, "envelope_degree",
-      r->envelope_degree, "features", (json_int_t)r->features, "rows_recomputed",
-      (json_int_t)r->rows_recomputed, "batched", errand->batched, "seconds", r->seconds_total);
-  if (report != NULL)
-    add_promise(report, errand);
-  char *text =
-      report ? json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) : NULL;
+      "{s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:i, s:i, s:i, s:I, s:i, s:f}", "move",
+      precis_move_name(r->move), "why", r->why, "promise", precis_json_number(r->promise),
+      "lse_promise", precis_json_number(r->lse_promise), "tokens", (json_int_t)errand->tokens,
+      "queries", (json_int_t)errand->rows, "kept", r->kept, "lead_axes", r->lead_axes, "degree",
+      r->degree, "envelope_degree", r->envelope_degree, "features", (json_int_t)r->features,
+      "batched", errand->batched, "seconds", r->seconds_total);
+  if (report == NULL)
+    return NULL;
+  precis_json_join(report, precis_json_promise(r, spec->tol_of, spec->problem.heads));
+  precis_json_join(report, precis_json_worth(r, spec->problem.heads));
+  char *text = json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
   json_decref(report);
   return text;
 }

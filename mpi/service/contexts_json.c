@@ -1,5 +1,6 @@
 /* contexts_json.c - contexts as clients see them */
 #include "mpi/service/contexts.h"
+#include "src/report_json.h"
 
 static json_t *moves_of(const precis_context *context)
 {
@@ -17,17 +18,16 @@ static json_t *describe(const precis_contexts *contexts, const precis_context *c
   json_t *rows = json_array();
   for (int r = 0; r < contexts->ranks; r++)
     json_array_append_new(rows, json_integer(c->dealt[r]));
-  return json_pack(
-      "{s:s, s:s, s:s, s:s?, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:s, s:s, s:s, s:I, s:I, s:I, "
-      "s:I, s:I, s:o, s:o}",
-      "id", c->id, "name", c->spec.name, "owner", c->owner, "parent",
-      c->parent[0] ? c->parent : NULL, "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim,
-      "value_dim", p->value_dim, "causal", p->causal, "scale", p->scale, "tol", c->spec.tol,
-      "tol_of", precis_unit_name(c->spec.tol_of), "guarantee", c->spec.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound", "move",
-      precis_move_name(c->spec.move), "tokens", (json_int_t)c->tokens, "bytes",
-      (json_int_t)(c->tokens * row * 4), "appends", (json_int_t)c->appends, "attends",
-      (json_int_t)c->attends, "created", (json_int_t)c->created, "rank_tokens", rows, "moves",
-      moves_of(c));
+  json_t *object = json_pack("{s:s, s:s, s:s, s:s?}", "id", c->id, "name", c->spec.name, "owner",
+                             c->owner, "parent", c->parent[0] ? c->parent : NULL);
+  precis_json_join(object, precis_json_problem(p, c->spec.tol, c->spec.tol_of, c->spec.guarantee));
+  precis_json_join(object,
+                   json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "move",
+                             precis_move_name(c->spec.move), "tokens", (json_int_t)c->tokens,
+                             "bytes", (json_int_t)(c->tokens * row * 4), "appends",
+                             (json_int_t)c->appends, "attends", (json_int_t)c->attends, "created",
+                             (json_int_t)c->created, "rank_tokens", rows, "moves", moves_of(c)));
+  return object;
 }
 
 json_t *precis_contexts_describe(precis_contexts *contexts, precis_context *context)

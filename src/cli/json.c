@@ -1,20 +1,9 @@
 #include "src/cli/json.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-json_t *precis_json_number(double value)
-{
-  return isfinite(value) ? json_real(value) : json_null();
-}
-
-json_t *precis_json_integer(int64_t value)
-{
-  return json_integer((json_int_t)value);
-}
 
 int precis_json_leaves_stdout(const precis_cli *cli)
 {

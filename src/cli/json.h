@@ -7,10 +7,7 @@
 
 #include "src/cli/cli.h"
 #include "src/draft.h"
-
-/* JSON has no infinities: null then. */
-json_t *precis_json_number(double value);
-json_t *precis_json_integer(int64_t value);
+#include "src/report_json.h"
 
 /* Nonzero if text may go to standard output too: no --json, or to a file. */
 int precis_json_leaves_stdout(const precis_cli *cli);

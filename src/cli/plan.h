@@ -39,9 +39,6 @@ int precis_plan_save_schedules(precis_cli *cli, const precis_plan_answer *answer
  * MEMORY. */
 int precis_plan_write_traces(precis_cli *cli, const precis_plan_answer *answer);
 
-/* Seconds, bytes, words and memory of a move, as runs report them too. */
-json_t *precis_forecast_object(const precis_forecast *forecast);
-
 /* The regime map with a paper's rates, ranks per node and heads: rows of CSV, or JSON. */
 int precis_plan_sweep(precis_cli *cli, const precis_paper *paper, precis_draft *json);
 

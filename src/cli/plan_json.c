@@ -1,23 +1,16 @@
 /* plan_json.c - a plan on paper, for programs: keys as in the report of a run, where they apply */
 #include <math.h>
+#include <stdlib.h>
 
 #include "src/cli/json.h"
 #include "src/cli/plan.h"
-
-json_t *precis_forecast_object(const precis_forecast *f)
-{
-  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "seconds", precis_json_number(f->seconds),
-                   "network_bytes", precis_json_integer(f->network_bytes), "node_bytes",
-                   precis_json_integer(f->node_bytes), "fast_memory_words",
-                   precis_json_number(f->fast_memory_words), "peak_bytes",
-                   precis_json_integer(f->peak_bytes));
-}
+#include "src/memory.h"
 
 static json_t *prediction_object(const precis_prediction *p)
 {
   precis_forecast f = {p->seconds, p->bytes.network, p->bytes.node, p->fast_memory_words,
                        p->peak_bytes};
-  json_t *object = precis_forecast_object(&f);
+  json_t *object = precis_json_forecast(&f);
   if (object != NULL)
     json_object_set_new(
         object, "parts",
@@ -27,19 +20,33 @@ static json_t *prediction_object(const precis_prediction *p)
   return object;
 }
 
+/* A plan on paper knows no outliers, and promises nothing. */
 static json_t *move_object(const precis_plan_answer *a, precis_move move)
 {
-  json_t *object =
-      json_pack("{s:s, s:i}", "move", precis_move_name(move), "heads", a->paper.problem.heads);
-  const precis_candidate *c = precis_plan_summary(a);
-  if (object == NULL || move != PRECIS_MOVE_SUMMARIES || c == NULL)
-    return object;
-  json_object_set_new(object, "degree", json_integer(c->degree));
-  json_object_set_new(object, "envelope_degree", json_integer(c->envelope_degree));
-  json_object_set_new(object, "features", precis_json_integer(c->features));
-  json_object_set_new(object, "count_features", precis_json_integer(c->count_features));
-  json_object_set_new(object, "bound_b", precis_json_number(a->plan.bound));
-  json_object_set_new(object, "repaired_share", precis_json_number(a->plan.failing));
+  const precis_candidate *c = move == PRECIS_MOVE_SUMMARIES ? precis_plan_summary(a) : NULL;
+  const int heads = a->paper.problem.heads;
+  if (move == PRECIS_MOVE_SUMMARIES && c == NULL)
+    return json_pack("{s:s, s:i}", "move", precis_move_name(move), "heads", heads);
+  int *list = precis_memory_array(heads, sizeof *list);
+  for (int h = 0; h < heads && list != NULL; h++)
+    list[h] = h;
+  precis_group group = {.move = move,
+                        .heads = list ? heads : 0,
+                        .head_list = list,
+                        .bound = a->plan.bound,
+                        .outlier_keys = -1,
+                        .outlier_queries = -1,
+                        .promise = NAN};
+  if (c != NULL) {
+    group.degree = c->degree;
+    group.envelope_degree = c->envelope_degree;
+    group.features = c->features;
+    group.count_features = c->count_features;
+  }
+  json_t *object = list ? precis_json_group(&group) : NULL;
+  free(list);
+  if (object != NULL && c != NULL)
+    json_object_set_new(object, "repaired_share", precis_json_number(a->plan.failing));
   return object;
 }
 
@@ -50,9 +57,8 @@ static json_t *plan_object(const precis_plan_answer *a)
     const precis_prediction *p = &a->plan.predicted[move];
     if (move == a->plan.move || !(p->seconds > 0))
       continue;
-    json_t *other = move_object(a, move), *predicted = prediction_object(p);
-    json_object_update(other, predicted);
-    json_decref(predicted);
+    json_t *other = move_object(a, move);
+    precis_json_join(other, prediction_object(p));
     json_array_append_new(others, other);
   }
   return json_pack("{s:[o], s:s, s:o, s:o, s:o}", "moves", move_object(a, a->plan.move), "why",
@@ -84,18 +90,16 @@ static json_t *crossing_object(const precis_paper_crossing *c)
 json_t *precis_plan_object(const precis_plan_answer *a)
 {
   const precis_paper *p = &a->paper;
-  const precis_problem *problem = &p->problem;
-  json_t *all = json_pack(
-      "{s:s, s:{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s, s:s}, s:{s:i, s:i, s:i, s:o, s:o}, "
-      "s:o}",
-      "precis", precis_version(), "problem", "queries", precis_json_integer(p->queries), "keys",
-      precis_json_integer(p->keys), "heads", problem->heads, "kv_heads", problem->kv_heads, "dim",
-      problem->dim, "value_dim", problem->value_dim, "causal", problem->causal, "scale",
-      precis_json_number(problem->scale), "tol", precis_json_number(precis_plan_tol(a)),
-      "tol_of", precis_unit_name(p->tol_of), "guarantee", "bound", "machine", "ranks", p->ranks, "nodes",
-      (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node, "threads", (int)p->rates.threads,
-      "fast_memory_bytes", precis_json_integer((int64_t)p->rates.fast_memory), "rates",
-      rates_object(p->rates), "plan", plan_object(a));
+  json_t *problem = json_pack("{s:o, s:o}", "queries", precis_json_integer(p->queries), "keys",
+                              precis_json_integer(p->keys));
+  precis_json_join(problem, precis_json_problem(&p->problem, precis_plan_tol(a), p->tol_of,
+                                                PRECIS_GUARANTEE_BOUND));
+  json_t *all = json_pack("{s:s, s:o, s:{s:i, s:i, s:i, s:o, s:o}, s:o}", "precis",
+                          precis_version(), "problem", problem, "machine", "ranks", p->ranks,
+                          "nodes", (p->ranks + p->ranks_per_node - 1) / p->ranks_per_node,
+                          "threads", (int)p->rates.threads, "fast_memory_bytes",
+                          precis_json_integer((int64_t)p->rates.fast_memory), "rates",
+                          rates_object(p->rates), "plan", plan_object(a));
   if (all == NULL || !(p->tol > 0))
     return all;
   json_object_set_new(all, "assumed",

@@ -9,6 +9,7 @@
 #include "mpi/verify.h"
 #include "src/cli/settings.h"
 #include "src/precis.h"
+#include "src/precis_more.h"
 
 /* Queries go in batches, each of them one precis_attend(). */
 typedef struct precis_batches_report {
@@ -19,6 +20,13 @@ typedef struct precis_batches_report {
   int64_t resumed_rows;       /* queries that were done by an earlier run, which was interrupted */
 } precis_batches_report;
 
+/* Of the largest batch, but for outlier_queries, which are of all. */
+typedef struct precis_groups_report {
+  int count;
+  precis_group *all; /* one for each head at most */
+  int *heads;        /* that they list */
+} precis_groups_report;
+
 /* Bytes are summed over the ranks; seconds and peak_bytes are the largest of any rank. */
 typedef struct precis_run_report {
   const precis_settings *settings;
@@ -28,6 +36,7 @@ typedef struct precis_run_report {
                              them from the largest batch. What is promised and what that is worth is
                              of all rows, resumed ones too: see worth.h */
   precis_batches_report batches;
+  precis_groups_report groups;
   const precis_head_report *heads; /* NULL: not wanted */
   double flops;                  /* of all batches, as precis_report_gflops() counts them */
   char cpu[128];                 /* of rank 0 */
@@ -36,8 +45,20 @@ typedef struct precis_run_report {
   int64_t peak_bytes;
 } precis_run_report;
 
-/* Adds what a batch reports; again: its rows are there already. report->problem is set. */
-void precis_report_add(precis_run_report *report, const precis_report *batch, int again);
+/* Adds what a batch reports; again: its rows are there already. report->problem is set. Returns
+ * nonzero if it is the largest so far, which says how heads were attended to. */
+int precis_report_add(precis_run_report *report, const precis_report *batch, int again);
+
+/* Errors: MEMORY. */
+int precis_groups_create(int heads, precis_groups_report *groups);
+void precis_groups_free(precis_groups_report *groups);
+/* Adds those of the last attend; largest: as precis_report_add() returned it. */
+void precis_groups_add(precis_groups_report *groups, const precis_attention *attention,
+                       int largest);
+/* What is promised of them, from what is promised of the heads; estimate: that of all, or negative.
+ */
+void precis_groups_promise(precis_groups_report *groups, const precis_head_report *heads,
+                           precis_unit unit, double estimate);
 
 /* Billions of floating-point operations a second: 2 (dim + value_dim) for each pair of a query and
  * a key that was computed by itself; with summaries 2 (value_dim + 1) for each feature with values

@@ -3,18 +3,17 @@
 #include <math.h>
 
 #include "src/cli/json.h"
-#include "src/cli/plan.h"
 #include "src/cli/report.h"
 
 static json_t *problem_object(const precis_run_report *r)
 {
-  const precis_problem *p = &r->problem;
-  return json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s}", "queries",
-                   precis_json_integer(r->queries), "keys", precis_json_integer(r->attend.keys),
-                   "heads", p->heads, "kv_heads", p->kv_heads, "dim", p->dim, "value_dim",
-                   p->value_dim, "causal", p->causal, "scale", precis_json_number(p->scale), "tol",
-                   precis_json_number(fmax(r->settings->want.tol, 0)), "guarantee",
-                   r->settings->want.guarantee == PRECIS_GUARANTEE_SAMPLED ? "sampled" : "bound");
+  const precis_setting_want *want = &r->settings->want;
+  json_t *object = json_pack("{s:o, s:o}", "queries", precis_json_integer(r->queries), "keys",
+                             precis_json_integer(r->attend.keys));
+  precis_json_join(object,
+                   precis_json_problem(&r->problem, fmax(want->tol, 0), (precis_unit)want->tol_of,
+                                       (precis_guarantee)want->guarantee));
+  return object;
 }
 
 static json_t *machine_object(const precis_run_report *r)
@@ -24,17 +23,12 @@ static json_t *machine_object(const precis_run_report *r)
                    precis_json_integer(r->attend.fast_memory_bytes), "cpu", r->cpu);
 }
 
-static json_t *move_object(const precis_run_report *r)
+static json_t *moves_array(const precis_run_report *r)
 {
-  const precis_report *a = &r->attend;
-  if (a->move != PRECIS_MOVE_SUMMARIES)
-    return json_pack("{s:s, s:i}", "move", precis_move_name(a->move), "heads", r->problem.heads);
-  return json_pack(
-      "{s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "move", precis_move_name(a->move), "heads",
-      r->problem.heads, "degree", a->degree, "envelope_degree", a->envelope_degree, "features",
-      precis_json_integer(a->features), "count_features", precis_json_integer(a->count_features),
-      "bound_b", precis_json_number(a->bound), "outlier_keys", precis_json_integer(a->outlier_keys),
-      "outlier_queries", precis_json_integer(a->outlier_queries));
+  json_t *all = json_array();
+  for (int i = 0; i < r->groups.count; i++)
+    json_array_append_new(all, precis_json_group(&r->groups.all[i]));
+  return all;
 }
 
 static json_t *alternatives_array(const precis_report *attend)
@@ -43,10 +37,8 @@ static json_t *alternatives_array(const precis_report *attend)
   for (int move = PRECIS_MOVE_TILES; move < PRECIS_MOVES; move++) {
     if (move == (int)attend->move || attend->predicted_bytes[move] < 0)
       continue;
-    json_t *other = json_pack("{s:s}", "move", precis_move_name((precis_move)move)),
-           *forecast = precis_forecast_object(&attend->forecast[move]);
-    json_object_update(other, forecast);
-    json_decref(forecast);
+    json_t *other = json_pack("{s:s}", "move", precis_move_name((precis_move)move));
+    precis_json_join(other, precis_json_forecast(&attend->forecast[move]));
     json_array_append_new(all, other);
   }
   return all;
@@ -54,68 +46,36 @@ static json_t *alternatives_array(const precis_report *attend)
 
 static json_t *plan_object(const precis_run_report *r)
 {
-  return json_pack("{s:[o], s:s, s:o, s:o}", "moves", move_object(r), "why", r->attend.why,
-                   "alternatives", alternatives_array(&r->attend), "predicted",
-                   precis_forecast_object(&r->attend.forecast[r->attend.move]));
-}
-
-/* Of outputs null where no row changes with its query. */
-static json_t *outputs_number(const precis_run_report *r, double x)
-{
-  return r->attend.constant_heads == r->problem.heads ? json_null() : precis_json_number(x);
+  return json_pack("{s:o, s:s, s:b, s:i, s:o, s:o}", "moves", moves_array(r), "why", r->attend.why,
+                   "kept", r->attend.kept, "lead_axes", r->attend.lead_axes, "alternatives",
+                   alternatives_array(&r->attend), "predicted",
+                   precis_json_forecast(&r->attend.forecast[r->attend.move]));
 }
 
 static json_t *promise_object(const precis_run_report *r)
 {
   const precis_report *attend = &r->attend;
-  precis_unit unit = (precis_unit)r->settings->want.tol_of;
-  return json_pack(
-      "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "error", precis_json_number(attend->promise),
-      "unit", precis_unit_name(unit), "outputs", outputs_number(r, attend->promise_outputs),
-      "outputs_rms", outputs_number(r, attend->promise_outputs_rms), "range",
-      precis_json_number(attend->promise_range), "lse", precis_json_number(attend->lse_promise),
-      "lse_error", precis_json_number(attend->lse_promise), "rows_recomputed",
-      precis_json_integer(attend->rows_recomputed), "estimate", attend->estimate);
+  json_t *object = json_pack("{s:o, s:o}", "error", precis_json_number(attend->promise),
+                             "lse_error", precis_json_number(attend->lse_promise));
+  precis_json_join(
+      object, precis_json_promise(attend, (precis_unit)r->settings->want.tol_of, r->problem.heads));
+  return object;
 }
 
 /* What the promise is worth; null where all heads are constant. */
 static json_t *outputs_object(const precis_run_report *r)
 {
-  const precis_report *a = &r->attend;
-  if (a->constant_heads == r->problem.heads)
-    return json_null();
-  return json_pack("{s:o, s:i, s:o}", "mean_signal", precis_json_number(a->mean_signal),
-                   "constant_heads", a->constant_heads, "trivial_error",
-                   precis_json_number(a->trivial_error));
-}
-
-static json_t *head_object(const precis_head_report *h, int head)
-{
-  return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "head", head, "outputs",
-                   h->constant ? json_null() : precis_json_number(h->promise_outputs),
-                   "outputs_rms",
-                   h->constant ? json_null() : precis_json_number(h->promise_outputs_rms), "range",
-                   precis_json_number(h->promise_range), "lse", precis_json_number(h->lse_promise),
-                   "mean_signal", precis_json_number(h->mean_signal), "trivial_error",
-                   precis_json_number(h->trivial_error), "constant", h->constant, "rows_recomputed",
-                   precis_json_integer(h->rows_recomputed));
+  return r->attend.constant_heads == r->problem.heads
+             ? json_null()
+             : precis_json_worth(&r->attend, r->problem.heads);
 }
 
 static json_t *heads_array(const precis_run_report *r)
 {
   json_t *all = json_array();
   for (int h = 0; h < r->problem.heads; h++)
-    json_array_append_new(all, head_object(&r->heads[h], h));
+    json_array_append_new(all, precis_json_head(&r->heads[h], h));
   return all;
-}
-
-static json_t *moved_object(const precis_report *attend)
-{
-  return json_pack("{s:o, s:o, s:o, s:o}", "network_bytes",
-                   precis_json_integer(attend->network_bytes), "node_bytes",
-                   precis_json_integer(attend->node_bytes), "messages",
-                   precis_json_integer(attend->messages), "repair_bytes",
-                   precis_json_integer(attend->repair_bytes));
 }
 
 static json_t *seconds_object(const precis_run_report *r)
@@ -164,9 +124,9 @@ json_t *precis_report_json(const precis_run_report *r)
       "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}", "precis",
       precis_version(), "problem", problem_object(r), "machine", machine_object(r), "plan",
       plan_object(r), "promise", promise_object(r), "outputs", outputs_object(r), "batches",
-      batches_object(&r->batches), "moved", moved_object(&r->attend), "seconds", seconds_object(r),
-      "rates", "gflops", precis_json_number(precis_report_gflops(r)), "tokens_per_second",
-      precis_json_number(precis_report_tokens_per_second(r)), "peak_bytes",
+      batches_object(&r->batches), "moved", precis_json_moved(&r->attend), "seconds",
+      seconds_object(r), "rates", "gflops", precis_json_number(precis_report_gflops(r)),
+      "tokens_per_second", precis_json_number(precis_report_tokens_per_second(r)), "peak_bytes",
       precis_json_integer(r->peak_bytes));
   if (all != NULL && r->heads != NULL)
     json_object_set_new(all, "heads", heads_array(r));

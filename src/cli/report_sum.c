@@ -75,7 +75,7 @@ static void count_batch(precis_batches_report *batches, const precis_report *bat
     batches->largest = batch->queries;
 }
 
-void precis_report_add(precis_run_report *r, const precis_report *batch, int again)
+int precis_report_add(precis_run_report *r, const precis_report *batch, int again)
 {
   precis_batches_report *batches = &r->batches;
   int estimate = r->attend.estimate || batch->estimate,
@@ -87,13 +87,13 @@ void precis_report_add(precis_run_report *r, const precis_report *batch, int aga
   if (again)
     part.queries = 0;
   r->flops += flops_of(r, batch);
-  r->attend = first
-                  ? part
-                  : sum_of(&r->attend, &part, part.queries > batches->largest ? &part : &r->attend);
+  int largest = first || part.queries > batches->largest;
+  r->attend = first ? part : sum_of(&r->attend, &part, largest ? &part : &r->attend);
   r->attend.estimate = estimate;
   r->attend.promise = estimated;
   if (again)
     batches->again += batch->queries;
   else
     count_batch(batches, batch);
+  return largest;
 }

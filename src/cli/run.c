@@ -194,6 +194,8 @@ static int make_worth(precis_run *r)
   int status = precis_worth_create(heads, &r->worth);
   if (status == PRECIS_SUCCESS)
     status = precis_worth_batch_create(heads, &r->last);
+  if (status == PRECIS_SUCCESS)
+    status = precis_groups_create(heads, &r->report.groups);
   return precis_cli_agree(r->cli, r->heads ? status : PRECIS_ERR_MEMORY);
 }
 
@@ -227,6 +229,7 @@ int precis_command_run(precis_cli *cli)
   destroy(&r);
   precis_input_close(&r.input);
   precis_run_sample_free(&r);
+  precis_groups_free(&r.report.groups);
   precis_worth_batch_free(&r.last);
   precis_worth_free(&r.worth);
   free(r.heads);

@@ -75,7 +75,8 @@ static int attend(precis_run *r, int again)
   if (status == PRECIS_SUCCESS)
     status = precis_worth_batch_take(r->attention, &r->last);
   if (status == PRECIS_SUCCESS)
-    precis_report_add(&r->report, &report, again);
+    precis_groups_add(&r->report.groups, r->attention,
+                      precis_report_add(&r->report, &report, again));
   return status;
 }
 

@@ -144,5 +144,7 @@ void precis_run_unit_report(precis_run *r)
     report->promise = s->want.tol_of == PRECIS_UNIT_RANGE ? report->promise_range
                       : s->want.tol_of == PRECIS_UNIT_LSE ? report->lse_promise
                                                           : report->promise_outputs;
+  precis_groups_promise(&r->report.groups, r->heads, (precis_unit)s->want.tol_of,
+                        report->estimate ? report->promise : -1);
   r->report.heads = s->run.per_head ? r->heads : NULL;
 }
