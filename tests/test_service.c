@@ -16,6 +16,7 @@
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/landing.h"
 #include "mpi/service/manifest.h"
+#include "mpi/service/merge.h"
 #include "mpi/service/metrics.h"
 #include "mpi/service/queue.h"
 #include "mpi/service/record.h"
@@ -105,10 +106,15 @@ static void tokens(void **state)
     assert_int_equal(precis_tokens_load(path, &made, &why), PRECIS_ERR_IO);
     assert_int_equal(chown(path, 0, (gid_t)-1), 0);
   }
-  const char *const bad[] = {
-      "short\n", "", "# none\n", "0123456789abcdef a b\n", "0123456789abcdef a write tokens=x\n",
-      "0123456789abcdef a\n0123456789abcdef b\n", "0123456789abcdef \xc3\xa4\n",
-      "0123456789abcdef a tokens=-1\n", "0123456789abcdef 0123456789012345678901234567890123\n"};
+  const char *const bad[] = {"short\n",
+                             "",
+                             "# none\n",
+                             "0123456789abcdef a b\n",
+                             "0123456789abcdef a write tokens=x\n",
+                             "0123456789abcdef a\n0123456789abcdef b\n",
+                             "0123456789abcdef \xc3\xa4\n",
+                             "0123456789abcdef a tokens=-1\n",
+                             "0123456789abcdef 0123456789012345678901234567890123\n"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
     assert_int_not_equal(load_tokens(path, bad[i], &made), PRECIS_SUCCESS);
   assert_int_equal(load_tokens(path,
@@ -311,12 +317,61 @@ static void segment_names(void **state)
     assert_false(precis_segment_origin_of(others[i], &origin));
 }
 
+/* Neighbours of which each is no larger than all that follow it; not beyond where forks part, nor
+ * larger than a file may get. */
+static void merges(void **state)
+{
+  enum { COUNT = 100 };
+  int64_t rows[COUNT], first = -1;
+  unsigned char apart[COUNT] = {0};
+  (void)state;
+  for (int i = 0; i < COUNT; i++)
+    rows[i] = 1;
+  assert_int_equal(precis_merge_choose(rows, apart, COUNT, 1000, &first), COUNT);
+  assert_int_equal(first, 0);
+  assert_int_equal(precis_merge_choose(rows, apart, COUNT, 30, &first), 30);
+  assert_int_equal(first, 70);
+  apart[60] = 1;
+  assert_int_equal(precis_merge_choose(rows, apart, COUNT, 1000, &first), 60);
+  assert_int_equal(first, 0);
+  rows[20] = 41;
+  assert_int_equal(precis_merge_choose(rows, apart, COUNT, 1000, &first), 40);
+  assert_int_equal(first, 60);
+  assert_int_equal(precis_merge_choose(rows, apart, PRECIS_MERGE_LEAST - 1, 1000, &first), 0);
+}
+
+/* However many appends come, there are few segments after each, and no row is written often. */
+static void merges_again(void **state)
+{
+  enum { APPENDS = 20000, MOST = 2 * PRECIS_MERGE_BEYOND };
+  int64_t rows[MOST + 1], count = 0, written = 0;
+  const unsigned char apart[MOST + 1] = {0};
+  (void)state;
+  for (int i = 0; i < APPENDS; i++) {
+    int64_t first, run = 0;
+    rows[count++] = 1;
+    if (count > PRECIS_MERGE_BEYOND)
+      run = precis_merge_choose(rows, apart, count, INT64_MAX, &first);
+    if (run > 0) {
+      for (int64_t j = first + 1; j < first + run; j++)
+        rows[first] += rows[j];
+      written += rows[first];
+      memmove(&rows[first + 1], &rows[first + run], (size_t)(count - first - run) * sizeof rows[0]);
+      count -= run - 1;
+    }
+    assert_true(count <= MOST);
+  }
+  assert_true(count <= 90);
+  assert_true(written <= 15 * (int64_t)APPENDS); /* the logarithm */
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(specs),      cmocka_unit_test(tokens),   cmocka_unit_test(batches),
-      cmocka_unit_test(histograms), cmocka_unit_test(metrics),  cmocka_unit_test(records),
-      cmocka_unit_test(manifests),  cmocka_unit_test(landings), cmocka_unit_test(segment_names),
+      cmocka_unit_test(specs),      cmocka_unit_test(tokens),       cmocka_unit_test(batches),
+      cmocka_unit_test(histograms), cmocka_unit_test(metrics),      cmocka_unit_test(records),
+      cmocka_unit_test(manifests),  cmocka_unit_test(landings),     cmocka_unit_test(segment_names),
+      cmocka_unit_test(merges),     cmocka_unit_test(merges_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,9 @@ typedef struct precis_context {
   int64_t torn_bytes; /* that follow them, of a line that was not written to its end */
   json_t *segments;   /* [[name, rows, sum], ...] */
   int damaged;        /* nothing can be written any more */
+  int merged;         /* segments were: names of its appends may be in no list any more */
+  int64_t manifest_least; /* bytes of it when it was last written as a whole; 0: not known */
+  int64_t merge_tried;    /* segments that it had when there was nothing to merge */
   /* What the unit of its promises is, see unit.h; that thread's alone. */
   double *unit;         /* NULL: nothing is known; owned */
   double unit_recorded; /* rows of R that are on record; 0: nothing is */

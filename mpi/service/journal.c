@@ -11,40 +11,12 @@
 #include "mpi/service/landing.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/record.h"
+#include "mpi/service/uses.h"
 #include "mpi/signal.h"
 
 static int failed(const char *path, int error, precis_message *why)
 {
   return precis_message_set(why, PRECIS_ERR_IO, "%s: %s", path, strerror(error));
-}
-
-/* How many there are of a name, changed by `change`. A count that is lost must not cost anybody a
- * segment. */
-static int64_t count(precis_journal *j, json_t *counts, const char *name, int change)
-{
-  int64_t now = json_integer_value(json_object_get(counts, name)) + change;
-  if (now <= 0)
-    json_object_del(counts, name);
-  else if (json_object_set_new(counts, name, json_integer(now)) != 0)
-    j->blind = 1;
-  return now;
-}
-
-/* The context that a segment was written for, "" if the name is none of ours. */
-static precis_segment_origin owner_of(const char *name)
-{
-  char file[PRECIS_SEGMENT_NAME + 16];
-  precis_segment_origin origin;
-  snprintf(file, sizeof file, "%s.safetensors", name);
-  if (!precis_segment_origin_of(file, &origin))
-    origin.context[0] = '\0';
-  return origin;
-}
-
-static void use(precis_journal *j, const char *name)
-{
-  if (count(j, j->uses, name, 1) == 1)
-    count(j, j->owners, owner_of(name).context, 1);
 }
 
 void precis_journal_count(precis_journal *j, const precis_context *c)
@@ -53,37 +25,8 @@ void precis_journal_count(precis_journal *j, const precis_context *c)
   json_t *segment;
   json_array_foreach(c->segments, i, segment)
   {
-    use(j, json_string_value(json_array_get(segment, 0)));
+    precis_uses_add(j, json_string_value(json_array_get(segment, 0)));
   }
-}
-
-void precis_journal_fill_grave(precis_journal *j, const char *id)
-{
-  precis_manifest_path grave = precis_manifest_grave_at(j->data, id);
-  if (j->blind || json_object_get(j->graves, id) == NULL || json_object_get(j->owners, id) != NULL)
-    return;
-  if (unlink(grave.text) != 0 && errno != ENOENT)
-    precis_log_write(j->log, PRECIS_LOG_WARNING, "data", NULL, "%s: cannot be removed: %s",
-                     grave.text, strerror(errno));
-  else
-    json_object_del(j->graves, id);
-}
-
-/* A segment that nobody uses any more goes if its context is deleted. Where that cannot be done
- * the name of the manifest stays, and the next start tries again. */
-static void stop_using(precis_journal *j, const char *name)
-{
-  if (count(j, j->uses, name, -1) > 0 || j->blind)
-    return;
-  precis_segment_origin owner = owner_of(name);
-  int known = json_object_get(j->graves, owner.context) != NULL;
-  int error = known ? precis_segment_remove(j->data, name) : 0;
-  if (error != 0)
-    precis_log_write(j->log, PRECIS_LOG_WARNING, "data", NULL,
-                     "%s: segment %s of a deleted context cannot be removed: %s", j->data, name,
-                     strerror(error));
-  if (error == 0 && count(j, j->owners, owner.context, -1) == 0)
-    precis_journal_fill_grave(j, owner.context);
 }
 
 int precis_journal_create(precis_journal *j, precis_context *c, precis_message *why)
@@ -103,7 +46,7 @@ int precis_journal_create(precis_journal *j, precis_context *c, precis_message *
   free(text);
   if (status != PRECIS_SUCCESS)
     return status;
-  c->manifest_bytes = bytes;
+  c->manifest_bytes = c->manifest_least = bytes;
   for (int h = 0; c->unit != NULL && h < c->spec.problem.heads; h++) /* goes with it */
     c->unit_recorded =
         fmax(c->unit_recorded, precis_signal_rows_of(&c->spec.problem, c->unit)[h]);
@@ -173,7 +116,7 @@ int precis_journal_append(precis_journal *j, const precis_stage *stage,
   if (status == PRECIS_SUCCESS) {
     c->sequence++;
     for (int i = 0; i < count_segments; i++)
-      use(j, segments[i].name);
+      precis_uses_add(j, segments[i].name);
     json_decref(c->segments);
     c->segments = json_incref(all);
   }
@@ -215,7 +158,9 @@ int precis_journal_delete(precis_journal *j, precis_context *c, precis_message *
     j->blind = 1;
   json_array_foreach(c->segments, i, segment)
   {
-    stop_using(j, json_string_value(json_array_get(segment, 0)));
+    const char *name = json_string_value(json_array_get(segment, 0));
+    if (precis_uses_drop(j, name, 0))
+      precis_uses_remove(j, name);
   }
   precis_journal_fill_grave(j, c->id); /* if it had none of its own */
   close(c->manifest);

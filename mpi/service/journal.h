@@ -3,9 +3,12 @@
  *   DATA/version                   what this is; without it nothing of a folder is touched
  *   DATA/contexts/ID.manifest      lines as in record.h: what was asked for, then each append, and
  *                                  now and then what promises are measured in (errands_unit.h)
+ *   DATA/contexts/ID.rewritten     the same, shorter, that is about to take its place
  *   DATA/contexts/ID.deleted       the same, of a deleted context whose segments are not all gone
  *   DATA/segments/ID-SEQUENCE-JOB-RANK.safetensors
  *   DATA/lock                      held by the job that serves it; holds its number
+ *
+ * A segment that others were merged into has sequence 0 and a number of its own in place of RANK.
  *
  * A line of a manifest is written after its segments are safe on disk, and answered after it is:
  * from then on the append is there. A context is deleted when its manifest has its other name. A
@@ -32,6 +35,8 @@ typedef struct precis_journal {
   json_t *owners;                   /* id of a context -> how many of its segments are in use */
   json_t *graves;                   /* ids of contexts that are called deleted */
   int blind;                        /* not all uses are known: no segment is removed any more */
+  int strangers; /* files in DATA/contexts that may be manifests which were set aside: what they
+                    name is unknown, and segments of contexts that live stay */
 } precis_journal;
 
 /* Takes the folder, or makes it. Errors: IO (also where another job serves it, or it is something
@@ -57,6 +62,15 @@ int precis_journal_append(precis_journal *journal, const precis_stage *stage,
 /* A line that is no append. After an error it is as if it had not been. Errors: IO, MEMORY. */
 int precis_journal_note(precis_journal *journal, precis_context *context, const json_t *record,
                         precis_message *why);
+/* One segment, safe on disk, takes the place of `count` from number `first` on in a context. Names
+ * of those that no context has any more, and that may go, are added to `dead`. After an error it is
+ * as if it had not been. Errors: IO, MEMORY. */
+int precis_journal_merge(precis_journal *journal, precis_context *context, int64_t first,
+                         int64_t count, const precis_segment *to, json_t *dead,
+                         precis_message *why);
+/* Writes the manifest anew where lines have piled up in it. Errors: IO, MEMORY. */
+int precis_journal_shorten(precis_journal *journal, precis_contexts *contexts,
+                           precis_context *context, precis_message *why);
 /* Counts the context among those that have its segments. */
 void precis_journal_count(precis_journal *journal, const precis_context *context);
 /* Deletes the context, and segments that no other has. After an error all of it is still there.

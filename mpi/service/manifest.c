@@ -27,6 +27,11 @@ precis_manifest_path precis_manifest_grave_at(const char *data, const char *id)
   return path_of(data, id, PRECIS_MANIFEST_GRAVE);
 }
 
+precis_manifest_path precis_manifest_anew_at(const char *data, const char *id)
+{
+  return path_of(data, id, PRECIS_MANIFEST_ANEW);
+}
+
 int precis_manifest_is_named(const char *file, const char *ending, char *id)
 {
   size_t digits = file[0] == 'c' ? strspn(file + 1, "0123456789abcdef") : 0;
@@ -99,6 +104,8 @@ char *precis_manifest_text(const precis_context *c)
   char *text = add_line(calloc(1, 1), context_record(c));
   if (json_array_size(c->segments) > 0)
     text = add_line(text, append_record(c->tokens, c->with_bias, "", "", c->sequence, c->segments));
+  if (c->merged || json_object_size(c->keys) > 0)
+    text = add_line(text, precis_manifest_before(c));
   return c->unit != NULL ? add_line(text, precis_manifest_unit(c, 1)) : text;
 }
 
@@ -239,7 +246,12 @@ static int read_unit(json_t *unit, precis_context *c)
 
 static int read_later(json_t *record, precis_context *c)
 {
-  json_t *unit = json_object_get(record, "unit");
+  json_t *unit = json_object_get(record, "unit"), *merge = json_object_get(record, "merge"),
+         *before = json_object_get(record, "before");
+  if (merge != NULL)
+    return precis_manifest_read_merge(merge, c);
+  if (before != NULL)
+    return precis_manifest_read_before(before, c);
   return unit != NULL ? read_unit(unit, c) : read_append(record, c);
 }
 

@@ -29,54 +29,60 @@ static precis_tensor tensor_of(const precis_problem *p, int array, int64_t rows)
   return (precis_tensor){.axes = 3, .shape = {rows, p->kv_heads, array ? p->value_dim : p->dim}};
 }
 
-/* Each piece is summed as it is written, in order. */
-static int write_piece(precis_landing *l, precis_summing *sum, const void *bytes, int64_t count,
-                       int64_t *at, precis_message *why)
+int precis_segment_begin(const char *data, const precis_segment *segment, const precis_problem *p,
+                         int with_bias, precis_segment_writing *w, precis_message *why)
 {
-  int status = precis_landing_write(l, bytes, count, *at, why);
-  precis_sum_add(sum, bytes, count);
-  *at += count;
+  precis_segment_path path = precis_segment_at(data, segment->name);
+  precis_tensor tensors[ARRAYS];
+  char *header;
+  int64_t header_bytes;
+  int count = with_bias ? ARRAYS : ARRAYS - 1;
+  *w = (precis_segment_writing){.landing = {.file = -1}};
+  for (int i = 0; i < count; i++)
+    tensors[i] = tensor_of(p, i, segment->rows);
+  int status = precis_safetensors_format(names, tensors, count, &header, &header_bytes, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = precis_sum_begin(&w->sum, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_landing_open(path.text, &w->landing, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_segment_put(w, header, header_bytes, why);
+  free(header);
   return status;
 }
 
-static int write_pieces(precis_landing *l, precis_segment *segment, const char *header,
-                        int64_t header_bytes, const precis_tensor *tensors, int count,
-                        float *const *arrays, precis_message *why)
+int precis_segment_put(precis_segment_writing *w, const void *bytes, int64_t count,
+                       precis_message *why)
 {
-  precis_summing sum;
-  int64_t at = 0;
-  int status = precis_sum_begin(&sum, why);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  status = write_piece(l, &sum, header, header_bytes, &at, why);
-  for (int i = 0; i < count && status == PRECIS_SUCCESS; i++)
-    status = write_piece(l, &sum, arrays[i], precis_tensor_bytes(&tensors[i]), &at, why);
-  segment->sum = precis_sum_end(&sum);
+  int status = precis_landing_write(&w->landing, bytes, count, w->at, why);
+  precis_sum_add(&w->sum, bytes, count);
+  w->at += count;
+  return status;
+}
+
+int precis_segment_finish(precis_segment_writing *w, int status, precis_segment *segment,
+                          precis_message *why)
+{
+  if (w->sum.hash != NULL)
+    segment->sum = precis_sum_end(&w->sum);
+  if (status == PRECIS_SUCCESS)
+    status = precis_landing_commit(&w->landing, NULL, why);
+  precis_landing_discard(&w->landing);
   return status;
 }
 
 int precis_segment_write(const char *data, precis_segment *segment, const precis_problem *problem,
                          float *const *arrays, precis_message *why)
 {
-  precis_segment_path path = precis_segment_at(data, segment->name);
-  precis_tensor tensors[ARRAYS];
-  precis_landing landing = {.file = -1};
-  char *header;
-  int64_t header_bytes;
-  int count = arrays[2] ? ARRAYS : ARRAYS - 1;
-  for (int i = 0; i < count; i++)
-    tensors[i] = tensor_of(problem, i, segment->rows);
-  int status = precis_safetensors_format(names, tensors, count, &header, &header_bytes, why);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  status = precis_landing_open(path.text, &landing, why);
-  if (status == PRECIS_SUCCESS)
-    status = write_pieces(&landing, segment, header, header_bytes, tensors, count, arrays, why);
-  if (status == PRECIS_SUCCESS)
-    status = precis_landing_commit(&landing, NULL, why);
-  precis_landing_discard(&landing);
-  free(header);
-  return status;
+  precis_segment_writing w;
+  int status = precis_segment_begin(data, segment, problem, arrays[2] != NULL, &w, why);
+  for (int i = 0; i < ARRAYS && status == PRECIS_SUCCESS; i++) {
+    precis_tensor tensor = tensor_of(problem, i, segment->rows);
+    if (arrays[i] != NULL)
+      status = precis_segment_put(&w, arrays[i], precis_tensor_bytes(&tensor), why);
+  }
+  return precis_segment_finish(&w, status, segment, why);
 }
 
 int precis_segment_verify(const char *data, const precis_segment *segment, precis_message *why)

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "mpi/service/landing.h"
 #include "mpi/service/sum.h"
 #include "src/message.h"
 #include "src/precis.h"
@@ -37,6 +38,24 @@ int precis_segment_verify(const char *data, const precis_segment *segment, preci
 int precis_segment_read(const char *data, const precis_segment *segment,
                         const precis_problem *problem, int64_t first, int64_t rows, float *k,
                         float *v, float *bias, precis_message *why);
+
+/* A new one, of rows that come piece by piece, array by array, in order. */
+typedef struct precis_segment_writing {
+  precis_landing landing;
+  precis_summing sum;
+  int64_t at;
+} precis_segment_writing;
+
+/* segment->rows rows of k and v, and with_bias. Errors: IO, MEMORY. */
+int precis_segment_begin(const char *data, const precis_segment *segment,
+                         const precis_problem *problem, int with_bias, precis_segment_writing *w,
+                         precis_message *why);
+int precis_segment_put(precis_segment_writing *w, const void *bytes, int64_t count,
+                       precis_message *why);
+/* Makes it safe on disk unless `status` says that there is none, fills in its sum, and returns the
+ * status. */
+int precis_segment_finish(precis_segment_writing *w, int status, precis_segment *segment,
+                          precis_message *why);
 
 /* Returns 0, or an errno; one that is not there is removed already. */
 int precis_segment_remove(const char *data, const char *name);

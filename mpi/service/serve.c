@@ -12,12 +12,13 @@
 #include "mpi/service/hold.h"
 #include "mpi/service/http.h"
 #include "mpi/service/link.h"
+#include "mpi/service/merger.h"
 #include "mpi/service/restore.h"
 #include "mpi/service/folder.h"
 #include "mpi/service/signals.h"
 #include "mpi/service/warden.h"
 
-static const double LOOK_EVERY = 0.1, PING_EVERY = 1;
+static const double LOOK_EVERY = 0.1, MERGE_EVERY = 0.002, PING_EVERY = 1;
 
 /* Threads of HTTP come and go, and hand blocks to each other: by glibc's own settings memory that
  * nobody uses any more would pile up in the arenas of all of them. */
@@ -49,6 +50,7 @@ typedef struct desk {
   precis_journal journal;
   precis_errands errands;
   precis_warden warden;
+  precis_merger merger;
 } desk;
 
 static void close_desk(desk *d)
@@ -116,9 +118,10 @@ static void sweep(desk *d)
 static int work(desk *d)
 {
   double heard = precis_deadlines_now();
+  int merging = 0;
   for (;;) {
     int closed = precis_queue_is_closed(&d->queue);
-    precis_errand *errand = precis_queue_take(&d->queue, LOOK_EVERY);
+    precis_errand *errand = precis_queue_take(&d->queue, merging ? MERGE_EVERY : LOOK_EVERY);
     int status = errand ? precis_errands_run(&d->errands, errand) : PRECIS_SUCCESS;
     if (errand != NULL)
       heard = precis_deadlines_now();
@@ -128,6 +131,7 @@ static int work(desk *d)
     }
     if (status != PRECIS_SUCCESS || (errand == NULL && closed))
       return status;
+    merging = precis_merger_step(&d->merger);
   }
 }
 
@@ -138,6 +142,8 @@ static int load(desk *d, precis_message *why)
   d->earlier = NULL;
   if (status == PRECIS_SUCCESS && d->errands.journal != NULL && !precis_signals_stop())
     status = precis_journal_settle(&d->journal, &d->contexts, why);
+  if (status == PRECIS_SUCCESS && d->errands.journal != NULL)
+    status = precis_merger_create(&d->merger, &d->journal, &d->contexts);
   return status;
 }
 
@@ -159,6 +165,7 @@ static int serve(const precis_service_options *options, desk *d, precis_message 
   /* Where MPI has failed, threads wait for errands that nobody carries out. */
   if (status != PRECIS_ERR_MPI) {
     precis_http_stop(&d->http);
+    precis_merger_end(&d->merger);
     sweep(d);
     for (precis_context *c = d->contexts.first; c != NULL; c = c->next)
       if (c->slot >= 0)

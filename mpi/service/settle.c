@@ -40,7 +40,8 @@ static int cut_off(const precis_journal *j, precis_context *c, precis_message *w
   return PRECIS_SUCCESS;
 }
 
-/* Whether the file is of an append that was never acknowledged, or of a deleted context. */
+/* Whether the file, which no context has, is of an append that was never acknowledged or of a
+ * deleted context, or another has taken its place. */
 static int is_leftover(const sweep *s, const char *file)
 {
   precis_segment_origin origin;
@@ -49,10 +50,11 @@ static int is_leftover(const sweep *s, const char *file)
   if (json_object_get(s->j->graves, origin.context) != NULL)
     return 1;
   precis_context *c = precis_contexts_find(s->contexts, origin.context);
-  int beyond = c != NULL && origin.sequence > c->sequence;
+  int beyond = c != NULL && origin.sequence > c->sequence,
+      replaced = c != NULL && !s->j->strangers && (origin.sequence == 0 || c->merged);
   if (c != NULL)
     precis_contexts_release(s->contexts, c);
-  return beyond;
+  return beyond || replaced;
 }
 
 static int is_used(const precis_journal *j, const char *file)
@@ -92,10 +94,18 @@ static void sweep_segment(sweep *s, int folder, const char *file)
 static void sweep_manifest(sweep *s, int folder, const char *file)
 {
   char id[PRECIS_CONTEXT_ID];
-  (void)folder;
-  if (!precis_manifest_is_named(file, PRECIS_MANIFEST_ENDING, id) &&
-      !precis_manifest_is_named(file, PRECIS_MANIFEST_GRAVE, id))
+  precis_context *c = NULL;
+  if (precis_manifest_is_named(file, PRECIS_MANIFEST_ENDING, id) ||
+      precis_manifest_is_named(file, PRECIS_MANIFEST_GRAVE, id))
+    return;
+  if (precis_manifest_is_named(file, PRECIS_MANIFEST_ANEW, id))
+    c = precis_contexts_find(s->contexts, id);
+  if (c == NULL || unlinkat(folder, file, 0) != 0) {
+    s->j->strangers = 1;
     say_unknown(s, "contexts", file);
+  }
+  if (c != NULL)
+    precis_contexts_release(s->contexts, c);
 }
 
 static int sweep_folder(sweep *s, const char *name,
@@ -135,9 +145,9 @@ int precis_journal_settle(precis_journal *j, precis_contexts *contexts, precis_m
   if (status == PRECIS_SUCCESS && j->version < PRECIS_FOLDER_VERSION)
     status = precis_folder_mark(j->data, why);
   if (status == PRECIS_SUCCESS)
-    status = sweep_folder(&s, "segments", sweep_segment, why);
-  if (status == PRECIS_SUCCESS)
     status = sweep_folder(&s, "contexts", sweep_manifest, why);
+  if (status == PRECIS_SUCCESS)
+    status = sweep_folder(&s, "segments", sweep_segment, why);
   if (status == PRECIS_SUCCESS)
     fill_graves(j);
   if (s.unknown > SAID)
