@@ -114,24 +114,32 @@ static int measure(source *s, precis_message *why)
   return unknown_format(s->path, (const unsigned char *)prefix, prefix_bytes, why);
 }
 
+/* The whole header, to be released by the caller. */
+static int load(source *s, char **header, precis_message *why)
+{
+  int status = open_file(s->path, &s->file, &s->bytes, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  status = measure(s, why);
+  if (status == PRECIS_SUCCESS) {
+    *header = malloc((size_t)s->header_bytes);
+    if (*header == NULL)
+      status = precis_message_set(why, PRECIS_ERR_MEMORY,
+                                  "%s: out of memory for a header of %" PRId64 " bytes", s->path,
+                                  s->header_bytes);
+  }
+  if (status == PRECIS_SUCCESS)
+    status = read_begin(s->path, s->file, *header, s->header_bytes, why);
+  close(s->file);
+  return status;
+}
+
 int precis_header_read(const char *path, const char *name, int *found, precis_tensor *tensor,
                        int64_t *file_bytes, precis_message *why)
 {
   source s = {.path = path};
   char *header = NULL;
-  int status = open_file(path, &s.file, &s.bytes, why);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  status = measure(&s, why);
-  if (status != PRECIS_SUCCESS)
-    goto close_file;
-  header = malloc((size_t)s.header_bytes);
-  if (header == NULL)
-    status = precis_message_set(why, PRECIS_ERR_MEMORY,
-                                "%s: out of memory for a header of %" PRId64 " bytes", path,
-                                s.header_bytes);
-  if (status == PRECIS_SUCCESS)
-    status = read_begin(path, s.file, header, s.header_bytes, why);
+  int status = load(&s, &header, why);
   if (status == PRECIS_SUCCESS && s.is_npy) {
     status = precis_npy_parse(path, header, s.header_bytes, s.bytes, tensor, why);
     if (status == PRECIS_SUCCESS && found != NULL)
@@ -143,7 +151,17 @@ int precis_header_read(const char *path, const char *name, int *found, precis_te
   if (status == PRECIS_SUCCESS)
     *file_bytes = s.bytes;
   free(header);
-close_file:
-  close(s.file);
+  return status;
+}
+
+int precis_header_each(const char *path, precis_safetensors_visit *visit, void *context,
+                       precis_message *why)
+{
+  source s = {.path = path};
+  char *header = NULL;
+  int status = load(&s, &header, why);
+  if (status == PRECIS_SUCCESS && !s.is_npy)
+    status = precis_safetensors_each(path, header, s.header_bytes, s.bytes, visit, context, why);
+  free(header);
   return status;
 }

@@ -8,11 +8,17 @@
 #include <stdint.h>
 
 #include "src/message.h"
+#include "src/safetensors.h"
 #include "src/tensor.h"
 
 /* `name` selects the tensor in a .safetensors file. If it has none of that name: *found = 0, or
  * FORMAT if found is NULL. Errors: IO, FORMAT, MEMORY. */
 int precis_header_read(const char *path, const char *name, int *found, precis_tensor *tensor,
                        int64_t *file_bytes, precis_message *why);
+
+/* Shows the names of all tensors of a .safetensors file; a .npy file has none. Errors: IO, FORMAT,
+ * MEMORY. */
+int precis_header_each(const char *path, precis_safetensors_visit *visit, void *context,
+                       precis_message *why);
 
 #endif

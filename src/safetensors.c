@@ -14,6 +14,9 @@ static const char METADATA[] = "__metadata__";
 /* The reference implementation has the same limit. */
 enum { LENGTH_BYTES = 8, TEXT_MOST = 100000000 };
 
+/* Of names in a message, and of "and so many more" behind them. */
+enum { NAMES_BYTES = 320, MORE_BYTES = 40 };
+
 int precis_safetensors_recognise(const void *prefix, int64_t prefix_bytes)
 {
   return prefix_bytes > LENGTH_BYTES && ((const char *)prefix)[LENGTH_BYTES] == '{';
@@ -230,6 +233,22 @@ static int convert(const table *t, const entry *e, int64_t header_bytes, precis_
   return PRECIS_SUCCESS;
 }
 
+/* As many names as a message has room for. */
+static const char *name_all(const table *t, char list[NAMES_BYTES])
+{
+  size_t used = 0, i = 0;
+  strcpy(list, "none");
+  for (; i < t->count; i++) {
+    size_t length = strlen(t->entries[i].name);
+    if (used + length + 2 + MORE_BYTES > NAMES_BYTES)
+      break;
+    used += (size_t)sprintf(list + used, "%s%s", i > 0 ? ", " : "", t->entries[i].name);
+  }
+  if (i < t->count)
+    snprintf(list + used, NAMES_BYTES - used, "%s%zu more", i > 0 ? ", and " : "", t->count - i);
+  return list;
+}
+
 static int pick(const table *t, const char *name, int64_t header_bytes, int *found,
                 precis_tensor *tensor)
 {
@@ -242,11 +261,9 @@ static int pick(const table *t, const char *name, int64_t header_bytes, int *fou
     return convert(t, &t->entries[i], header_bytes, tensor);
   if (found != NULL)
     return PRECIS_SUCCESS;
-  const char *first = t->count > 0 ? t->entries[0].name : "none",
-             *second = t->count > 1 ? t->entries[1].name : "";
-  return fault(t->why, "%s: no tensor \"%.80s\" among its %zu tensors (%.80s%s%.80s%s)", t->path,
-               name, t->count, first, t->count > 1 ? ", " : "", second,
-               t->count > 2 ? ", ..." : "");
+  char list[NAMES_BYTES];
+  return fault(t->why, "%s: no tensor \"%.80s\" among its %zu tensor%s (%s)", t->path, name,
+               t->count, t->count == 1 ? "" : "s", name_all(t, list));
 }
 
 /* The JSON text, to be released by the caller. */
@@ -281,6 +298,24 @@ int precis_safetensors_parse(const char *path, const void *header, int64_t heade
   status = read_table(&t, root, file_bytes - header_bytes, &end);
   if (status == PRECIS_SUCCESS)
     status = pick(&t, name, header_bytes, found, tensor);
+  free(t.entries);
+  json_decref(root);
+  return status;
+}
+
+int precis_safetensors_each(const char *path, const void *header, int64_t header_bytes,
+                            int64_t file_bytes, precis_safetensors_visit *visit, void *context,
+                            precis_message *why)
+{
+  json_t *root;
+  int64_t end;
+  int status = read_text(path, header, header_bytes, &root, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  table t = {.path = path, .why = why};
+  status = read_table(&t, root, file_bytes - header_bytes, &end);
+  for (size_t i = 0; status == PRECIS_SUCCESS && i < t.count; i++)
+    visit(context, t.entries[i].name);
   free(t.entries);
   json_decref(root);
   return status;

@@ -30,6 +30,13 @@ int precis_safetensors_parse(const char *path, const void *header, int64_t heade
                              int64_t file_bytes, const char *name, int *found,
                              precis_tensor *tensor, precis_message *why);
 
+/* Checks the header likewise, and shows the names of all tensors, in the order of the file. Errors:
+ * FORMAT, MEMORY. */
+typedef void precis_safetensors_visit(void *context, const char *name);
+int precis_safetensors_each(const char *path, const void *header, int64_t header_bytes,
+                            int64_t file_bytes, precis_safetensors_visit *visit, void *context,
+                            precis_message *why);
+
 /* The length of the file that this header is the beginning of, for who reads a stream. Checks the
  * header as precis_safetensors_parse() does. Errors: FORMAT, MEMORY. */
 int precis_safetensors_extent(const char *path, const void *header, int64_t header_bytes,

@@ -254,6 +254,44 @@ done
 unset OMP_NUM_THREADS
 rm -r run.json plan.json plan.safetensors fewer.safetensors report.json traces
 
+# tensors FILE NAME...: arrays of 2 tokens, 1 head and dim 2.
+tensors()
+{
+  file=$1
+  shift
+  text= at=0
+  for name; do
+    text="$text,\"$name\":{\"dtype\":\"F32\",\"shape\":[2,1,2],\"data_offsets\":[$at,$((at + 16))]}"
+    at=$((at + 16))
+  done
+  printf '\000\004\000\000\000\000\000\000%-1024s' "{${text#,}}" >"$file"
+  head -c $at /dev/zero >>"$file"
+}
+
+echo "cli.sh: names of tensors"
+tensors layers.safetensors layers.0.q layers.0.k layers.0.v layers.1.q layers.1.k layers.1.v layers.1.gate other
+fails 2 '(layers.0.q, layers.0.k, layers.0.v, layers.1.q, layers.1.k, layers.1.v, layers.1.gate, other)' 2 \
+  run --input layers.safetensors
+works 2 run --input layers.safetensors --prefix layers.0.
+[ ! -s ../err ] || complain "a warning of tensors of other layers"
+works 2 run --input layers.safetensors --prefix layers.1. --quiet
+[ "$(cat ../err)" = "precis: warning: layers.safetensors: not used: layers.1.gate" ] || complain "no warning of layers.1.gate"
+works 0 plan --input layers.safetensors --ranks 2 --q-name layers.0.q --k-name layers.0.k --v-name layers.0.v
+works 0 run --input layers.safetensors --prefix layers. --q-name 0.q --k-name 1.k --v-name 0.v --out out.npy
+works 0 check --input layers.safetensors --prefix layers. --q-name 0.q --k-name 1.k --v-name 0.v --out out.npy --tol 1
+fails 2 'no tensor "layers.0.no"' 0 run --input layers.safetensors --prefix layers.0. --bias-name no
+fails 2 "layers.1.gate" 0 run --input layers.safetensors --prefix layers.1. --bias-name gate
+fails 2 "--prefix is of tensors in --input" 0 run --q a --k b --v c --prefix layers.0.
+fails 2 "is empty" 0 run --input layers.safetensors --prefix ''
+for mask in mask attn_mask; do
+  tensors masked.safetensors q k v $mask
+  fails 2 "tensor \"$mask\": masks of pairs are not supported" 2 run --input masked.safetensors --out new.npy
+  fails 2 "tensor \"$mask\"" 0 check --input masked.safetensors --out out.npy
+done
+tensors masked.safetensors a.q a.k a.v b.mask
+works 0 run --input masked.safetensors --prefix a.
+rm layers.safetensors masked.safetensors out.npy
+
 echo "cli.sh: limits of memory"
 works 2 run --input in.safetensors --memory-limit 1G --verify 5
 works 2 run --input in.safetensors --memory-limit 20M --verify 5

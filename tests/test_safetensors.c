@@ -169,7 +169,7 @@ static const struct {
     {WITH("\"F32\"", "[1,1,1,1,1]", "[0,4]"), 4, "tensor \"q\" has 5 axes"},
     {WITH("\"F32\"", "[0,4294967296,4294967296]", "[0,0]"), 0, "is too large"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
-     "no tensor \"q\" among its 1 tensors (a)"},
+     "no tensor \"q\" among its 1 tensor (a)"},
     {"{}", 0, "no tensor \"q\" among its 0 tensors (none)"},
 };
 

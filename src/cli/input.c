@@ -1,5 +1,6 @@
 #include "src/cli/input.h"
 
+#include "src/cli/input_names.h"
 #include "src/cli/label.h"
 #include "src/problem.h"
 
@@ -28,6 +29,20 @@ static int check_options(precis_cli *cli)
   return PRECIS_SUCCESS;
 }
 
+static int check_names(precis_cli *cli)
+{
+  const precis_setting_files *f = &cli->settings.files;
+  const char *given = f->prefix      ? "--prefix"
+                      : f->q_name    ? "--q-name"
+                      : f->k_name    ? "--k-name"
+                      : f->v_name    ? "--v-name"
+                      : f->bias_name ? "--bias-name"
+                                     : NULL;
+  if (given == NULL || f->input != NULL)
+    return PRECIS_SUCCESS;
+  return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s is of tensors in --input", given);
+}
+
 int precis_input_open_file(precis_cli *cli, const char *path, const char *name, int *found,
                            precis_file_array *array)
 {
@@ -35,12 +50,15 @@ int precis_input_open_file(precis_cli *cli, const char *path, const char *name, 
   return status == PRECIS_ERR_IO ? PRECIS_ERR_FORMAT : status;
 }
 
-/* found NULL: the array must be there. */
-static int open_array(precis_cli *cli, const char *path, const char *name, int axes, int *found,
-                      precis_file_array *array)
+/* found NULL: the array must be there. given: the name of the tensor in --input, or NULL. */
+static int open_array(precis_cli *cli, const char *path, const char *given, const char *role,
+                      int axes, int *found, precis_file_array *array)
 {
+  char name[PRECIS_INPUT_NAME];
   const char *source = path ? path : cli->settings.files.input;
-  int status = precis_input_open_file(cli, source, name, found, array);
+  int status = precis_input_name(cli, path ? NULL : given, role, name);
+  if (status == PRECIS_SUCCESS)
+    status = precis_input_open_file(cli, source, name, found, array);
   if (status != PRECIS_SUCCESS || (found != NULL && !*found))
     return status;
   if (array->tensor.axes != axes)
@@ -53,15 +71,17 @@ static int open_array(precis_cli *cli, const char *path, const char *name, int a
 static int open_arrays(precis_cli *cli, precis_input *input)
 {
   const precis_settings *s = &cli->settings;
-  int status = open_array(cli, s->files.q, "q", 3, NULL, &input->q);
+  const precis_setting_files *f = &s->files;
+  int status = open_array(cli, f->q, f->q_name, "q", 3, NULL, &input->q);
   if (status == PRECIS_SUCCESS)
-    status = open_array(cli, s->files.k, "k", 3, NULL, &input->k);
+    status = open_array(cli, f->k, f->k_name, "k", 3, NULL, &input->k);
   if (status == PRECIS_SUCCESS)
-    status = open_array(cli, s->files.v, "v", 3, NULL, &input->v);
-  if (status != PRECIS_SUCCESS || (s->files.input == NULL && s->files.bias == NULL))
+    status = open_array(cli, f->v, f->v_name, "v", 3, NULL, &input->v);
+  if (status != PRECIS_SUCCESS || (f->input == NULL && f->bias == NULL))
     return status;
   input->has_bias = 1;
-  return open_array(cli, s->files.bias, "bias", 1, s->files.bias ? NULL : &input->has_bias,
+  int must = f->bias != NULL || f->bias_name != NULL;
+  return open_array(cli, f->bias, f->bias_name, "bias", 1, must ? NULL : &input->has_bias,
                     &input->bias);
 }
 
@@ -105,9 +125,13 @@ int precis_input_open(precis_cli *cli, precis_input *input)
   const precis_settings *s = &cli->settings;
   int status = check_options(cli);
   if (status == PRECIS_SUCCESS)
+    status = check_names(cli);
+  if (status == PRECIS_SUCCESS)
     status = open_arrays(cli, input);
   if (status == PRECIS_SUCCESS)
     status = check_shapes(cli, input);
+  if (status == PRECIS_SUCCESS && s->files.input != NULL)
+    status = precis_input_check_rest(cli, input);
   if (status != PRECIS_SUCCESS)
     return status;
   input->queries = input->q.tensor.shape[0];

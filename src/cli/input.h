@@ -14,9 +14,11 @@ typedef struct precis_input {
   int64_t first_position; /* of query 0 */
 } precis_input;
 
-/* Collective, into a zeroed *input. Reads --input or --q --k --v --bias, --causal, --scale,
- * --first-position. Errors: ARGUMENT (options that do not go together, shapes that do not fit),
- * FORMAT, MEMORY. */
+/* Collective, into a zeroed *input. Reads --input or --q --k --v --bias, --prefix, --q-name and so
+ * on, --causal, --scale, --first-position. Of tensors beside those in the file rank 0 warns on
+ * standard error; one that is named as masks are is refused, as it would change the results.
+ * Errors: ARGUMENT (options that do not go together, shapes that do not fit, a mask), FORMAT,
+ * MEMORY. */
 int precis_input_open(precis_cli *cli, precis_input *input);
 
 /* Also after a failed open. */

@@ -15,7 +15,7 @@ precis_label precis_label_of(const precis_file_array *array)
   /* Of a long path, the end tells more. */
   size_t length = strlen(array->path), most = 80;
   const char *path = array->path + (length > most ? length - most : 0);
-  snprintf(made.text, sizeof made.text, "%s%s: %.16s (%s)", length > most ? "..." : "", path,
+  snprintf(made.text, sizeof made.text, "%s%s: %.48s (%s)", length > most ? "..." : "", path,
            array->name, shape);
   return made;
 }

@@ -5,7 +5,7 @@
 #include "mpi/files.h"
 
 typedef struct precis_label {
-  char text[200];
+  char text[240];
 } precis_label;
 
 precis_label precis_label_of(const precis_file_array *array);

@@ -150,8 +150,11 @@ static int make_request(remote *r, const action *a)
   if (a->context && strspn(s->remote.context, "abcdefghijklmnopqrstuvwxyz0123456789") !=
                         strlen(s->remote.context))
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--context is no context's id");
-  int bytes = snprintf(r->path, sizeof r->path, "/v1/contexts%s%s%s", a->context ? "/" : "",
-                       a->context ? s->remote.context : "", a->rest);
+  if (s->remote.bounds && !a->out)
+    return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--bounds is for attend");
+  int bytes =
+      snprintf(r->path, sizeof r->path, "/v1/contexts%s%s%s%s", a->context ? "/" : "",
+               a->context ? s->remote.context : "", a->rest, s->remote.bounds ? "?bounds=1" : "");
   if (bytes >= (int)sizeof r->path)
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--context is too long");
   r->request.method = a->method;

@@ -23,8 +23,9 @@ static void add_file(precis_facts *facts, const char *name, const precis_file_ar
   if (array->path == NULL || stat(array->path, &info) != 0)
     precis_facts_add(facts, name, "none");
   else
-    precis_facts_add(facts, name, "%lld bytes changed at %lld.%09ld", (long long)info.st_size,
-                     (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    precis_facts_add(facts, name, "%lld bytes changed at %lld.%09ld, array at %lld",
+                     (long long)info.st_size, (long long)info.st_mtim.tv_sec,
+                     info.st_mtim.tv_nsec, (long long)array->tensor.offset);
 }
 
 /* Everything that the results depend on, but for rounding. */

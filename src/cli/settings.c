@@ -89,7 +89,7 @@ static int take(const precis_flag *flag, const char *text, precis_settings *sett
     return PRECIS_SUCCESS;
   case PRECIS_RULE_TEXT:
     if (*text == '\0')
-      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is empty, must name a file", name);
+      return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is empty", name);
     *(const char **)place = text;
     return PRECIS_SUCCESS;
   case PRECIS_RULE_SIZE:

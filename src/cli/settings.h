@@ -39,6 +39,7 @@ typedef struct precis_range {
 /* Files to read, and to write. */
 typedef struct precis_setting_files {
   const char *input, *q, *k, *v, *bias;
+  const char *prefix, *q_name, *k_name, *v_name, *bias_name; /* of tensors in --input */
   const char *out, *lse, *bounds, *json;
 } precis_setting_files;
 
@@ -112,6 +113,7 @@ typedef struct precis_setting_serve {
 
 typedef struct precis_setting_remote {
   const char *url, *context, *key, *token_file, *cacert;
+  int bounds;
   double answer_seconds; /* of silence; 0: not given */
 } precis_setting_remote;
 
