@@ -31,6 +31,7 @@ _Static_assert(PANEL <= PRECIS_TILE_PANEL_MOST, "panels that fit the last one's 
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t places __attribute__((vector_size(4 * LANES)));
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
 
 INLINE vector get(const float *x)
 {
@@ -90,7 +91,7 @@ INLINE void exponentials(const vector x[CHAINS], vector round, vector y[CHAINS])
     y[i] = y[i] * f[i] + PRECIS_EXP2_0;
   UNROLL
   for (int i = 0; i < CHAINS; i++)
-    y[i] = (vector)((places)y[i] + ((places)shifted[i] << 23));
+    y[i] = (vector)((bits)y[i] + ((bits)shifted[i] << 23)); /* wraps */
 }
 
 /* score[x][i] = <key i of the panel, queries of vector x>. */
