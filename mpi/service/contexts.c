@@ -19,7 +19,9 @@ int precis_contexts_create(const precis_service_options *options, int ranks,
   contexts->in_slot = calloc((size_t)options->contexts_most, sizeof *contexts->in_slot);
   contexts->stages = calloc((size_t)options->connections_most, 1);
   contexts->pending = json_object();
-  if (contexts->bytes && contexts->in_slot && contexts->stages && contexts->pending)
+  contexts->damaged = json_array();
+  if (contexts->bytes && contexts->in_slot && contexts->stages && contexts->pending &&
+      contexts->damaged)
     return PRECIS_SUCCESS;
   precis_contexts_free(contexts);
   return PRECIS_ERR_MEMORY;
@@ -49,6 +51,7 @@ void precis_contexts_free(precis_contexts *contexts)
   free(contexts->in_slot);
   free(contexts->stages);
   json_decref(contexts->pending);
+  json_decref(contexts->damaged);
   pthread_mutex_destroy(&contexts->lock);
 }
 

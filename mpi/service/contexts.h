@@ -54,10 +54,10 @@ typedef struct precis_context {
   /* Of its manifest, see journal.h; that thread's alone. */
   int manifest; /* descriptor, or -1 */
   int64_t manifest_bytes, sequence;
-  int64_t torn_bytes; /* that follow them, of a line that was not written to its end */
-  json_t *segments;   /* [[name, rows, sum], ...] */
-  int damaged;        /* nothing can be written any more */
-  int merged;         /* segments were: names of its appends may be in no list any more */
+  int64_t torn_bytes;     /* that follow them, of a line that was not written to its end */
+  json_t *segments;       /* [[name, rows, sum], ...] */
+  int damaged;            /* nothing can be written any more */
+  int merged;             /* segments were: names of its appends may be in no list any more */
   int64_t manifest_least; /* bytes of it when it was last written as a whole; 0: not known */
   int64_t merge_tried;    /* segments that it had when there was nothing to merge */
   /* What the unit of its promises is, see unit.h; that thread's alone. */
@@ -89,6 +89,7 @@ typedef struct precis_contexts {
   precis_context **in_slot; /* NULL: free */
   unsigned char *stages;    /* nonzero: taken */
   json_t *pending;          /* idempotency keys of contexts that are being made */
+  json_t *damaged;          /* left out at the start: [{"id", "error"}, ...] */
 } precis_contexts;
 
 /* Errors: MEMORY. */
@@ -126,6 +127,13 @@ void precis_stage_number(precis_contexts *contexts, precis_stage *stage);
 void precis_contexts_attended(precis_contexts *contexts, precis_context *context, precis_move move);
 /* What each rank holds. */
 void precis_contexts_weigh(precis_contexts *contexts, const int64_t *bytes);
+
+/* One that is damaged on disk is left out, and why. */
+void precis_contexts_leave_out(precis_contexts *contexts, const char *id, const char *error);
+/* Whether it was left out. */
+int precis_contexts_is_left_out(precis_contexts *contexts, const char *id);
+/* [{"id", "error"}, ...], NULL without memory. */
+json_t *precis_contexts_left_out(precis_contexts *contexts);
 
 /* As JSON objects, NULL without memory. */
 json_t *precis_contexts_describe(precis_contexts *contexts, precis_context *context);

@@ -1,4 +1,6 @@
 /* contexts_json.c - contexts as clients see them */
+#include <string.h>
+
 #include "mpi/service/contexts.h"
 #include "src/report_json.h"
 
@@ -44,6 +46,35 @@ json_t *precis_contexts_list(precis_contexts *contexts)
   pthread_mutex_lock(&contexts->lock);
   for (precis_context *c = contexts->first; c != NULL; c = c->next)
     json_array_append_new(list, describe(contexts, c));
+  pthread_mutex_unlock(&contexts->lock);
+  return list;
+}
+
+void precis_contexts_leave_out(precis_contexts *contexts, const char *id, const char *error)
+{
+  pthread_mutex_lock(&contexts->lock);
+  json_array_append_new(contexts->damaged, json_pack("{s:s, s:s}", "id", id, "error", error));
+  pthread_mutex_unlock(&contexts->lock);
+}
+
+int precis_contexts_is_left_out(precis_contexts *contexts, const char *id)
+{
+  size_t i;
+  json_t *entry;
+  int found = 0;
+  pthread_mutex_lock(&contexts->lock);
+  json_array_foreach(contexts->damaged, i, entry)
+  {
+    found |= strcmp(json_string_value(json_object_get(entry, "id")), id) == 0;
+  }
+  pthread_mutex_unlock(&contexts->lock);
+  return found;
+}
+
+json_t *precis_contexts_left_out(precis_contexts *contexts)
+{
+  pthread_mutex_lock(&contexts->lock);
+  json_t *list = json_deep_copy(contexts->damaged);
   pthread_mutex_unlock(&contexts->lock);
   return list;
 }

@@ -33,19 +33,24 @@ int precis_errands_create(precis_errands *e, precis_context *c)
   return status;
 }
 
+int precis_errands_forget(precis_errands *e, precis_context *c)
+{
+  const precis_order order = {.kind = PRECIS_ORDER_DESTROY, .slot = c->slot};
+  int status = obey_all(e, &order);
+  precis_contexts_vacate(e->contexts, c);
+  return status;
+}
+
 /* On disk first: what cannot be deleted there is still there. */
 static int destroy(precis_errands *e, precis_context *c)
 {
-  const precis_order order = {.kind = PRECIS_ORDER_DESTROY, .slot = c->slot};
   if (e->journal != NULL && c->manifest >= 0) {
     int status = precis_journal_delete(e->journal, c, &e->hold->why);
     if (status != PRECIS_SUCCESS)
       return status;
   }
   precis_contexts_delist(e->contexts, c);
-  int status = obey_all(e, &order);
-  precis_contexts_vacate(e->contexts, c);
-  return status;
+  return precis_errands_forget(e, c);
 }
 
 /* Requests to delete it may have come in together. */

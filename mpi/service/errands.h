@@ -21,6 +21,9 @@ int precis_errands_create(precis_errands *e, precis_context *context);
 int precis_errands_fork(precis_errands *e, const precis_context *parent, int64_t tokens,
                         precis_context *context);
 
+/* The context is no longer on the ranks; nothing on disk changes. */
+int precis_errands_forget(precis_errands *e, precis_context *context);
+
 /* Carries out an errand, and attends that can go with it, and finishes them. Errors: MPI, after
  * which nothing more can be done. */
 int precis_errands_run(precis_errands *e, precis_errand *errand);

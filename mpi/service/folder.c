@@ -109,6 +109,20 @@ static int make_rest(const char *data, precis_message *why)
   return status;
 }
 
+int precis_folder_look(const char *data, int *version, precis_message *why)
+{
+  *version = 1;
+  if (strlen(data) > 4096)
+    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "the path is too long");
+  if (is_empty(data) < 0)
+    return failed(data, why);
+  if (is_there(data, "version"))
+    return read_version(data, version, why);
+  if (is_there(data, "contexts") && is_there(data, "segments"))
+    return PRECIS_SUCCESS;
+  return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: is no folder of precis serve", data);
+}
+
 int precis_folder_prepare(const char *data, int *version, precis_message *why)
 {
   if (strlen(data) > 4096)

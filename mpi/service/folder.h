@@ -11,6 +11,8 @@ enum { PRECIS_FOLDER_VERSION = 2 };
 /* Looks at what is there, and makes the folder only where there is nothing. *version: of what was
  * found or made. Errors: IO, FORMAT. */
 int precis_folder_prepare(const char *data, int *version, precis_message *why);
+/* The same of one that must be there, and is not changed. Errors: FORMAT, IO. */
+int precis_folder_look(const char *data, int *version, precis_message *why);
 /* Writes the version down. Errors: IO. */
 int precis_folder_mark(const char *data, precis_message *why);
 

@@ -138,7 +138,11 @@ static void begin(precis_request *request, const char *method, const char *path,
   if (request->reply.code == 0 && request->id_known) {
     request->context = precis_contexts_find(request->http->contexts, request->id);
     if (request->context == NULL)
-      precis_reply_error(&request->reply, 404, "context", "there is no context %s", request->id);
+      precis_reply_error(&request->reply, 404, "context", "%s %s",
+                         precis_contexts_is_left_out(request->http->contexts, request->id)
+                             ? "left out, as it is damaged on disk: context"
+                             : "there is no context",
+                         request->id);
   }
   if (request->reply.code == 0 && request->route->begin != NULL)
     request->route->begin(request);

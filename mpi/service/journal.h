@@ -34,14 +34,19 @@ typedef struct precis_journal {
   json_t *uses;                     /* name of a segment -> how many contexts have it */
   json_t *owners;                   /* id of a context -> how many of its segments are in use */
   json_t *graves;                   /* ids of contexts that are called deleted */
-  int blind;                        /* not all uses are known: no segment is removed any more */
-  int strangers; /* files in DATA/contexts that may be manifests which were set aside: what they
-                    name is unknown, and segments of contexts that live stay */
+  int skip_damaged; /* contexts that are damaged are left out, and keep nobody else down */
+  int read_only;    /* nothing on disk is changed */
+  int blind;        /* not all uses are known: no segment is removed any more */
+  int strangers;    /* files in DATA/contexts that may be manifests which were set aside: what they
+                       name is unknown, so nothing is merged */
 } precis_journal;
 
 /* Takes the folder, or makes it. Errors: IO (also where another job serves it, or it is something
  * else), MEMORY. */
 int precis_journal_open(const char *data, const precis_log *log, precis_journal *journal,
+                        precis_message *why);
+/* The folder as it is, which no job serves: for those who only read. Errors: IO, FORMAT, MEMORY. */
+int precis_journal_look(const char *data, const precis_log *log, precis_journal *journal,
                         precis_message *why);
 void precis_journal_close(precis_journal *journal);
 
@@ -49,6 +54,10 @@ void precis_journal_close(precis_journal *journal);
  * `next`. Changes nothing on disk. Errors: IO, FORMAT, MEMORY. */
 int precis_journal_read(precis_journal *journal, precis_contexts *contexts, precis_context **found,
                         precis_message *why);
+/* The context cannot be had, for that reason, which is said. With skip_damaged it is left out if it
+ * is damaged, and SUCCESS returned: then no segment is removed any more. Else returns status. */
+int precis_journal_skip(precis_journal *journal, precis_contexts *contexts, const char *id,
+                        int status, const char *why);
 /* Once all that was found is loaded, and listed: cuts off what was being written when the last job
  * ended, removes what that left, and says what it does not know. Errors: IO, MEMORY. */
 int precis_journal_settle(precis_journal *journal, precis_contexts *contexts, precis_message *why);

@@ -53,15 +53,47 @@ static int take_lock(precis_journal *j, precis_message *why)
   return sign(j, path, why);
 }
 
+static precis_journal make(const char *data, const precis_log *log)
+{
+  return (precis_journal){.data = data,
+                          .log = log,
+                          .lock = -1,
+                          .uses = json_object(),
+                          .owners = json_object(),
+                          .graves = json_object()};
+}
+
+/* A copy of a folder may have none. */
+static int share_lock(precis_journal *j, precis_message *why)
+{
+  char path[4200];
+  snprintf(path, sizeof path, "%s/lock", j->data);
+  j->lock = open(path, O_RDONLY | O_CLOEXEC);
+  if (j->lock < 0)
+    return errno == ENOENT ? PRECIS_SUCCESS : failed(path, why);
+  if (flock(j->lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return precis_message_set(why, PRECIS_ERR_IO, "%s: a job serves it", j->data);
+  return PRECIS_SUCCESS;
+}
+
+int precis_journal_look(const char *data, const precis_log *log, precis_journal *j,
+                        precis_message *why)
+{
+  *j = make(data, log);
+  j->read_only = 1;
+  int status = j->uses && j->owners && j->graves ? precis_folder_look(data, &j->version, why)
+                                                 : PRECIS_ERR_MEMORY;
+  if (status == PRECIS_SUCCESS)
+    status = share_lock(j, why);
+  if (status != PRECIS_SUCCESS)
+    precis_journal_close(j);
+  return status;
+}
+
 int precis_journal_open(const char *data, const precis_log *log, precis_journal *j,
                         precis_message *why)
 {
-  *j = (precis_journal){.data = data,
-                        .log = log,
-                        .lock = -1,
-                        .uses = json_object(),
-                        .owners = json_object(),
-                        .graves = json_object()};
+  *j = make(data, log);
   int status = j->uses && j->owners && j->graves ? make_number(j, why) : PRECIS_ERR_MEMORY;
   if (status == PRECIS_SUCCESS)
     status = precis_folder_prepare(data, &j->version, why);

@@ -172,8 +172,10 @@ void precis_route_fork(precis_request *request)
 
 void precis_route_list(precis_request *request)
 {
+  precis_contexts *contexts = request->http->contexts;
   precis_reply_json(&request->reply, 200,
-                    json_pack("{s:o}", "contexts", precis_contexts_list(request->http->contexts)));
+                    json_pack("{s:o, s:o}", "contexts", precis_contexts_list(contexts), "damaged",
+                              precis_contexts_left_out(contexts)));
 }
 
 void precis_route_inspect(precis_request *request)

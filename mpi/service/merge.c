@@ -89,7 +89,7 @@ int precis_merge_write(precis_merge *m, precis_message *why)
   int status = block ? verify(m, why)
                      : precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory for a merge");
   if (status == PRECIS_SUCCESS) {
-    status = precis_segment_begin(m->data, &m->to, &m->problem, m->with_bias, &w, why);
+    status = precis_segment_begin(m->path.text, &m->to, &m->problem, m->with_bias, &w, why);
     if (status == PRECIS_SUCCESS)
       status = copy_all(m, block, numbers, &w, why);
     status = precis_segment_finish(&w, status, &m->to, why);

@@ -31,8 +31,9 @@ typedef struct precis_merge {
   int with_bias;
   precis_segment *from; /* `count`, owned */
   int64_t count;
-  precis_segment to; /* name is given; rows and sum are results */
-  const atomic_int *stop; /* nonzero: give up */
+  precis_segment to;        /* rows and sum are results */
+  precis_segment_path path; /* of the file to write */
+  const atomic_int *stop;   /* nonzero: give up */
 } precis_merge;
 
 /* Compares each with its sum, and writes one of all their rows, whole and safe on disk, in little

@@ -53,15 +53,16 @@ static void end_merge(precis_merger *m)
 static int start(precis_merger *m)
 {
   precis_merge *merge = &m->merge;
-  if (precis_deadlines_now() < m->rests_until)
-    return 0;
+  if (precis_deadlines_now() < m->rests_until || m->journal->blind || m->journal->strangers)
+    return 0; /* what is replaced could not be removed */
   *merge = (precis_merge){.data = m->journal->data, .stop = &m->stop};
   precis_context *c = precis_merger_choose(m->contexts, merge);
   if (c == NULL)
     return 0;
   precis_segment_stem(c->id, 0, m->journal->job, merge->to.name);
-  snprintf(merge->to.name + strlen(merge->to.name),
-           sizeof merge->to.name - strlen(merge->to.name), "-%" PRId64, m->made++);
+  snprintf(merge->to.name + strlen(merge->to.name), sizeof merge->to.name - strlen(merge->to.name),
+           "-%" PRId64, m->made++);
+  merge->path = precis_segment_at(m->journal->data, merge->to.name);
   atomic_store(&m->written, 0);
   m->why.text[0] = '\0';
   if (pthread_create(&m->thread, NULL, write_file, m) == 0) {
@@ -113,7 +114,8 @@ static int replace(precis_merger *m)
     finish(m);
     return 1;
   }
-  int status = precis_journal_merge(m->journal, c, first, m->merge.count, &m->merge.to, m->dead, &why);
+  int status =
+      precis_journal_merge(m->journal, c, first, m->merge.count, &m->merge.to, m->dead, &why);
   if (status == PRECIS_SUCCESS) {
     c->merge_tried = 0;
     status = precis_journal_shorten(m->journal, m->contexts, c, &why);

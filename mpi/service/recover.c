@@ -37,11 +37,12 @@ static int read_file(const char *path, int file, char **text, int64_t *bytes, pr
   return PRECIS_SUCCESS;
 }
 
-static int read_manifest(const char *path, precis_context *c, precis_message *why)
+static int read_manifest(const precis_journal *j, const char *path, precis_context *c,
+                         precis_message *why)
 {
   char *text = NULL;
   int64_t bytes = 0;
-  c->manifest = open(path, O_RDWR | O_CLOEXEC);
+  c->manifest = open(path, (j->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
   if (c->manifest < 0)
     return failed(path, why);
   int status = read_file(path, c->manifest, &text, &bytes, why);
@@ -63,7 +64,7 @@ static int add(precis_journal *j, precis_contexts *contexts, const char *id, pre
   int status = precis_contexts_make(contexts, &none, &nobody, NULL, &c, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  status = read_manifest(path.text, c, why);
+  status = read_manifest(j, path.text, c, why);
   if (status == PRECIS_SUCCESS && strcmp(c->id, id) != 0)
     status = precis_message_set(why, PRECIS_ERR_FORMAT, "%s: is the manifest of context %s",
                                 path.text, c->id);
@@ -79,6 +80,26 @@ static int add(precis_journal *j, precis_contexts *contexts, const char *id, pre
   return PRECIS_SUCCESS;
 }
 
+int precis_journal_skip(precis_journal *j, precis_contexts *contexts, const char *id, int status,
+                        const char *why)
+{
+  if (!j->skip_damaged || (status != PRECIS_ERR_FORMAT && status != PRECIS_ERR_IO))
+    return status;
+  precis_contexts_leave_out(contexts, id, why);
+  j->blind = 1;
+  precis_log_write(j->log, PRECIS_LOG_ERROR, "load", json_pack("{s:s}", "context", id),
+                   "left out: %s", why);
+  return PRECIS_SUCCESS;
+}
+
+static int add_or_skip(precis_journal *j, precis_contexts *contexts, const char *id,
+                       precis_context **found, precis_message *why)
+{
+  int status = add(j, contexts, id, found, why);
+  return status == PRECIS_SUCCESS ? status
+                                  : precis_journal_skip(j, contexts, id, status, why->text);
+}
+
 int precis_journal_read(precis_journal *j, precis_contexts *contexts, precis_context **found,
                         precis_message *why)
 {
@@ -91,7 +112,7 @@ int precis_journal_read(precis_journal *j, precis_contexts *contexts, precis_con
     return failed(path, why);
   for (struct dirent *e; status == PRECIS_SUCCESS && (e = readdir(folder)) != NULL;) {
     if (precis_manifest_is_named(e->d_name, PRECIS_MANIFEST_ENDING, id))
-      status = add(j, contexts, id, found, why);
+      status = add_or_skip(j, contexts, id, found, why);
     else if (precis_manifest_is_named(e->d_name, PRECIS_MANIFEST_GRAVE, id) &&
              json_object_set_new(j->graves, id, json_true()) != 0)
       status = precis_message_set(why, PRECIS_ERR_MEMORY, "out of memory");

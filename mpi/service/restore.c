@@ -98,6 +98,17 @@ static int check_limit(const precis_contexts *contexts, precis_message *why)
                             held, limit);
 }
 
+/* What one context lacks must not keep the others down, if that is wished. */
+static int skip(precis_errands *e, precis_context *c, int status, precis_message *why)
+{
+  const precis_message words = e->hold->why;
+  precis_message_set(why, status, "%s", words.text[0] ? words.text : precis_strerror(status));
+  int skipped = precis_journal_skip(e->journal, e->contexts, c->id, status, why->text);
+  if (skipped == PRECIS_SUCCESS && c->slot >= 0)
+    skipped = precis_errands_forget(e, c);
+  return skipped;
+}
+
 int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
 {
   int status = PRECIS_SUCCESS;
@@ -106,18 +117,16 @@ int precis_restore(precis_errands *e, precis_context *list, precis_message *why)
     const double begun = precis_deadlines_now();
     list = c->next;
     c->next = NULL;
-    if (status == PRECIS_SUCCESS && !precis_signals_stop())
+    if (status == PRECIS_SUCCESS && !precis_signals_stop()) {
       status = bring_back(e, c);
-    if (status != PRECIS_SUCCESS)
-      precis_message_set(why, status, "%s",
-                         e->hold->why.text[0] ? e->hold->why.text : precis_strerror(status));
-    else
-      status = check_limit(e->contexts, why);
-    if (status == PRECIS_SUCCESS && !precis_signals_stop())
+      status = status == PRECIS_SUCCESS ? check_limit(e->contexts, why) : skip(e, c, status, why);
+    }
+    int there = status == PRECIS_SUCCESS && c->slot >= 0 && !precis_signals_stop();
+    if (there)
       precis_log_write(e->log, PRECIS_LOG_INFO, "load", NULL,
                        "context %s: %" PRId64 " tokens, %zu segments, after %.3f s", c->id,
                        c->tokens, json_array_size(c->segments), precis_deadlines_now() - begun);
-    if (status == PRECIS_SUCCESS && !precis_signals_stop())
+    if (there)
       precis_contexts_enlist(e->contexts, c);
     precis_contexts_release(e->contexts, c);
   }

@@ -29,10 +29,9 @@ static precis_tensor tensor_of(const precis_problem *p, int array, int64_t rows)
   return (precis_tensor){.axes = 3, .shape = {rows, p->kv_heads, array ? p->value_dim : p->dim}};
 }
 
-int precis_segment_begin(const char *data, const precis_segment *segment, const precis_problem *p,
+int precis_segment_begin(const char *path, const precis_segment *segment, const precis_problem *p,
                          int with_bias, precis_segment_writing *w, precis_message *why)
 {
-  precis_segment_path path = precis_segment_at(data, segment->name);
   precis_tensor tensors[ARRAYS];
   char *header;
   int64_t header_bytes;
@@ -45,7 +44,7 @@ int precis_segment_begin(const char *data, const precis_segment *segment, const 
     return status;
   status = precis_sum_begin(&w->sum, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_landing_open(path.text, &w->landing, why);
+    status = precis_landing_open(path, &w->landing, why);
   if (status == PRECIS_SUCCESS)
     status = precis_segment_put(w, header, header_bytes, why);
   free(header);
@@ -76,7 +75,8 @@ int precis_segment_write(const char *data, precis_segment *segment, const precis
                          float *const *arrays, precis_message *why)
 {
   precis_segment_writing w;
-  int status = precis_segment_begin(data, segment, problem, arrays[2] != NULL, &w, why);
+  precis_segment_path path = precis_segment_at(data, segment->name);
+  int status = precis_segment_begin(path.text, segment, problem, arrays[2] != NULL, &w, why);
   for (int i = 0; i < ARRAYS && status == PRECIS_SUCCESS; i++) {
     precis_tensor tensor = tensor_of(problem, i, segment->rows);
     if (arrays[i] != NULL)
@@ -157,6 +157,16 @@ int precis_segment_read(const char *data, const precis_segment *segment,
     if (to[i] != NULL)
       status = read_array(path.text, file, segment, problem, i, first, rows, to[i], why);
   close(file);
+  return status;
+}
+
+int precis_segment_check(const char *data, const precis_segment *segment,
+                         const precis_problem *problem, precis_message *why)
+{
+  float none = 0; /* of no row */
+  int status = precis_segment_verify(data, segment, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_segment_read(data, segment, problem, 0, 0, &none, &none, &none, why);
   return status;
 }
 

@@ -33,6 +33,10 @@ int precis_segment_write(const char *data, precis_segment *segment, const precis
 /* Reads all of it and compares with its sum, if it has one. Errors: IO, FORMAT, MEMORY. */
 int precis_segment_verify(const char *data, const precis_segment *segment, precis_message *why);
 
+/* Whether it can be read, and is of that problem. Errors: IO, FORMAT, MEMORY. */
+int precis_segment_check(const char *data, const precis_segment *segment,
+                         const precis_problem *problem, precis_message *why);
+
 /* Reads rows [first, first + rows) of it. bias may be NULL; zeros where the file has none. Errors:
  * IO, FORMAT (it is not as it was written), MEMORY. */
 int precis_segment_read(const char *data, const precis_segment *segment,
@@ -46,8 +50,8 @@ typedef struct precis_segment_writing {
   int64_t at;
 } precis_segment_writing;
 
-/* segment->rows rows of k and v, and with_bias. Errors: IO, MEMORY. */
-int precis_segment_begin(const char *data, const precis_segment *segment,
+/* A file of that path with segment->rows rows of k and v, and with_bias. Errors: IO, MEMORY. */
+int precis_segment_begin(const char *path, const precis_segment *segment,
                          const precis_problem *problem, int with_bias, precis_segment_writing *w,
                          precis_message *why);
 int precis_segment_put(precis_segment_writing *w, const void *bytes, int64_t count,

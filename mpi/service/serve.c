@@ -87,6 +87,7 @@ static int open_desk(precis_world *world, const precis_service_options *options,
     status = precis_journal_open(options->data, &options->log, &d->journal, why);
     if (status == PRECIS_SUCCESS) {
       d->errands.journal = &d->journal;
+      d->journal.skip_damaged = options->skip_damaged;
       status = precis_journal_read(&d->journal, &d->contexts, &d->earlier, why);
       for (const precis_context *c = d->earlier; c != NULL; c = c->next)
         d->http.to_load += c->tokens;

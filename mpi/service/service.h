@@ -16,6 +16,7 @@
 typedef struct precis_service_options {
   const char *listen;                    /* "127.0.0.1:8470", "[::1]:0", "unix:PATH" */
   const char *data;                      /* folder in which contexts outlive the job; NULL: none */
+  int skip_damaged;                      /* of its contexts those that are damaged are left out */
   const char *token_file;                /* read, or made with a new token */
   int no_token;                          /* nobody is asked for one */
   int insecure;                          /* may listen to other machines without TLS */

@@ -53,8 +53,7 @@ int precis_uses_drop(precis_journal *j, const char *name, int replaced)
   if (count(j, j->uses, name, -1) > 0 || j->blind)
     return 0;
   precis_segment_origin owner = owner_of(name);
-  if (json_object_get(j->graves, owner.context) != NULL ||
-      (replaced && owner.context[0] != '\0' && !j->strangers))
+  if (json_object_get(j->graves, owner.context) != NULL || (replaced && owner.context[0] != '\0'))
     return 1;
   count(j, j->owners, owner.context, -1);
   return 0;

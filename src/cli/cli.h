@@ -25,6 +25,7 @@ int precis_command_bench(precis_cli *cli);
 int precis_command_plan(precis_cli *cli);
 int precis_command_serve(precis_cli *cli);
 int precis_command_remote(precis_cli *cli);
+int precis_command_data(precis_cli *cli);
 
 /* precis_world_agree() over cli->why. */
 int precis_cli_agree(precis_cli *cli, int status);

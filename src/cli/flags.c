@@ -15,6 +15,7 @@ enum {
   PLAN = PRECIS_VERB_PLAN,
   SERVE = PRECIS_VERB_SERVE,
   REMOTE = PRECIS_VERB_REMOTE,
+  DATA = PRECIS_VERB_DATA,
   ALL = GEN | RUN | CHECK | TOPO | BENCH | PLAN
 };
 
@@ -169,6 +170,8 @@ const precis_flag precis_flags[] = {
      "a folder of all ranks in which contexts outlive the job: each append is safe on disk before "
      "it is answered. The next job may have another number of ranks (default: contexts end with "
      "the job)"},
+    {"--skip-damaged", NULL, SERVE, FLAG, AT(serve.skip_damaged), 0, 0, 0, 0,
+     "leave contexts of --data out that are damaged, and serve the others"},
     {"--token-file", "FILE", SERVE, TEXT, AT(serve.token_file), 0, 0, 0, 0,
      "holds tokens of which clients must send one, a line each: TOKEN [NAME [read|write] "
      "[contexts=N] [tokens=N] [bytes=N]]; is made with a new one if it is not there (default: "
@@ -188,6 +191,9 @@ const precis_flag precis_flags[] = {
     {"--token-file", "FILE", REMOTE, TEXT, AT(remote.token_file), 0, 0, 0, 0,
      "the service's (default: precis.token)"},
     {"--context", "ID", REMOTE, TEXT, AT(remote.context), 0, 0, 0, 0, "as create printed it"},
+    {"--context", "ID", DATA, TEXT, AT(remote.context), 0, 0, 0, 0, "to export"},
+    {"--out", "FILE", DATA, TEXT, AT(files.out), 0, 0, 0, 0,
+     "the .safetensors file to export to, which must not be there: tensors k, v and perhaps bias"},
     {"--input", "FILE", REMOTE, TEXT, AT(files.input), 0, 0, 0, 0,
      "to append: a .safetensors file with k (tokens, kv heads, d), v (tokens, kv heads, dv) and "
      "optionally bias (tokens); to attend: with q (queries, heads, d), or q alone as .npy"},
@@ -248,9 +254,10 @@ const precis_flag precis_flags[] = {
      "give up, with status 1, if the whole run takes longer"},
     {"--json", "FILE|-", RUN | TOPO | BENCH | PLAN, TEXT, AT(files.json), 0, 0, 0, 0,
      "write the report as JSON to a file, or to standard output (-) in place of the text"},
-    {"--quiet", NULL, GEN | RUN | CHECK, FLAG, AT(quiet), 0, 0, 0, 0,
+    {"--quiet", NULL, GEN | RUN | CHECK | DATA, FLAG, AT(quiet), 0, 0, 0, 0,
      "no report on standard output, no progress"},
-    {"--help", NULL, ALL | SERVE | REMOTE, PRECIS_RULE_HELP, 0, 0, 0, 0, 0, "show this text"},
+    {"--help", NULL, ALL | SERVE | REMOTE | DATA, PRECIS_RULE_HELP, 0, 0, 0, 0, 0,
+     "show this text"},
     {0}};
 
 const precis_command precis_commands[] = {
@@ -328,6 +335,16 @@ const precis_command precis_commands[] = {
      "ask a service: make contexts, append to them, attend to them",
      "A client of precis serve. Prints what the service answers, JSON; of attend the report, with "
      "the results in a file."},
+    {"data", PRECIS_VERB_DATA, 2,
+     "precis data check DIR\n"
+     "       precis data export DIR --context ID --out FILE.safetensors\n"
+     "       precis data compact DIR",
+     "check, export from or tidy what precis serve --data has left",
+     "For a folder that no job serves. check reads all of it, names each file that is damaged, "
+     "with "
+     "its context and what is wrong, and fails if there is one; nothing is changed. export writes "
+     "a "
+     "context to one file. compact merges small segments, as a service does in time."},
     {0}};
 
 const precis_command *precis_command_find(const char *name)

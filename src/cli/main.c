@@ -70,6 +70,8 @@ static int dispatch(precis_cli *cli)
     return precis_command_serve(cli);
   case PRECIS_VERB_REMOTE:
     return precis_command_remote(cli);
+  case PRECIS_VERB_DATA:
+    return precis_command_data(cli);
   }
   return PRECIS_ERR_INTERNAL;
 }
@@ -125,6 +127,7 @@ static int prepare(precis_cli *cli, int argc, char **argv)
   case PRECIS_VERB_VERSION:
   case PRECIS_VERB_PLAN:
   case PRECIS_VERB_REMOTE:
+  case PRECIS_VERB_DATA:
     return 0;
   case PRECIS_VERB_GEN:
   case PRECIS_VERB_CHECK:

@@ -31,6 +31,7 @@ int precis_command_serve(precis_cli *cli)
   const precis_service_options options = {
       .listen = s->serve.listen ? s->serve.listen : LISTEN,
       .data = s->serve.data,
+      .skip_damaged = s->serve.skip_damaged,
       .token_file = s->serve.token_file ? s->serve.token_file : TOKEN_FILE,
       .no_token = s->serve.no_token,
       .insecure = s->serve.insecure,

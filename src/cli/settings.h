@@ -23,7 +23,8 @@ typedef enum precis_verb {
   PRECIS_VERB_BENCH = 64,
   PRECIS_VERB_PLAN = 128,
   PRECIS_VERB_SERVE = 256,
-  PRECIS_VERB_REMOTE = 512
+  PRECIS_VERB_REMOTE = 512,
+  PRECIS_VERB_DATA = 1024
 } precis_verb;
 
 enum { PRECIS_OPERANDS = 2 };
@@ -105,7 +106,7 @@ typedef struct precis_setting_paper {
 
 typedef struct precis_setting_serve {
   const char *listen, *data, *token_file, *tls_cert, *tls_key;
-  int no_token, insecure;
+  int no_token, insecure, skip_damaged;
   int log_form, log_level; /* precis_log_form, precis_log_level; -1: not given */
   int64_t contexts, context_tokens, connections, query_bytes;
   double request_seconds;
