@@ -2,8 +2,13 @@
 #ifndef PRECIS_MPI_REPAIR_H
 #define PRECIS_MPI_REPAIR_H
 
-#include "mpi/summaries.h"
 #include "mpi/task.h"
+
+/* A (query row, head) that has to be computed exactly. */
+typedef struct precis_failed_row {
+  int64_t row;
+  int head;
+} precis_failed_row;
 
 /* Collective. Replaces the results and proofs of the failed rows of all ranks: each (row, head) moves
  * as one query, keys stay resident. precise: in double, see src/precise.h, else as the exact moves

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "mpi/repair.h"
 #include "mpi/task.h"
 #include "mpi/turning.h"
 #include "src/bivariate.h"
@@ -48,12 +49,6 @@ static inline precis_summary_size precis_summaries_size(const precis_summaries *
 
 /* Frees what is not borrowed. */
 void precis_summaries_release(precis_summaries *plan);
-
-/* A (query row, head) that has to be computed exactly. */
-typedef struct precis_failed_row {
-  int64_t row;
-  int head;
-} precis_failed_row;
 
 typedef struct precis_summary_result {
   precis_failed_row *rows; /* of this rank, outliers, of which nothing is known; owned */

@@ -1,6 +1,6 @@
 /* bivariate_lp.c - cutting planes in the plane, on the simplex code of COIN-OR Clp
  *
- * Scaled as minimax_lp.c is, so that the solver's absolute tolerances mean the same everywhere:
+ * Scaled as polynomial_lp.c is, so that the solver's absolute tolerances mean the same everywhere:
  *
  *   a[b] = center[b] + t z_b           the approximation in hand comes off first
  *   e[b] = t x_b / size[b]             a term costs about t x_b

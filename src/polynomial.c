@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "src/minimax_lp.h"
+#include "src/polynomial_lp.h"
 #include "src/polynomial_proof.h"
 #include "src/precis.h"
 

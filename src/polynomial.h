@@ -16,7 +16,9 @@
 #ifndef PRECIS_SRC_POLYNOMIAL_H
 #define PRECIS_SRC_POLYNOMIAL_H
 
-enum { PRECIS_DEGREE_MAX = 24, PRECIS_BOUND_MOST = 24 };
+#include "src/problem.h"
+
+enum { PRECIS_BOUND_MOST = 24 };
 
 typedef struct precis_polynomial {
   int degree;                      /* of P */

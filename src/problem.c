@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "src/polynomial.h"
 
 static int check_dim(const char *name, int value, precis_message *why)
 {

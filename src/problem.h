@@ -5,7 +5,7 @@
 #include "src/message.h"
 #include "src/precis.h"
 
-enum { PRECIS_DIM_MAX = 256, PRECIS_HEADS_MAX = 1 << 20 };
+enum { PRECIS_DIM_MAX = 256, PRECIS_HEADS_MAX = 1 << 20, PRECIS_DEGREE_MAX = 24 };
 
 /* Fills in the defaults (kv_heads, value_dim, scale) and checks what remains. Errors: ARGUMENT,
  * with the field and its value in words; *problem is then unchanged. */

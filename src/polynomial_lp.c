@@ -1,4 +1,4 @@
-/* minimax_lp.c - cutting planes, on the simplex code of COIN-OR Clp
+/* polynomial_lp.c - cutting planes, on the simplex code of COIN-OR Clp
  *
  * Unknowns and constraints are scaled so that the solver's absolute tolerances mean the same
  * everywhere, although e^y and the moments vary over many orders of magnitude:
@@ -14,7 +14,7 @@
  *
  * Clp's own drivers (Clp_initialSolve and the like) would install a signal handler; Clp_dual does
  * not. */
-#include "src/minimax_lp.h"
+#include "src/polynomial_lp.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* minimax_lp.h - the linear program behind polynomial.h. What it finds still has to be proved. */
-#ifndef PRECIS_SRC_MINIMAX_LP_H
-#define PRECIS_SRC_MINIMAX_LP_H
+/* polynomial_lp.h - the linear program behind polynomial.h. What it finds still has to be proved. */
+#ifndef PRECIS_SRC_POLYNOMIAL_LP_H
+#define PRECIS_SRC_POLYNOMIAL_LP_H
 
 #include <stdbool.h>
 
