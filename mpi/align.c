@@ -5,7 +5,7 @@
 #include "mpi/leaving.h"
 #include "src/balance.h"
 #include "src/line.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static int allocate(precis_align *align, int ranks)
 {

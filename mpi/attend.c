@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "mpi/call.h"
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/limit.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static int check_queries(precis_call *c, const float *out, precis_message *why)
 {

@@ -11,8 +11,8 @@
 
 #include "mpi/machine.h"
 #include "src/machine_file.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 static void say(const precis_options *options, const char *text)
 {

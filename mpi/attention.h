@@ -9,7 +9,7 @@
 #include "mpi/world.h"
 #include "src/jobs.h"
 #include "src/keys.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/norm.h"
 #include "src/precis.h"
 #include "src/precis_more.h"

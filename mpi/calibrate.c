@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/measure.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 
 enum {

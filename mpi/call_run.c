@@ -8,7 +8,7 @@
 #include "mpi/repair.h"
 #include "src/footprint.h"
 #include "src/outliers.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 void precis_call_set_up(precis_call *c, const precis_finished *to)
 {

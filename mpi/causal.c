@@ -14,8 +14,8 @@
 
 #include "mpi/execute.h"
 #include "mpi/summary_work.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/queries.h"
 
 enum { BLOCK = PRECIS_KEY_BLOCK };

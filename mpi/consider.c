@@ -7,9 +7,9 @@
 #include "mpi/call.h"
 #include "src/footprint.h"
 #include "src/limit.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/outliers.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* Of exact moves that would exceed the memory limit. */
 static const double FORBIDDEN_SECONDS = 1e9;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "mpi/rows.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static const int64_t WORD = sizeof(float);
 

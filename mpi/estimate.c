@@ -5,8 +5,8 @@
 
 #include "mpi/repair.h"
 #include "src/choose.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 enum { HELD_OUT = 64 };
 

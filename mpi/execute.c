@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* Tags of other messages are below. */
 enum { EXECUTE_TAG = 64, YIELDS = 1000 /* before a nap */ };

@@ -11,7 +11,7 @@
 
 #include "src/header.h"
 #include "src/keys.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 
 /* Bytes read at once: enough for any disk, little enough that the values are still in the cache

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/tensor.h"
 
 /* An array in a file that is open for reading. */

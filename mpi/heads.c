@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "mpi/execute.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/queries.h"
 
 typedef struct regroup {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/norm.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* Of the largest deviation of a value: what attention adds to the mean is not told from rounding
  * below it. */

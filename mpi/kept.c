@@ -6,7 +6,7 @@
 
 #include "mpi/spread.h"
 #include "src/cost.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 enum { BATCH = 1024 };
 

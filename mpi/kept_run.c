@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "mpi/kept.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 typedef struct applying {
   const precis_kept *kept;

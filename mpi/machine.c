@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "mpi/room.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 
 /* Collective over the ranks of one node: the sets of PUs of all, to be freed. */

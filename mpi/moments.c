@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 int precis_moments_allocate(int64_t columns, precis_moments *moments)
 {

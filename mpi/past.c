@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
-#include "src/random.h"
+#include "src/base/memory.h"
+#include "src/base/random.h"
 
 enum { ROWS = 128 };
 

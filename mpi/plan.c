@@ -8,7 +8,7 @@
 #include "src/balance.h"
 #include "src/footprint.h"
 #include "src/limit.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static int allocate(precis_attend_plan *plan, int ranks)
 {

@@ -6,8 +6,8 @@
 
 #include "mpi/deal.h"
 #include "mpi/execute.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/queries.h"
 
 typedef struct spread {

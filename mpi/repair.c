@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "mpi/execute.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precise.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/queries.h"
 
 /* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. What

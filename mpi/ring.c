@@ -4,7 +4,7 @@
 
 #include "mpi/deal.h"
 #include "mpi/execute.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/queries.h"
 
 typedef struct ring {

@@ -8,7 +8,7 @@
 
 #include "mpi/study.h"
 #include "src/feature_kernel.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* The part of exact attention that may be spent on fits. */
 static const double FITS_SHARE = 0.02;

@@ -6,10 +6,10 @@
 
 #include "mpi/signal_prefixes.h"
 #include "src/mean_query.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/norm.h"
-#include "src/problem.h"
-#include "src/weaken.h"
+#include "src/base/problem.h"
+#include "src/base/weaken.h"
 
 static int64_t numbers_of(const precis_problem *p)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "src/mean_query.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 /* Numbers that are added up over the ranks at once. */
 enum { NUMBERS_MOST = 1 << 20 };

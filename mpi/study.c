@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 /* The mean of a few queries would fit those alone, and the summary is to serve later ones too. */
 enum { CENTER_QUERIES = 64 };

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "mpi/study.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* The mean of a row's distance is a little less than its root mean square. */
 static const double MEAN_OF_SQUARE = 0.95;

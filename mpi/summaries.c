@@ -11,7 +11,7 @@
 #include "mpi/kept.h"
 #include "mpi/summary_work.h"
 #include "src/cost.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 typedef struct pipeline {
   precis_summary_work work;

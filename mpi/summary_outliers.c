@@ -5,8 +5,8 @@
 
 #include "mpi/execute.h"
 #include "mpi/summary_work.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 /* A batch on its way: positions, then k, v and bias of all key/value heads. */
 typedef struct exchange {

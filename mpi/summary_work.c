@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/queries.h"
 #include "src/schedule_emit.h"
 

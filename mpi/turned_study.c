@@ -8,7 +8,7 @@
 #include "src/block_sample.h"
 #include "src/block_sets.h"
 #include "src/feature_kernel.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* What the study itself costs, with tables of the sampled rows, in fits of a polynomial in one
  * variable. Nobody knows beforehand that it will find anything, so it has to be a small part of

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/axes.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/outliers.h"
 
 /* Covariances are taken from about so many rows of each kind. They steer: what is proved rests on

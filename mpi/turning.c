@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 int precis_turning_create(const precis_problem *p, precis_turning *t)
 {

@@ -6,8 +6,8 @@
 
 #include "mpi/moments.h"
 #include "mpi/verify_work.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 #include "src/sample.h"
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 typedef struct precis_verify_job {

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "mpi/verify_work.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 
 static void measure_lse(precis_verify_work *w, double computed, double want)

@@ -4,7 +4,7 @@
 
 #include "mpi/moments.h"
 #include "mpi/verify_work.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 
 static const float *bias_of(const precis_verify_work *w)

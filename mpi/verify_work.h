@@ -7,7 +7,7 @@
 
 #include "mpi/verify.h"
 #include "src/contract.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 /* Partial results of a block: of each sampled row and head. */
 typedef struct precis_verify_partials {

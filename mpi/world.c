@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 int precis_world_wish(int rank, int *node, precis_message *why)
 {

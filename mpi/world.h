@@ -10,9 +10,9 @@
 
 #include <mpi.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/nodes.h"
-#include "src/waiting.h"
+#include "src/base/waiting.h"
 
 /* The largest piece of a message in bytes; longer ones are cut up. MPI counts are int. */
 #define PRECIS_PIECE_BYTES ((int64_t)1 << 30)

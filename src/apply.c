@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 #define PRECIS_WITHOUT_MPI
 #include "src/precis.h"
-#include "src/scratch.h"
+#include "src/base/scratch.h"
 
 enum { FEATURES_LEAST = 16, FEATURES_MOST = 1 << 20, GROUPS_MOST = 256 };
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 #define PRECIS_WITHOUT_MPI
 #include "src/precis.h"
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/tensor.h"
 
 enum { PRECIS_BODY_ARRAYS = 3, PRECIS_BODY_HEADER_MOST = 1 << 20, PRECIS_BODY_BLOCK = 4096 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/axes.h"
-#include "src/clones.h"
+#include "src/base/clones.h"
 #include "src/feature_set.h"
 
 /* Norms are raised by this, not to lie below the true ones whatever the rounding. */

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "src/weaken.h"
+#include "src/base/weaken.h"
 
 precis_certificate precis_certificate_make(const precis_error_mass *mass, double normaliser,
                                            double away)

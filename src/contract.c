@@ -3,7 +3,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 
 void precis_moments_clear(precis_moments *moments)

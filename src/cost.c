@@ -1,7 +1,7 @@
 #include "src/cost.h"
 
 #include "src/partial.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 static const int64_t WORD = sizeof(float), INDEX = sizeof(int64_t);
 

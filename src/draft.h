@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_draft {
   int file;     /* descriptor, open for reading and writing */

@@ -1,6 +1,6 @@
 #include "src/feature_kernel.h"
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 int precis_feature_kernels(const precis_feature_kernel *kernels[4])
 {

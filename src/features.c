@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 /* Monomial number `index` of those of a degree in the variables from `variable` to end - 1. */
 static void decode(int variable, int end, int degree, int64_t index, int *variables)

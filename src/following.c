@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-#include "src/problem.h"
-#include "src/random.h"
+#include "src/base/problem.h"
+#include "src/base/random.h"
 
 enum { STREAM_FOLLOWING = 6 }; /* generate.c and sample.c have the streams below */
 

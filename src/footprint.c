@@ -7,7 +7,7 @@
 #include "src/jobs.h"
 #include "src/parcel.h"
 #include "src/partial.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/schedule_emit.h"
 #include "src/shapes.h"
 

@@ -3,8 +3,8 @@
 #include <math.h>
 
 #include "src/following.h"
-#include "src/problem.h"
-#include "src/random.h"
+#include "src/base/problem.h"
+#include "src/base/random.h"
 
 /* Numbers of the random streams; the first three are precis_role, and following.c has one. */
 enum { STREAM_DIRECTION = 3, STREAM_SIGN = 4, STREAM_MIRROR = 5 };

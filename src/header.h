@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/safetensors.h"
 #include "src/tensor.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 
 /* A copy of `old` (used elements) with room for count elements, or NULL. */

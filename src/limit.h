@@ -2,7 +2,7 @@
 #ifndef PRECIS_SRC_LIMIT_H
 #define PRECIS_SRC_LIMIT_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/model.h"
 
 /* Keys in a parcel when memory is no matter: wish > 0, or sized from the shape. */

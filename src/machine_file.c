@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 static const char SPACES[] = " \t\r";
 

@@ -9,7 +9,7 @@
 #ifndef PRECIS_SRC_MACHINE_FILE_H
 #define PRECIS_SRC_MACHINE_FILE_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/rates.h"
 
 enum { PRECIS_MACHINE_FILE_BYTES = 1 << 16 }; /* at most */

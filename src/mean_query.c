@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 /* Weights up to e^this are no reason to rescale. */
 static const double SLACK = 8;

@@ -12,7 +12,7 @@
 #include "src/jobs.h"
 #include "src/keys.h"
 #include "src/measure_sizes.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/parcel.h"
 #include "src/polynomial.h"
 #include "src/queries.h"

@@ -4,7 +4,7 @@
 
 #include "src/footprint.h"
 #include "src/partial.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/shapes.h"
 #include "src/summarise.h"
 #include "src/tile.h"

@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-#include "src/clones.h"
-#include "src/weaken.h"
+#include "src/base/clones.h"
+#include "src/base/weaken.h"
 
 /* More than the sums below round off, for up to 256 columns. */
 static const double UP = 1 + 0x1p-42;

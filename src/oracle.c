@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "src/contract.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 
 static int allocate(const precis_oracle_case *c, precis_oracle *o)

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "src/bulk.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
-#include "src/weaken.h"
+#include "src/base/weaken.h"
 
 /* Eight bins an octave, from 2^-8 on. */
 enum { BINS_AN_OCTAVE = 8, FIRST_OCTAVE = -8 };

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "src/choose.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/model.h"
 #include "src/paper_layout.h"
 #include "src/parcel.h"

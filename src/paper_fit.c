@@ -5,7 +5,7 @@
 
 #include "src/cost.h"
 #include "src/feature_kernel.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/paper.h"
 #include "src/paper_sample.h"
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "src/line.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 void precis_paper_layout_free(precis_paper_layout *l)
 {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 static const double LOG2_E = 1.44269504088896340736;
 

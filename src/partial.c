@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 
 int precis_partial_create(precis_partial *partial, int64_t rows, int value_dim)

@@ -16,7 +16,7 @@
 #ifndef PRECIS_SRC_POLYNOMIAL_H
 #define PRECIS_SRC_POLYNOMIAL_H
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 enum { PRECIS_BOUND_MOST = 24 };
 

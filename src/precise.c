@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-#include "src/clones.h"
-#include "src/problem.h"
+#include "src/base/clones.h"
+#include "src/base/problem.h"
 
 enum { BLOCK = 128 };
 

@@ -1,6 +1,6 @@
 #include "src/queries.h"
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 int precis_queries_create(const precis_problem *problem, int64_t rows, const float *q,
                           const int64_t *position, precis_queries *queries)

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* Terms of a score that add up to more are summed with care: 2^-64 of this is 2^-36. */
 static const double CAREFUL_ABOVE = 0x1p28;

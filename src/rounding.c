@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "src/tile_rounding.h"
-#include "src/weaken.h"
+#include "src/base/weaken.h"
 
 static const double UNIT = 0x1p-24, UNIT_DOUBLE = 0x1p-53;
 

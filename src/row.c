@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/clones.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/clones.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 #include "src/rounding.h"
-#include "src/weaken.h"
+#include "src/base/weaken.h"
 
 static const double LOG_2 = 0.693147180559945309417;
 

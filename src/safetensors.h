@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/tensor.h"
 
 /* As many bytes of the file as it takes to know the length of the header, and whether it is one. */

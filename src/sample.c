@@ -1,6 +1,6 @@
 #include "src/sample.h"
 
-#include "src/random.h"
+#include "src/base/random.h"
 
 enum { STREAM_SAMPLE = 5 }; /* generate.c has the streams below */
 

@@ -4,7 +4,7 @@
 
 #include "src/partial.h"
 #include "src/schedule_build.h"
-#include "src/share.h"
+#include "src/base/share.h"
 #include "src/tree.h"
 
 /* One round of one rank under way. */

@@ -1,6 +1,6 @@
 /* The heads move as a schedule. */
 #include "src/cost.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/schedule_emit.h"
 
 enum { QUERY_TAG, PARCEL_TAG, RESULT_TAG };

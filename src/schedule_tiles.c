@@ -1,5 +1,5 @@
 /* The tiles move as a schedule. */
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/schedule_emit.h"
 
 static int64_t rows_of(const precis_tiles_shape *x, int rank, int64_t parcel)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <strings.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 void precis_sgemm_square(int order, const float *a, const float *b, float *c)
 {

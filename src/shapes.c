@@ -4,10 +4,10 @@
 
 #include "src/balance.h"
 #include "src/cost.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precise.h"
-#include "src/problem.h"
-#include "src/share.h"
+#include "src/base/problem.h"
+#include "src/base/share.h"
 
 enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14, LEAST_SLICE = 1024 };
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 int64_t precis_survey_sums_size(const precis_keys *keys)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 /* Numbers are taken from files and put into files as they are. */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

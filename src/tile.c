@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 #include "src/tile_kernel.h"
 #include "src/tile_visit.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 #include "src/exp2.h"
 #include "src/tile_kernel.h"
 

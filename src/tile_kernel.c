@@ -1,6 +1,6 @@
 #include "src/tile_kernel.h"
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 int precis_tile_kernels(const precis_tile_kernel *kernels[4])
 {

@@ -1,5 +1,5 @@
 /* tile_v3.c - 16 registers of 8 floats (AVX2) */
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 #ifdef PRECIS_TARGET_CLONES
 #pragma GCC target("arch=x86-64-v3")

@@ -1,5 +1,5 @@
 /* tile_v4.c - 32 registers of 16 floats (AVX-512) */
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 #ifdef PRECIS_TARGET_CLONES
 #pragma GCC target("arch=x86-64-v4")

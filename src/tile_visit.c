@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "src/clones.h"
+#include "src/base/clones.h"
 
 enum { GROUP = PRECIS_TILE_GROUP, KEYS = PRECIS_TILE_KEYS };
 

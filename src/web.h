@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/web_link.h"
 
 enum { PRECIS_WEB_PARTS = 4, PRECIS_WEB_KEY = 40 };

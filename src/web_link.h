@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/web_url.h"
 
 typedef struct precis_web_link {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 static int bad(const char *url, precis_message *why)
 {

@@ -2,7 +2,7 @@
 #ifndef PRECIS_SRC_WEB_URL_H
 #define PRECIS_SRC_WEB_URL_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_web_url {
   int tls;

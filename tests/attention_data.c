@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 static float bias_of(const attention_case *c, int64_t j)
 {

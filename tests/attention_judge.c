@@ -7,7 +7,7 @@
 
 #include "src/contract.h"
 #include "src/oracle.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* The oracle's own units, against those that the library found in double: relative, and what is left
  * of errors that are 0. */

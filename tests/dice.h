@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "src/random.h"
+#include "src/base/random.h"
 
 typedef struct dice {
   precis_stream stream;

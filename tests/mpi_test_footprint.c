@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "src/generate.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 #include "src/precis_more.h"
-#include "src/problem.h"
-#include "src/share.h"
+#include "src/base/problem.h"
+#include "src/base/share.h"
 
 static int rank, ranks;
 static int64_t held, most; /* bytes, since the last reset */

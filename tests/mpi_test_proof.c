@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "src/features.h"
-#include "src/random.h"
+#include "src/base/random.h"
 #include "tests/attention_case.h"
 
 /* Work that a problem may take: multiplications of the oracle, numbers of a summary. */

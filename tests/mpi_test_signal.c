@@ -8,7 +8,7 @@
 
 #include "mpi/signal.h"
 #include "mpi/signal_prefixes.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/oracle.h"
 #include "tests/attention_data.h"
 

@@ -10,7 +10,7 @@
 #include "src/generate.h"
 #include "src/oracle.h"
 #include "src/reference.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 #define COMM MPI_COMM_WORLD
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "tests/promise_rows.h"
 
 /* Each case sets the shape, then allocates, then fills. */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* The oracle is off too: by the rounding of its own sums, far below what float32 can show. */
 static const double RELATIVE = 1 + 1e-6, LSE_SLACK = 1e-11;

@@ -5,7 +5,7 @@
 
 #include "src/features.h"
 #include "src/generate.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 /* What a problem may take: multiplications of the oracle, numbers of a summary. */
 static const double PAIRS_MOST = 6e6;

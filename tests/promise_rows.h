@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "tests/dice.h"
 
 static inline void rows_unit(dice *d, int dim, double length, float *x)

@@ -1,7 +1,7 @@
 /* promise_spoil.c - what makes the numbers of a problem unusual */
 #include <math.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "tests/promise_problem.h"
 
 static int64_t q_width(const promise_problem *p)

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "src/apply.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/summarise.h"
 
 static const double UNIT = 0x1p-24; /* of a rounding to float32 */

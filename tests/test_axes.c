@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "src/axes.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/precis.h"
 #include "tests/uniform.h"
 

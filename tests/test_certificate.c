@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 #include "src/apply.h"
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/certificate.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/norm.h"
 #include "src/polynomial.h"
 #include "src/summarise.h"

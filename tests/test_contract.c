@@ -13,7 +13,7 @@
 #include "src/contract.h"
 #include "src/generate.h"
 #include "src/oracle.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 #include "tests/uniform.h"
 

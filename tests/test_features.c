@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "src/features.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 enum { TOKENS = 32 };
 

@@ -12,7 +12,7 @@
 #include "src/footprint.h"
 #include "src/limit.h"
 #include "src/model.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 static const precis_problem problem = {
     .heads = 8, .kv_heads = 2, .dim = 16, .value_dim = 32, .scale = .25};

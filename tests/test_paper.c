@@ -12,7 +12,7 @@
 #include "src/generate.h"
 #include "src/paper.h"
 #include "src/paper_sample.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 static precis_paper paper_of(int64_t tokens, int ranks, double tol)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "src/paper_schedule.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/schedule_print.h"
 
 enum { RANKS_MOST = 8, LINE = 512 };

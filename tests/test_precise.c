@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "src/precise.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 #include "tests/uniform.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/random.h"
+#include "src/base/random.h"
 #include "src/sample.h"
 
 /* Known answers that come with the authors' Random123 library. */

@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include "src/blas.h"
-#include "src/memory.h"
+#include "src/base/blas.h"
+#include "src/base/memory.h"
 #include "src/parcel.h"
 #include "src/precise.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/rounding.h"
 #include "src/tile.h"
 #include "src/tile_rounding.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/rounding.h"
 #include "src/row.h"
 #include "src/tile_rounding.h"

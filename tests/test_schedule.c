@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "src/partial.h"
-#include "src/problem.h"
-#include "src/share.h"
+#include "src/base/problem.h"
+#include "src/base/share.h"
 #include "tests/schedule_case.h"
 
 /* What the schedule sends is what cost.h says, on either kind of link. */

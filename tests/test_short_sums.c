@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "src/apply.h"
-#include "src/blas.h"
-#include "src/memory.h"
+#include "src/base/blas.h"
+#include "src/base/memory.h"
 #include "src/summarise.h"
 
 enum { VALUES = 19, KEYS = 1 << 14, QUERIES = 70 };

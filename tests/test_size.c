@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 #include "tests/fuzz.h"
 
 static void accepted(void **state)

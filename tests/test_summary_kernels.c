@@ -1,7 +1,7 @@
 /* Summaries made and applied, against the polynomial attention that they stand for. */
 #include "tests/summary_case.h"
 
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/precis.h"
 
 static void check_problem(problem p)

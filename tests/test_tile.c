@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 #include "src/generate.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/partial.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 #include "src/reference.h"
 #include "src/rounding.h"
 #include "src/terms.h"

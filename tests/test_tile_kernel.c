@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/clones.h"
-#include "src/memory.h"
+#include "src/base/clones.h"
+#include "src/base/memory.h"
 #include "src/partial.h"
 #include "src/tile.h"
 #include "src/tile_rounding.h"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/waiting.h"
+#include "src/base/waiting.h"
 
 enum { RANKS = 9 };
 

@@ -18,9 +18,9 @@
 #include <string.h>
 
 #include "src/apply.h"
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/jobs.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/summarise.h"
 
 typedef struct run {

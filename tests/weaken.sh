@@ -3,7 +3,7 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Builds the library once more, with -DPRECIS_TEST_WEAKEN (src/weaken.h), in the folder "weakened", which stays for the next time, and
+# Builds the library once more, with -DPRECIS_TEST_WEAKEN (src/base/weaken.h), in the folder "weakened", which stays for the next time, and
 # runs tests/mpi_test_promises with each bound that the sources pass through precis_weaken(). PRECIS_WEAKEN_BOUNDS="ENVELOPE DELTA"
 # takes only these, PRECIS_WEAKEN_NP other numbers of ranks than 1.
 

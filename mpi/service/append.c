@@ -8,7 +8,7 @@
 #include "mpi/service/order.h"
 #include "mpi/service/routes.h"
 #include "src/body.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 enum { BLOCK = 1 << 16 }; /* floats that travel together */
 

@@ -8,7 +8,7 @@
 #include "mpi/service/folder.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/merger.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* As many contexts as a service may be told to have. */
 enum { CONTEXTS = 1 << 14, LOOK_EVERY = 1000000 /* nanoseconds */ };

@@ -5,11 +5,11 @@
 
 #include "mpi/service/routes.h"
 #include "src/body.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/npy.h"
 #include "src/report_json.h"
 #include "src/safetensors.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 /* So many times what one request may take may be on its way at once. */
 enum { FLIGHTS = 4 };

@@ -12,7 +12,7 @@
 #include "mpi/service/service.h"
 #include "mpi/service/sum.h"
 #include "mpi/service/token.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 enum { PRECIS_CONTEXT_ID = 20, PRECIS_CONTEXT_NAME = 128, PRECIS_CONTEXT_KEY = 128 };

@@ -5,7 +5,7 @@
 
 #include "mpi/service/errands_unit.h"
 #include "mpi/service/link.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* A batch is answered when all of it is, so it stays small. */
 enum { BATCH_ERRANDS = 64, BATCH_ROWS = 256 };

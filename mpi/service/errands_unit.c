@@ -6,7 +6,7 @@
 #include "mpi/attention.h"
 #include "mpi/service/link.h"
 #include "mpi/service/manifest.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* So much more than what is on record is worth a line. */
 static const double GROWTH = 1.25;

@@ -11,7 +11,7 @@
 #include "mpi/service/hold_load.h"
 #include "mpi/service/hold_unit.h"
 #include "mpi/service/link.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* For who has to find a rank. */
 static int gather_hosts(precis_hold *hold)

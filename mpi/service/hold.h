@@ -13,7 +13,7 @@
 #include "mpi/service/segments.h"
 #include "mpi/service/service.h"
 #include "mpi/world.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 typedef struct precis_shard {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "mpi/attention.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 
 /* One rank's part. On rank 0 the arrays are the beginnings of the whole ones. */
 typedef struct part {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "mpi/attention.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 
 /* Bytes that a rank reads at once. */
 enum { BLOCK_BYTES = 1 << 26 };

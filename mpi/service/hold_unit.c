@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "mpi/attention.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 int precis_hold_unit(precis_hold *hold, const precis_order *order, const precis_hold_data *data)
 {

@@ -23,7 +23,7 @@
 #include "mpi/service/contexts.h"
 #include "mpi/service/log.h"
 #include "mpi/service/segments.h"
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_journal {
   const char *data; /* folder */

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 enum { PRECIS_LANDING_PATH = 4096 + 256 };
 

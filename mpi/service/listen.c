@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 enum { BACKLOG = 128 };
 

@@ -2,7 +2,7 @@
 #ifndef PRECIS_SERVICE_LISTEN_H
 #define PRECIS_SERVICE_LISTEN_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_listener {
   int socket;       /* -1: closed */

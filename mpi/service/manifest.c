@@ -7,8 +7,8 @@
 
 #include "mpi/service/record.h"
 #include "mpi/signal.h"
-#include "src/memory.h"
-#include "src/problem.h"
+#include "src/base/memory.h"
+#include "src/base/problem.h"
 
 static precis_manifest_path path_of(const char *data, const char *id, const char *ending)
 {

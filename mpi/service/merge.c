@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 enum { BLOCK_BYTES = 1 << 20 };
 

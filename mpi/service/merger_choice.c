@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "mpi/service/manifest.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static const char *name_at(const precis_context *c, int64_t i)
 {

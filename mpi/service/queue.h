@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "mpi/service/contexts.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 typedef enum precis_errand_kind {

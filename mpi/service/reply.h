@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_reply {
   int code;         /* HTTP status; 0: none yet */

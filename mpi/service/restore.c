@@ -9,8 +9,8 @@
 #include "mpi/service/link.h"
 #include "mpi/service/manifest.h"
 #include "mpi/service/signals.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 
 /* Segments that both contexts begin with. */
 static size_t in_common(const precis_context *a, const precis_context *b)

@@ -6,7 +6,7 @@
 
 #include "mpi/service/landing.h"
 #include "mpi/service/sum.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 /* PRECIS_SEGMENT_JOB: digits of a job's number, and of a context's after its c. */

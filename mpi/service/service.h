@@ -10,7 +10,7 @@
 
 #include "mpi/service/log.h"
 #include "mpi/world.h"
-#include "src/message.h"
+#include "src/base/message.h"
 
 /* Equal on every rank. Strings are the caller's and must last. */
 typedef struct precis_service_options {

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 typedef struct rule {
   const char *name;

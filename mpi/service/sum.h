@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 /* The first half of SHA-256, in hexadecimal digits. */
 enum { PRECIS_SUM_DIGITS = 32 };

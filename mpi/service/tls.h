@@ -2,7 +2,7 @@
 #ifndef PRECIS_SERVICE_TLS_H
 #define PRECIS_SERVICE_TLS_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_tls {
   char *certificate, *key; /* PEM, owned; NULL: no TLS */

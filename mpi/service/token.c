@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "src/precis.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 enum { RANDOM_BYTES = 32, SHORTEST = 16, FILE_MOST = 1 << 18 };
 

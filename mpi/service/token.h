@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 enum { PRECIS_TOKEN_MOST = 256, PRECIS_TOKEN_NAME = 32 };
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/blas.h"
+#include "src/base/blas.h"
 #include "src/cli/bench.h"
 #include "src/cli/bench_moves.h"
 #include "src/cli/cli.h"
 #include "src/cli/json.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/sgemm.h"
 #include "topology/cache.h"
 

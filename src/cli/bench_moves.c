@@ -6,8 +6,8 @@
 
 #include "src/cli/json.h"
 #include "src/generate.h"
-#include "src/problem.h"
-#include "src/share.h"
+#include "src/base/problem.h"
+#include "src/base/share.h"
 
 enum { REPEATS = 7, MOVES = PRECIS_MOVES - 1 };
 

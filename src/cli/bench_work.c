@@ -7,7 +7,7 @@
 #include "src/cli/bench.h"
 #include "src/features.h"
 #include "src/generate.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/summarise.h"
 #include "src/tile.h"
 

@@ -8,7 +8,7 @@
 
 #include "src/cli/json.h"
 #include "src/precis.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 void precis_facts_add(precis_facts *facts, const char *name, const char *format, ...)
 {

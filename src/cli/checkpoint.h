@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "src/cli/worth.h"
-#include "src/message.h"
+#include "src/base/message.h"
 
 enum { PRECIS_FACTS_MOST = 20, PRECIS_FACT_NAME = 24, PRECIS_FACT_VALUE = 80, PRECIS_PART = 256 };
 

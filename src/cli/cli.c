@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 int precis_cli_agree(precis_cli *cli, int status)
 {

@@ -5,7 +5,7 @@
 #include "mpi/world.h"
 #include "src/cli/settings.h"
 #include "src/cli/watchdog.h"
-#include "src/message.h"
+#include "src/base/message.h"
 
 typedef struct precis_cli {
   precis_world world;

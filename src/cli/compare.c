@@ -8,8 +8,8 @@
 #include "mpi/moments.h"
 #include "src/cli/input.h"
 #include "src/cli/label.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 
 static const int64_t TURN_BYTES = 8 << 20, WIDTH_MOST = INT64_C(1) << 28;
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 #define AT(member) offsetof(precis_settings, member)
 

@@ -7,8 +7,8 @@
 #include "mpi/files.h"
 #include "src/cli/cli.h"
 #include "src/generate.h"
-#include "src/problem.h"
-#include "src/share.h"
+#include "src/base/problem.h"
+#include "src/base/share.h"
 
 /* Bytes of rows made at once. */
 static const int64_t TURN_BYTES = 8 << 20;

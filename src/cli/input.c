@@ -2,7 +2,7 @@
 
 #include "src/cli/input_names.h"
 #include "src/cli/label.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 static int check_options(precis_cli *cli)
 {

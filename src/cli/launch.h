@@ -4,7 +4,7 @@
 #ifndef PRECIS_CLI_LAUNCH_H
 #define PRECIS_CLI_LAUNCH_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 /* The number that a launcher of MPI has given to this process; -1: there is none. */
 int precis_launch_rank(void);

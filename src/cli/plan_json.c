@@ -4,7 +4,7 @@
 
 #include "src/cli/json.h"
 #include "src/cli/plan.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 static json_t *prediction_object(const precis_prediction *p)
 {

@@ -4,7 +4,7 @@
 
 #include "src/cli/json.h"
 #include "src/cli/plan.h"
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 static const int dims[] = {3, 8, 16, 32, 64};
 static const double spreads[] = {.05, .1, .15, .2, .25, .3, .35, .4, .45, .5, .55, .6},

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/cli/report.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 int precis_groups_create(int heads, precis_groups_report *g)
 {

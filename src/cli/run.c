@@ -10,8 +10,8 @@
 #include "src/cli/interrupt.h"
 #include "src/cli/json.h"
 #include "src/cli/run.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 #include "topology/cache.h"
 
 static int check_options(precis_cli *cli)

@@ -8,7 +8,7 @@
 #include "src/cli/batches.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/run.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 int64_t precis_run_batch_most(const precis_run *r)
 {

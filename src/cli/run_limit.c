@@ -3,7 +3,7 @@
 
 #include "src/cli/run.h"
 #include "src/sample.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 /* Bytes on the rank with most rows: of keys and values, which the library holds, and of the arrays
  * of this program itself while it attends. */

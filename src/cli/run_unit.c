@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "src/cli/run.h"
-#include "src/memory.h"
-#include "src/share.h"
+#include "src/base/memory.h"
+#include "src/base/share.h"
 
 static const int64_t TURN_BYTES = 8 << 20;
 

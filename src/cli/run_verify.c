@@ -4,9 +4,9 @@
 
 #include "mpi/verify.h"
 #include "src/cli/run.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/sample.h"
-#include "src/share.h"
+#include "src/base/share.h"
 
 static int64_t q_width(const precis_run *r)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/cli/flags.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 enum { FLAGS_MOST = 128, FIRST_CODE = 256 };
 

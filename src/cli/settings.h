@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "src/generate.h"
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 /* Bits, so that a flag can belong to several. */

@@ -8,9 +8,9 @@
 
 #include "src/cli/calibrate.h"
 #include "src/cli/json.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "src/sgemm.h"
-#include "src/size.h"
+#include "src/base/size.h"
 
 static int number_in_environment(const char *name)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "src/cli/topo.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 #include "topology/node.h"
 
 typedef struct warner {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 const char *const precis_worth_names[PRECIS_WORTH_COLUMNS] = {
     "sum", "most", "rows", "largest", "bound", "range", "lse", "recomputed", "constant"};

@@ -5,8 +5,8 @@
  * PRECIS_WEAKEN is a part of what it should be (tests/weaken.sh): half, or nothing at all for bounds
  * on rounding. These are worst cases of long chains, of which no problem that can be found uses
  * half. */
-#ifndef PRECIS_SRC_WEAKEN_H
-#define PRECIS_SRC_WEAKEN_H
+#ifndef PRECIS_SRC_BASE_WEAKEN_H
+#define PRECIS_SRC_BASE_WEAKEN_H
 
 /* ENVELOPE         sum_j w_j E(y_ij) delta_j and its count: what P is off by
  * FEATURE_ROUNDING of sums over features, and of summaries

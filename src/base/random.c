@@ -1,4 +1,4 @@
-#include "src/random.h"
+#include "src/base/random.h"
 
 #include <assert.h>
 #include <math.h>

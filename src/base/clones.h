@@ -4,8 +4,8 @@
  * vector unit; the loader picks one when the program starts. configure sets PRECIS_TARGET_CLONES
  * where the compiler and the system can do this; elsewhere the compiler's -march decides alone.
  * Such functions are static, as their variants have names that the library must not export. */
-#ifndef PRECIS_SRC_CLONES_H
-#define PRECIS_SRC_CLONES_H
+#ifndef PRECIS_SRC_BASE_CLONES_H
+#define PRECIS_SRC_BASE_CLONES_H
 
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* memory.h - arrays */
-#ifndef PRECIS_SRC_MEMORY_H
-#define PRECIS_SRC_MEMORY_H
+#ifndef PRECIS_SRC_BASE_MEMORY_H
+#define PRECIS_SRC_BASE_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* scratch.h - cutting the caller's working space into aligned pieces
  *
  * A layout function that takes its pieces from a scratch without memory measures what it needs. */
-#ifndef PRECIS_SRC_SCRATCH_H
-#define PRECIS_SRC_SCRATCH_H
+#ifndef PRECIS_SRC_BASE_SCRATCH_H
+#define PRECIS_SRC_BASE_SCRATCH_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "src/blas.h"
+#include "src/base/blas.h"
 
 #include <cblas.h>
 

@@ -3,8 +3,8 @@
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
  * 2011): a bijection of a 128-bit counter, keyed by the seed. Any rank can make any element, so
  * a file does not depend on how many made it. */
-#ifndef PRECIS_SRC_RANDOM_H
-#define PRECIS_SRC_RANDOM_H
+#ifndef PRECIS_SRC_BASE_RANDOM_H
+#define PRECIS_SRC_BASE_RANDOM_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "src/message.h"
+#include "src/base/message.h"
 
 #include <ctype.h>
 #include <stdarg.h>

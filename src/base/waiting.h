@@ -3,8 +3,8 @@
  * One thread of a rank keeps the record while it works; any thread may read it meanwhile, such as
  * one that finds that there is no end. What is read may be some microseconds old, and its parts of
  * different age. */
-#ifndef PRECIS_SRC_WAITING_H
-#define PRECIS_SRC_WAITING_H
+#ifndef PRECIS_SRC_BASE_WAITING_H
+#define PRECIS_SRC_BASE_WAITING_H
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * Whoever finds an error explains it: functions that can fail on user input take a precis_message
  * and return precis_message_set(...), so that code and text are made in one place and travel
  * together. */
-#ifndef PRECIS_SRC_MESSAGE_H
-#define PRECIS_SRC_MESSAGE_H
+#ifndef PRECIS_SRC_BASE_MESSAGE_H
+#define PRECIS_SRC_BASE_MESSAGE_H
 
 typedef struct precis_message {
   char text[480]; /* one line, no newline at the end, "" while there is nothing to say */

@@ -1,4 +1,4 @@
-#include "src/waiting.h"
+#include "src/base/waiting.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

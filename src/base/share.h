@@ -2,8 +2,8 @@
  *
  * Part p of `parts` holds rows [first(p), first(p + 1)); sizes differ by at most one, larger
  * ones first. */
-#ifndef PRECIS_SRC_SHARE_H
-#define PRECIS_SRC_SHARE_H
+#ifndef PRECIS_SRC_BASE_SHARE_H
+#define PRECIS_SRC_BASE_SHARE_H
 
 #include <stdint.h>
 

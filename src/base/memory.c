@@ -1,4 +1,4 @@
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

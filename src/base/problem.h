@@ -1,8 +1,8 @@
 /* problem.h - the shape of an attention problem, checked once */
-#ifndef PRECIS_SRC_PROBLEM_H
-#define PRECIS_SRC_PROBLEM_H
+#ifndef PRECIS_SRC_BASE_PROBLEM_H
+#define PRECIS_SRC_BASE_PROBLEM_H
 
-#include "src/message.h"
+#include "src/base/message.h"
 #include "src/precis.h"
 
 enum { PRECIS_DIM_MAX = 256, PRECIS_HEADS_MAX = 1 << 20, PRECIS_DEGREE_MAX = 24 };

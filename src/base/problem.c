@@ -1,4 +1,4 @@
-#include "src/problem.h"
+#include "src/base/problem.h"
 
 #include <inttypes.h>
 #include <math.h>

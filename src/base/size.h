@@ -2,13 +2,13 @@
  *
  * Strict: the whole text must be a number, nothing is cut off, rounded or wrapped around. `name`
  * says in messages whose value it is ("--tokens"). Errors: ARGUMENT; *value is then untouched. */
-#ifndef PRECIS_SRC_SIZE_H
-#define PRECIS_SRC_SIZE_H
+#ifndef PRECIS_SRC_BASE_SIZE_H
+#define PRECIS_SRC_BASE_SIZE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/message.h"
+#include "src/base/message.h"
 
 /* A whole number in [least, most]: digits, a fraction, an exponent, a unit, all but the digits
  * optional. Units are k (or K), M, G: powers of 1000; Ki, Mi, Gi: powers of 1024. "1.5k" is

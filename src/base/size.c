@@ -1,4 +1,4 @@
-#include "src/size.h"
+#include "src/base/size.h"
 
 #include <ctype.h>
 #include <inttypes.h>
