@@ -130,7 +130,7 @@ for move in tiles heads queries; do
     works "$ranks" check out.$move."$ranks".npy out.tiles.1.npy --tol 1e-5
   done
 done
-works 2 run --input in.safetensors --out out.safetensors --json -
+works 2 run --input in.safetensors -o out.safetensors --json -
 says '"tokens_per_second":'
 ! grep -q '"measured"' ../out || complain "an error was reported but not measured"
 works 2 run --input in.safetensors --out out.safetensors --quiet --exact --guarantee bound --move auto
@@ -142,6 +142,9 @@ works 0 check out.safetensors out.tiles.1.npy
 says "largest difference"
 works 2 run --input in.safetensors --quiet --json -
 [ "$(head -c 1 ../out)" = '{' ] || complain "--quiet --json - does not print the report alone"
+works 3 run --input in.safetensors --threads "$(nproc)"
+[ -z "${MPIEXEC-}" ] || [ "$(grep -c '^warning .* threads together on' ../out)" -eq 1 ] ||
+  complain "more threads than cores are not said, or more than once"
 works 0 check lse.npy lse.npy --tol 0
 
 # number KEY: its first value in report.json.
@@ -430,6 +433,13 @@ echo "cli.sh: bad options"
 sed 's/^tile_flops.*/tile_flops = fast flop\/s/' "$machine" >../bad.machine
 fails 2 "unknown option '--nope'" 2 run --nope
 fails 2 "unknown option '-x'" 0 run -x
+fails 2 "unknown option '--tool'; did you mean --tol?" 2 run --tool 3
+fails 2 "unknown option '--tol_of=lse'; did you mean --tol-of?" 0 run --tol_of=lse
+fails 2 "did you mean --tol or --tol-of?" 0 run --to 3
+fails 2 "did you mean --tol or --tol-of?" 0 run -tol 3
+fails 2 "did you mean --out?" 0 run --output out.npy
+fails 2 "unknown option '--ranks': that is for precis plan" 0 run --ranks 3
+fails 2 "unknown command 'rnu'; did you mean run?" 0 rnu
 fails 2 "unknown command 'fly'" 2 fly
 fails 2 "does not take 'more'" 0 run more
 fails 2 "needs a value" 0 run --out

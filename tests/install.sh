@@ -38,6 +38,13 @@ try()
   esac
 }
 
+# Each header stands alone.
+for header in precis.h precis_more.h precis_client.h; do
+  # shellcheck disable=SC2046
+  printf '#include <%s>\n' "$header" |
+    $CC ${CFLAGS-} -Wall -Wextra -Werror -fsyntax-only $("$PKG_CONFIG" --cflags precis) -x c -
+done
+
 # shellcheck disable=SC2046
 [ ! -f "$libdir/libprecis.so" ] || try shared $("$PKG_CONFIG" --cflags --libs precis)
 # The static library with shared libraries below it. Not --static, which asks for what static ones would need.

@@ -78,7 +78,7 @@ const precis_flag precis_flags[] = {
      "those of keys alone, on top (default: 0)"},
     {"--heavy", "N", GEN, SIZE, AT(made.heavy), 1, TOKENS_MOST, 0, 0,
      "every N-th key is 100 times as long (default: none)"},
-    {"-o", "FILE", GEN, TEXT, AT(files.out), 0, 0, 0, 0,
+    {"--out", "FILE", GEN, TEXT, AT(files.out), 0, 0, 0, 0,
      "the .safetensors file to write: tensors q, k, v"},
 
     {"--input", "FILE", RUN | CHECK | PLAN, TEXT, AT(files.input), 0, 0, 0, 0,
@@ -248,7 +248,7 @@ const precis_flag precis_flags[] = {
      "rates)"},
     {"--calibrate", NULL, TOPO, FLAG, AT(topo.calibrate), 0, 0, 0, 0,
      "measure links, kernels and memory, on all ranks at once; takes seconds. Needs -o"},
-    {"-o", "FILE", TOPO, TEXT, AT(files.out), 0, 0, 0, 0,
+    {"--out", "FILE", TOPO, TEXT, AT(files.out), 0, 0, 0, 0,
      "where --calibrate writes the rates, for --machine"},
     {"--timeout", "SECONDS", ALL, NUMBER, AT(machine.timeout), 0.001, 1e9, 0, 0,
      "give up, with status 1, if the whole run takes longer"},
@@ -266,11 +266,13 @@ const precis_command precis_commands[] = {
      "attend: read queries, keys and values, write outputs",
      "Computes softmax attention, out = softmax(scale q k^T + bias) v, head by head, over rows "
      "that are split evenly over all ranks. "
-     "Heads of q may share heads of k and v, in equal groups."},
+     "Heads of q may share heads of k and v, in equal groups.",
+     NULL, "mpirun -n 4 precis run --input in.safetensors --tol 1e-2 --out out.npy --verify 64"},
     {"gen", PRECIS_VERB_GEN, 0,
      "precis gen --tokens N --heads H --dim D --kind KIND -o FILE.safetensors [options]",
      "make a file of random queries, keys and values",
-     "The file is the same for any number of ranks."},
+     "The file is the same for any number of ranks.", NULL,
+     "precis gen --tokens 1M --heads 8 --kv-heads 2 --dim 64 --kind gauss -o in.safetensors"},
     {"check", PRECIS_VERB_CHECK, 2,
      "precis check A B [--tol T]\n"
      "       precis check --input FILE.safetensors --out FILE [options]",
@@ -286,7 +288,8 @@ const precis_command precis_commands[] = {
      "constant have an error of about 1. Two files come without values: columns are then scaled by "
      "the deviation of B's, and m is the mean of B's rows. With --tol-of range: |out - reference| "
      "over the range (largest minus smallest) of the column of values, or |a - b| over that of B's "
-     "column; of a column of equal numbers, over their size."},
+     "column; of a column of equal numbers, over their size.",
+     NULL, "precis check --input in.safetensors --out out.npy --rows 100 --tol 1e-2"},
     {"topo", PRECIS_VERB_TOPO, 0,
      "precis topo [--json FILE|-]\n"
      "       precis topo --calibrate -o MACHINE [options]",
@@ -294,7 +297,8 @@ const precis_command precis_commands[] = {
      "Node by node: the machine, and what each rank has of it: processing units, cores, threads, "
      "NUMA nodes, fast memory. Warns of ranks that get in each other's way. With --calibrate the "
      "same job also measures what the planner "
-     "predicts with; run it as jobs will run: as many ranks on a node, as many threads a rank."},
+     "predicts with; run it as jobs will run: as many ranks on a node, as many threads a rank.",
+     NULL, "mpirun -n 8 precis topo --calibrate -o machine.txt"},
     {"bench", PRECIS_VERB_BENCH, 1,
      "precis bench kernels [options]\n"
      "       precis bench moves [options]",
@@ -307,8 +311,10 @@ const precis_command precis_commands[] = {
      "of queries. They count 2 r (d + 1) flops for each token, r the number of features. "
      "moves: attention by each of the four moves on a few shapes, on all ranks of the job; seconds "
      "and bytes predicted with the rates of --machine, those measured, and their ratio. The "
-     "fastest repetition counts."},
-    {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", ""},
+     "fastest repetition counts.",
+     "kernels|moves", "precis bench kernels --json kernels.json"},
+    {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", "",
+     "run|gen|check|topo|bench|plan|serve|remote|data", NULL},
     {"plan", PRECIS_VERB_PLAN, 0,
      "precis plan --tokens N --heads H --dim D --ranks P [--tol T] [options]\n"
      "       precis plan --input FILE.safetensors --ranks P [options]\n"
@@ -318,7 +324,8 @@ const precis_command precis_commands[] = {
      "Needs no data and no launcher: shapes are given or read from the head of a file, scores are "
      "assumed. The moves are predicted as precis run does it, for any number of ranks, with what "
      "they would take and where summaries begin to win. With --schedule, what one rank does: which "
-     "bytes, from whom, to whom, when."},
+     "bytes, from whom, to whom, when.",
+     NULL, "precis plan --tokens 10M --heads 8 --dim 64 --ranks 256 --ranks-per-node 4 --tol 1e-2"},
     {"serve", PRECIS_VERB_SERVE, 0, "precis serve [options]",
      "keep contexts on the ranks and answer queries over HTTP",
      "Keys and values that are appended stay on the ranks until the job ends, queries are answered "
@@ -326,7 +333,8 @@ const precis_command precis_commands[] = {
      "explains requests. SIGTERM to the process that is named at the start, or SIGUSR1 to mpirun, "
      "ends "
      "the job within 10 seconds: requests in flight are finished, new ones refused. SIGHUP: token "
-     "and certificate are read again."},
+     "and certificate are read again.",
+     NULL, "mpirun -n 4 precis serve --data contexts --memory-limit 16Gi"},
     {"remote", PRECIS_VERB_REMOTE, 1,
      "precis remote create --heads H --dim D [--tol T] [options]\n"
      "       precis remote append --context ID --input FILE [options]\n"
@@ -334,7 +342,9 @@ const precis_command precis_commands[] = {
      "       precis remote list | inspect | fork | delete [--context ID] [options]",
      "ask a service: make contexts, append to them, attend to them",
      "A client of precis serve. Prints what the service answers, JSON; of attend the report, with "
-     "the results in a file."},
+     "the results in a file.",
+     "create|list|inspect|append|attend|fork|delete",
+     "precis remote attend --context ID --input queries.safetensors --out results.safetensors"},
     {"data", PRECIS_VERB_DATA, 2,
      "precis data check DIR\n"
      "       precis data export DIR --context ID --out FILE.safetensors\n"
@@ -344,7 +354,9 @@ const precis_command precis_commands[] = {
      "with "
      "its context and what is wrong, and fails if there is one; nothing is changed. export writes "
      "a "
-     "context to one file. compact merges small segments, as a service does in time."},
+     "context to one file. compact merges small segments, as a service does in time.",
+     "check|export|compact",
+     "precis data check contexts"},
     {0}};
 
 const precis_command *precis_command_find(const char *name)

@@ -20,7 +20,7 @@ typedef enum precis_rule {
 } precis_rule;
 
 typedef struct precis_flag {
-  const char *name;  /* "--tokens", "-o" */
+  const char *name;  /* "--tokens"; -o is the same as --out, wherever that is */
   const char *value; /* what help calls its value; NULL: none */
   unsigned verbs;    /* precis_verb bits */
   precis_rule rule;
@@ -36,6 +36,8 @@ typedef struct precis_command {
   precis_verb verb; /* 0: not in this version */
   int operands_most;
   const char *usage, *summary, *text;
+  const char *operands; /* "kernels|moves"; NULL: files, or none */
+  const char *example;  /* without the program's name; NULL: none */
 } precis_command;
 
 /* Both end with a NULL name. */

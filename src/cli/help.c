@@ -26,8 +26,8 @@ static void print_wrapped(const char *text, int indent, FILE *stream)
 static void print_flag(const precis_flag *flag, FILE *stream)
 {
   char head[64];
-  snprintf(head, sizeof head, "%s%s%s", flag->name, flag->value ? " " : "",
-           flag->value ? flag->value : "");
+  snprintf(head, sizeof head, "%s%s%s%s", strcmp(flag->name, "--out") == 0 ? "-o, " : "",
+           flag->name, flag->value ? " " : "", flag->value ? flag->value : "");
   fprintf(stream, "  %-*s", TEXT_COLUMN - 2, head);
   print_wrapped(flag->help, TEXT_COLUMN, stream);
 }
@@ -60,4 +60,44 @@ void precis_settings_help(precis_verb verb, FILE *stream)
   for (const precis_flag *flag = precis_flags; flag->name != NULL; flag++)
     if ((flag->verbs & verb) && flag->rule != PRECIS_RULE_LATER)
       print_flag(flag, stream);
+  if (command->example != NULL)
+    fprintf(stream, "\nexample:\n  %s\n", command->example);
+}
+
+/* Up to the end of the first sentence or clause; dots are in names, too. */
+static int first_clause(const char *text)
+{
+  int length = 0;
+  while (text[length] != '\0' &&
+         !(strchr(".;:(", text[length]) != NULL && (text[length] == '(' || text[length + 1] == ' ')))
+    length++;
+  while (length > 0 && text[length - 1] == ' ')
+    length--;
+  return length;
+}
+
+static void put_row(const char *name, const char *value, const char *words, const char *help,
+                    FILE *stream)
+{
+  fprintf(stream, "%s\t%s\t%s\t%.*s\n", name, value ? value : "", words ? words : "",
+          first_clause(help), help);
+}
+
+void precis_settings_table(precis_verb verb, FILE *stream)
+{
+  if (verb == 0) {
+    for (const precis_command *c = precis_commands; c->name != NULL; c++)
+      fprintf(stream, "%s\t%s\n", c->name, c->summary);
+    return;
+  }
+  const precis_command *command = precis_command_of(verb);
+  if (command->operands != NULL)
+    put_row("", "WORD", command->operands, "", stream);
+  for (const precis_flag *flag = precis_flags; flag->name != NULL; flag++)
+    if ((flag->verbs & verb) && flag->rule != PRECIS_RULE_LATER) {
+      const char *help = flag->help ? flag->help : "show help";
+      put_row(flag->name, flag->value, flag->words, help, stream);
+      if (strcmp(flag->name, "--out") == 0)
+        put_row("-o", flag->value, flag->words, help, stream);
+    }
 }

@@ -81,12 +81,11 @@ static void look(void *context, const char *name)
   snprintf(r->list + used, sizeof r->list - used, "%s%s", r->count++ > 0 ? ", " : "", name);
 }
 
-static int judge(precis_cli *cli, const rest *r)
+static int judge(const char *path, const rest *r, precis_message *why)
 {
-  const char *path = cli->settings.files.input;
   if (r->mask[0] != '\0')
     return precis_message_set(
-        &cli->why, PRECIS_ERR_ARGUMENT,
+        why, PRECIS_ERR_ARGUMENT,
         "%s: tensor \"%s\": masks of pairs are not supported, and the results "
         "would be others without it: --causal, or a tensor bias (keys) with "
         "-inf for keys that nobody sees",
@@ -102,6 +101,15 @@ static int judge(precis_cli *cli, const rest *r)
   return PRECIS_SUCCESS;
 }
 
+int precis_input_check_file(const char *path, precis_message *why)
+{
+  rest r = {.used = {"q", "k", "v", "bias"}};
+  precis_message unread;
+  if (precis_header_each(path, look, &r, &unread) != PRECIS_SUCCESS)
+    return PRECIS_SUCCESS;
+  return judge(path, &r, why);
+}
+
 int precis_input_check_rest(precis_cli *cli, const precis_input *in)
 {
   const precis_file_array *all[ARRAYS] = {&in->q, &in->k, &in->v, in->has_bias ? &in->bias : NULL};
@@ -112,7 +120,7 @@ int precis_input_check_rest(precis_cli *cli, const precis_input *in)
   if (cli->world.rank == 0) {
     status = precis_header_each(cli->settings.files.input, look, &r, &cli->why);
     if (status == PRECIS_SUCCESS)
-      status = judge(cli, &r);
+      status = judge(cli->settings.files.input, &r, &cli->why);
   }
   return precis_cli_agree(cli, status == PRECIS_ERR_IO ? PRECIS_ERR_FORMAT : status);
 }

@@ -16,4 +16,8 @@ int precis_input_name(precis_cli *cli, const char *given, const char *role,
  * of them, as files may hold many layers. Errors: ARGUMENT, FORMAT, MEMORY. */
 int precis_input_check_rest(precis_cli *cli, const precis_input *input);
 
+/* Not collective: the same of a file for a service, beside q, k, v and bias. Nothing is said of a
+ * file that cannot be read. Errors: ARGUMENT. */
+int precis_input_check_file(const char *path, precis_message *why);
+
 #endif

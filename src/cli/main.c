@@ -35,7 +35,9 @@ static int exit_status(int status)
 static int show_help(precis_cli *cli)
 {
   FILE *stream = cli->settings.no_command ? stderr : stdout;
-  if (cli->world.rank == 0)
+  if (cli->world.rank == 0 && cli->settings.table)
+    precis_settings_table(cli->settings.help_on, stdout);
+  else if (cli->world.rank == 0)
     precis_settings_help(cli->settings.help_on, stream);
   return PRECIS_SUCCESS;
 }

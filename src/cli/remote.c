@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/cli/cli.h"
+#include "src/cli/input_names.h"
 #include "src/client.h"
 #include "src/draft.h"
 
@@ -163,8 +164,10 @@ static int make_request(remote *r, const action *a)
   r->request.changes = a->changes;
   if (a->changes && s->remote.key == NULL && precis_web_make_key(r->key))
     r->request.key = r->key;
-  if (a->input)
-    return map_input(r);
+  if (a->input) {
+    int status = precis_input_check_file(s->files.input, &r->cli->why);
+    return status == PRECIS_SUCCESS ? map_input(r) : status;
+  }
   return strcmp(a->name, "create") == 0 ? make_spec(r) : PRECIS_SUCCESS;
 }
 

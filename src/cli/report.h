@@ -8,6 +8,7 @@
 
 #include "mpi/verify.h"
 #include "src/cli/settings.h"
+#include "src/cli/topo.h"
 #include "src/precis.h"
 #include "src/precis_more.h"
 
@@ -40,6 +41,7 @@ typedef struct precis_run_report {
   const precis_head_report *heads; /* NULL: not wanted */
   double flops;                  /* of all batches, as precis_report_gflops() counts them */
   char cpu[128];                 /* of rank 0 */
+  const precis_topo_rank *machines; /* of all ranks; NULL: not known here */
   precis_verify_result measured; /* rows 0: not measured */
   double seconds_read, seconds_verify, seconds_write, seconds_total;
   int64_t peak_bytes;

@@ -16,11 +16,20 @@ static json_t *problem_object(const precis_run_report *r)
   return object;
 }
 
+static void append_warning(void *list, const char *text)
+{
+  json_array_append_new(list, json_string(text));
+}
+
 static json_t *machine_object(const precis_run_report *r)
 {
-  return json_pack("{s:i, s:i, s:i, s:o, s:s}", "ranks", r->attend.ranks, "nodes", r->attend.nodes,
+  json_t *warnings = json_array();
+  if (r->machines != NULL)
+    precis_topo_warn(r->machines, r->attend.ranks, append_warning, warnings);
+  return json_pack("{s:i, s:i, s:i, s:o, s:s, s:o}", "ranks", r->attend.ranks, "nodes", r->attend.nodes,
                    "threads", r->attend.threads, "fast_memory_bytes",
-                   precis_json_integer(r->attend.fast_memory_bytes), "cpu", r->cpu);
+                   precis_json_integer(r->attend.fast_memory_bytes), "cpu", r->cpu,
+                   "warnings", warnings);
 }
 
 static json_t *moves_array(const precis_run_report *r)

@@ -4,7 +4,6 @@
 
 #include "src/cli/quantity.h"
 #include "src/cli/report.h"
-#include "src/sgemm.h"
 
 double precis_report_gflops(const precis_run_report *r)
 {
@@ -187,6 +186,11 @@ static void print_measured(const precis_verify_result *m, FILE *stream)
           m->max_error_range, m->relative_error, m->rows, plural(m->rows));
 }
 
+static void print_warning(void *stream, const char *text)
+{
+  fprintf(stream, "warning    %s\n", text);
+}
+
 void precis_report_print(const precis_run_report *r, FILE *stream)
 {
   const precis_report *a = &r->attend;
@@ -194,13 +198,8 @@ void precis_report_print(const precis_run_report *r, FILE *stream)
   fprintf(stream, "machine    %d rank%s on %d node%s, %d thread%s each, fast memory %s, %s\n",
           a->ranks, plural(a->ranks), a->nodes, plural(a->nodes), a->threads, plural(a->threads),
           precis_bytes_text(a->fast_memory_bytes).text, r->cpu);
-  const char *core = precis_sgemm_core(), *better = precis_sgemm_better_core(core);
-  if (better != NULL)
-    fprintf(
-        stream,
-        "warning    OpenBLAS does not know this processor, takes it for %s, and is several times "
-        "slower than it could be: set OPENBLAS_CORETYPE=%s\n",
-        core, better);
+  if (r->machines != NULL)
+    precis_topo_warn(r->machines, a->ranks, print_warning, stream);
   fprintf(stream, "move       %s\n", a->why);
   print_batches(&r->batches, stream);
   print_forecast(a, stream);

@@ -113,10 +113,19 @@ static int64_t peak_bytes(void)
   return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+/* What keeps ranks from having their machine to themselves is said once, with the results. */
+static int look_at_machines(precis_run *r)
+{
+  const precis_settings *s = &r->cli->settings;
+  return s->quiet && s->files.json == NULL ? PRECIS_SUCCESS
+                                           : precis_topo_gather(r->cli, &r->machines);
+}
+
 static void complete_report(precis_run *r)
 {
   precis_cli *cli = r->cli;
   precis_cache cache;
+  r->report.machines = r->machines;
   r->report.settings = &cli->settings;
   strcpy(r->report.cpu, "unknown");
   if (cli->world.rank == 0 && precis_cache_find(1, &cache) == 0)
@@ -156,6 +165,8 @@ static int finish(precis_run *r)
 {
   precis_run_unit_report(r);
   int status = precis_run_verify(r);
+  if (status == PRECIS_SUCCESS)
+    status = look_at_machines(r);
   if (status != PRECIS_SUCCESS)
     return status;
   int good = precis_run_judge(r);
@@ -232,6 +243,7 @@ int precis_command_run(precis_cli *cli)
   precis_groups_free(&r.report.groups);
   precis_worth_batch_free(&r.last);
   precis_worth_free(&r.worth);
+  free(r.machines);
   free(r.heads);
   free(r.progress_path);
   return status;

@@ -42,6 +42,7 @@ typedef struct precis_run {
   int64_t first_key;            /* position of the first that is not masked; INT64_MAX: none */
   precis_worth worth;           /* of the rows that are done */
   precis_worth_batch last;      /* what the library tells of the last batch */
+  precis_topo_rank *machines;   /* on rank 0, in the end; NULL: nobody wants to know */
   precis_head_report *heads;    /* in the end; as many as the problem has */
   int settled;                  /* all rows are done, and no longer depend on a larger R */
   int start_over;               /* what an earlier run left is to be removed */

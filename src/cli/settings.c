@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "src/cli/flags.h"
+#include "src/cli/suggest.h"
 #include "src/base/size.h"
 
 enum { FLAGS_MOST = 128, FIRST_CODE = 256 };
+
+static const char OUT[] = "--out";
 
 /* Seconds: a job that is told to stop a minute before its end has time to. */
 static const double CHECKPOINT_EVERY = 20;
@@ -126,30 +129,37 @@ static getopt_table make_table(precis_verb verb)
     const precis_flag *flag = &precis_flags[i];
     if (!(flag->verbs & verb))
       continue;
-    if (flag->name[1] != '-')
-      strcat(strcat(table.letters, flag->name + 1), flag->value ? ":" : "");
-    else
-      table.options[count++] =
-          (struct option){.name = flag->name + 2,
-                          .has_arg = flag->value ? required_argument : no_argument,
-                          .val = FIRST_CODE + i};
+    if (strcmp(flag->name, OUT) == 0)
+      strcat(table.letters, "o:");
+    table.options[count++] =
+        (struct option){.name = flag->name + 2,
+                        .has_arg = flag->value ? required_argument : no_argument,
+                        .val = FIRST_CODE + i};
   }
   return table;
 }
 
-/* The flag that getopt_long() found. One-letter flags come as their letter. */
+/* The flag that getopt_long() found. Letters are short for others. */
 static const precis_flag *flag_of(int code, precis_verb verb)
 {
   if (code >= FIRST_CODE)
     return &precis_flags[code - FIRST_CODE];
-  const char name[] = {'-', (char)code, '\0'};
   for (const precis_flag *flag = precis_flags; flag->name != NULL; flag++)
-    if ((flag->verbs & verb) && strcmp(flag->name, code == 'h' ? "--help" : name) == 0)
+    if ((flag->verbs & verb) && strcmp(flag->name, code == 'h' ? "--help" : OUT) == 0)
       return flag;
   return NULL;
 }
 
-static int bad_option(int code, char **argv, precis_message *why)
+/* The argument in which getopt_long() met this letter: "-tol", of which it says -t. */
+static const char *argument_of(char letter, int argc, char **argv)
+{
+  for (int i = 1; i < argc; i++)
+    if (argv[i][0] == '-' && argv[i][1] == letter && argv[i][2] != '\0')
+      return argv[i];
+  return "";
+}
+
+static int bad_option(int code, int argc, char **argv, precis_verb verb, precis_message *why)
 {
   const char *text = argv[optind > 1 ? optind - 1 : 1];
   if (code == ':')
@@ -157,8 +167,11 @@ static int bad_option(int code, char **argv, precis_message *why)
   if (optopt >= FIRST_CODE)
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "option '%s' takes no value", text);
   if (optopt != 0)
-    return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '-%c'", optopt);
-  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '%s'", text);
+    return precis_message_set(
+        why, PRECIS_ERR_ARGUMENT, "unknown option '-%c'%s", optopt,
+        precis_suggest_flag(argument_of((char)optopt, argc, argv), verb).text);
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '%s'%s", text,
+                            precis_suggest_flag(text, verb).text);
 }
 
 static int take_operands(int argc, char **argv, const precis_command *command,
@@ -180,10 +193,10 @@ static int parse_flags(int argc, char **argv, const precis_command *command,
   getopt_table table = make_table(command->verb);
   char seen[FLAGS_MOST] = {0};
   opterr = 0;
-  optind = 1;
+  optind = 0; /* the command line is parsed twice, and an error may have left it within a word */
   for (int code; (code = getopt_long(argc, argv, table.letters, table.options, NULL)) != -1;) {
     if (code == '?' || code == ':')
-      return bad_option(code, argv, why);
+      return bad_option(code, argc, argv, command->verb, why);
     const precis_flag *flag = flag_of(code, command->verb);
     if (seen[flag - precis_flags]++)
       return precis_message_set(why, PRECIS_ERR_ARGUMENT, "%s is given twice", flag->name);
@@ -213,13 +226,17 @@ static int unknown_command(const char *name, precis_message *why)
   if (*name == '-')
     return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown option '%s'; see precis --help",
                               name);
-  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown command '%s'; see precis --help",
-                            name);
+  precis_suggestion meant = precis_suggest_command(name);
+  return precis_message_set(why, PRECIS_ERR_ARGUMENT, "unknown command '%s'%s", name,
+                            meant.text[0] != '\0' ? meant.text : "; see precis --help");
 }
 
 static int parse_help(int argc, char **argv, precis_settings *settings, precis_message *why)
 {
   settings->verb = PRECIS_VERB_HELP;
+  settings->table = argc > 2 && strcmp(argv[2], "--table") == 0;
+  argc -= settings->table;
+  argv += settings->table;
   if (argc < 3)
     return PRECIS_SUCCESS;
   const precis_command *command = precis_command_find(argv[2]);

@@ -122,6 +122,7 @@ typedef struct precis_settings {
   precis_verb verb;
   precis_verb help_on; /* with PRECIS_VERB_HELP: the command to explain, 0 for the program */
   int no_command;      /* help because nothing was asked for */
+  int table;           /* help for programs, see precis_settings_table() */
   const char *operands[PRECIS_OPERANDS];
   int operand_count;
   int quiet;
@@ -150,5 +151,10 @@ precis_move precis_settings_move(const precis_settings *settings);
 
 /* Help on a command, or on the program (0). */
 void precis_settings_help(precis_verb verb, FILE *stream);
+
+/* The same for completion in shells, with tabs between columns: of the program, commands and what
+ * they do; of a command, each option, what its value is called, the words that it may be, and what
+ * it is; operands come as an option without a name. */
+void precis_settings_table(precis_verb verb, FILE *stream);
 
 #endif

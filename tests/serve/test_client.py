@@ -54,6 +54,16 @@ class Remote(Case):
                 self.assertEqual(done, self.works(s, "append", "--context", c, "--input", source, "--key", "one"))
                 report = self.works(s, "attend", "--context", c, "--input", source, "--out", target)
                 self.assertEqual(report["tokens"], 30)
+                self.works(s, "attend", "--context", c, "--input", source, "-o", target + "2", "--bounds")
+                with open(target + "2", "rb") as file:
+                    bounds = tensors.read_safetensors(file.read())["bounds"]
+                self.assertTrue(all(0 < b < 1e-2 for b in bounds.values))
+                self.fails(2, "--bounds is for attend", "list", "--bounds")
+                with open(source + "2", "wb") as file:
+                    file.write(tensors.safetensors(q=q, k=k, v=v, attn_mask=k))
+                for action in ("append", "attend"):
+                    self.fails(2, 'tensor "attn_mask"', action, "--context", c, "--input", source + "2", "--out", target, "--url",
+                               s.url, "--token-file", os.path.join(s.folder, "token"))
                 with open(target, "rb") as file:
                     got = tensors.read_safetensors(file.read())
                 want = tensors.attention(q, k, v, causal=True)
