@@ -279,6 +279,7 @@ what="another run than the one that was interrupted"
 refuses "--causal was not given and is given" --causal
 refuses "--scale was 0.25 and is 0.5" --scale 0.5
 refuses "--move was auto and is tiles" --move tiles
+refuses "k was " --k-name v
 touch ../in.safetensors
 refuses "q was "
 cp out.npy.progress.json ../kept.json
