@@ -257,6 +257,14 @@ done
 unset OMP_NUM_THREADS
 rm -r run.json plan.json plan.safetensors fewer.safetensors report.json traces
 
+echo "cli.sh: progress"
+PRECIS_PROGRESS_SECONDS=0 works 2 run --input in.safetensors --batch-rows 20 --move tiles
+grep -qE '^precis: attending: [0-9]+ %' ../err || complain "no progress in a log"
+PRECIS_PROGRESS_SECONDS=0 works 2 run --input in.safetensors --batch-rows 20 --move tiles --quiet
+[ ! -s ../err ] || complain "progress with --quiet"
+works 2 run --input in.safetensors --batch-rows 20 --move tiles
+[ ! -s ../err ] || complain "progress of short work"
+
 # tensors FILE NAME...: arrays of 2 tokens, 1 head and dim 2.
 tensors()
 {

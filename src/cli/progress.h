@@ -1,9 +1,11 @@
-/* progress.h - a line of progress on standard error: on a terminal, and only if the work is long */
+/* progress.h - progress of long work on standard error: one line that changes on a terminal, else a
+ * line every 30 s, for logs of jobs */
 #ifndef PRECIS_CLI_PROGRESS_H
 #define PRECIS_CLI_PROGRESS_H
 
 typedef struct precis_progress {
-  int enabled;
+  int enabled, terminal;
+  double interval; /* seconds between lines where it is no terminal */
   double started, shown; /* precis_cli_now(); shown 0: no line yet */
 } precis_progress;
 
