@@ -24,7 +24,10 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
   made.counts32 = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts32);
   made.per = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.per);
   made.fold = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.fold);
-  if (!made.per || !made.fold || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
+  made.shared = precis_memory_array(1, sizeof *made.shared);
+  if (made.shared != NULL)
+    *made.shared = (precis_kept_shared){.handles = 1};
+  if (!made.shared || !made.per || !made.fold || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
     made.plan = (precis_summaries){0};
     precis_kept_free(&made);
     return PRECIS_ERR_MEMORY;
@@ -59,10 +62,13 @@ void precis_kept_free(precis_kept *kept)
   free(kept->moments);
   free(kept->per);
   free(kept->fold);
-  free(kept->values);
-  free(kept->counts);
-  free(kept->values32);
-  free(kept->counts32);
+  if (kept->shared == NULL || --kept->shared->handles == 0) {
+    free(kept->values);
+    free(kept->counts);
+    free(kept->values32);
+    free(kept->counts32);
+    free(kept->shared);
+  }
   precis_keys_free(&kept->tokens);
   *kept = (precis_kept){0};
 }
@@ -215,6 +221,11 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
   if (status == PRECIS_SUCCESS &&
       MPI_Allgather(&fresh, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
+  int64_t all = 0;
+  for (int root = 0; root < world->ranks && status == PRECIS_SUCCESS; root++)
+    all += counts[root];
+  if (all > 0) /* the same on all ranks */
+    status = precis_world_agree(world, precis_kept_own(kept, task->problem), NULL);
   for (int root = 0; root < world->ranks && status == PRECIS_SUCCESS; root++) {
     for (int64_t done = 0; done < counts[root] && status == PRECIS_SUCCESS; done += BATCH) {
       int64_t left = counts[root] - done, count = left < BATCH ? left : BATCH;

@@ -18,6 +18,13 @@
 #include "mpi/survey.h"
 #include "src/wire.h"
 
+/* The sums lie in memory once for all handles that were forked with them, and are copied when one of
+ * these adds keys. */
+typedef struct precis_kept_shared {
+  int handles;
+  int64_t weighed; /* see precis_kept_weigh() */
+} precis_kept_shared;
+
 typedef struct precis_kept {
   int valid;
   int moves;                  /* of the survey's centres, when it was built */
@@ -30,6 +37,7 @@ typedef struct precis_kept {
   int64_t count_numbers;      /* features, then with deviations features + count_features */
   double *values, *counts;    /* kv_heads x each */
   float *values32, *counts32; /* the same, rounded */
+  precis_kept_shared *shared; /* who has these four */
   double *per, *fold;         /* kv_heads x value_dim: of the norm of the deviations in it, and of
                                  the values, see terms.h */
   precis_keys tokens;         /* outlier keys of all ranks */
@@ -39,6 +47,12 @@ typedef struct precis_kept {
  * the caller. Errors: MEMORY (the plan stays with the caller). */
 int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis_kept *kept);
 void precis_kept_free(precis_kept *kept);
+/* The same summary for a fork of the handle. Errors: MEMORY. */
+int precis_kept_fork(precis_kept *kept, const precis_problem *problem, precis_kept *child);
+/* From now on its sums are its own. Errors: MEMORY; they are then as they were. */
+int precis_kept_own(precis_kept *kept, const precis_problem *problem);
+/* Bytes of its sums, 0 if they were weighed with this number already; numbers are positive. */
+int64_t precis_kept_weigh(const precis_kept *kept, const precis_problem *problem, int64_t number);
 /* Of its sums and fits, those of outliers' keys apart. */
 int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *problem);
 

@@ -57,6 +57,15 @@ void precis_signal_copy(const precis_problem *p, const precis_signal *from, prec
   precis_signal_set_answered(p, from->sum, from->most, from->rows, to);
 }
 
+void precis_signal_copy_all(const precis_problem *p, const precis_signal *from, precis_signal *to)
+{
+  memcpy(to->array, from->array, (size_t)precis_signal_bytes(p));
+  to->has_mean = from->has_mean;
+  to->has_base = from->has_base;
+  to->rows_in = from->rows_in;
+  to->keys_in = from->keys_in;
+}
+
 void precis_signal_set_mean(const precis_problem *p, const double *mean_query, precis_signal *to)
 {
   memcpy(to->mean_query, mean_query, (size_t)p->heads * (size_t)p->dim * sizeof(double));

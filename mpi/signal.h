@@ -38,6 +38,9 @@ void precis_signal_free(precis_signal *signal);
 int64_t precis_signal_bytes(const precis_problem *problem);
 void precis_signal_copy(const precis_problem *problem, const precis_signal *from,
                         precis_signal *to);
+/* The same with what is known of the keys, which must be the same. */
+void precis_signal_copy_all(const precis_problem *problem, const precis_signal *from,
+                            precis_signal *to);
 
 /* Not collective, but the same on all ranks: what earlier handles knew, or the whole of a job knows
  * before its parts. */

@@ -48,6 +48,23 @@ int precis_survey_create(const precis_keys *keys, precis_survey *survey)
   return PRECIS_SUCCESS;
 }
 
+void precis_survey_copy(const precis_keys *keys, const precis_survey *from, precis_survey *to)
+{
+  size_t sums = (size_t)precis_survey_sums_size(keys),
+         extremes = (size_t)precis_survey_extremes_size(keys),
+         columns = (size_t)keys->kv_heads * (size_t)keys->value_dim;
+  precis_survey copy = *from;
+  copy.sums = memcpy(to->sums, from->sums, sums * sizeof *to->sums);
+  copy.center = memcpy(to->center, from->center, sums * sizeof *to->center);
+  copy.extremes = memcpy(to->extremes, from->extremes, extremes * sizeof *to->extremes);
+  copy.sigma = memcpy(to->sigma, from->sigma, 4 * columns * sizeof *to->sigma);
+  copy.per = to->per;
+  copy.per_range = to->per_range;
+  copy.fold = to->fold;
+  copy.scratch = to->scratch;
+  *to = copy;
+}
+
 void precis_survey_free(precis_survey *survey)
 {
   free(survey->sums);

@@ -26,6 +26,8 @@ typedef struct precis_survey {
 /* Errors: MEMORY. */
 int precis_survey_create(const precis_keys *keys, precis_survey *survey);
 void precis_survey_free(precis_survey *survey);
+/* The same survey of the same keys, for a fork of them. */
+void precis_survey_copy(const precis_keys *keys, const precis_survey *survey, precis_survey *to);
 int64_t precis_survey_bytes(const precis_keys *keys);
 
 /* Collective. Takes in the rows added since the last call: one pass over them and two small

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/fork.h"
 #include "tests/attention_case.h"
 #include "tests/attention_judge.h"
 
@@ -409,6 +410,58 @@ static void huge_values(void **state)
   attention_data_free(&d);
 }
 
+/* A call that all ranks answer from what they have. */
+static int is_silent(const precis_report *r)
+{
+  return r->kept && r->move == PRECIS_MOVE_SUMMARIES && r->network_bytes + r->node_bytes == 0;
+}
+
+/* A fork has the summary and need not sum again, nor what has been added while nobody asked; each
+ * goes its own way, also when the other is gone. */
+static void forked(void **state)
+{
+  (void)state;
+  attention_case c = {.name = "forked",
+                      .problem = {.heads = 4, .kv_heads = 2, .dim = 4, .value_dim = 6},
+                      .queries = 90,
+                      .keys = 400,
+                      .tol_of = PRECIS_UNIT_RANGE,
+                      .strength = .1,
+                      .tol = .05};
+  attention_data d = attention_data_make(&c), other = attention_data_make(&c);
+  for (int64_t x = 300 * 2 * 6; x < 400 * 2 * 6; x++)
+    other.v[x] *= -1;
+  sequence one = start(&c, PRECIS_MOVE_SUMMARIES), two = {.tol_of = c.tol_of};
+  assert_all(MPI_COMM_WORLD, precis_attention_share(one.attention) == PRECIS_SUCCESS);
+  append(&one, &d, 0, 300);
+  attend(&one, &d);
+  assert_all(MPI_COMM_WORLD,
+             precis_attention_fork(one.attention, 300, &two.attention) == PRECIS_SUCCESS);
+  two.keys = 300;
+  precis_report report = attend(&two, &d);
+  assert_all(MPI_COMM_WORLD, is_silent(&report));
+  append(&two, &other, 300, 350);
+  assert_all(MPI_COMM_WORLD, precis_attention_is_behind(two.attention));
+  assert_all(MPI_COMM_WORLD, precis_attention_refresh(two.attention) == PRECIS_SUCCESS);
+  assert_all(MPI_COMM_WORLD, !precis_attention_is_behind(two.attention));
+  report = attend(&two, &other);
+  assert_all(MPI_COMM_WORLD, is_silent(&report));
+  report = attend(&one, &d);
+  assert_all(MPI_COMM_WORLD, is_silent(&report));
+  append(&one, &d, 300, 340);
+  report = attend(&one, &d);
+  assert_all(MPI_COMM_WORLD, report.kept);
+  end(&one);
+  report = attend(&two, &other);
+  assert_all(MPI_COMM_WORLD, is_silent(&report));
+  append(&two, &other, 350, 400);
+  report = attend(&two, &other);
+  assert_all(MPI_COMM_WORLD, report.kept);
+  end(&two);
+  attention_data_free(&d);
+  attention_data_free(&other);
+}
+
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
@@ -422,6 +475,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(nothing_saved),
       cmocka_unit_test(scattered_positions),
       cmocka_unit_test(huge_values),
+      cmocka_unit_test(forked),
   };
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

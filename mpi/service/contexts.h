@@ -63,6 +63,7 @@ typedef struct precis_context {
   /* What the unit of its promises is, see unit.h; that thread's alone. */
   double *unit;         /* NULL: nothing is known; owned */
   double unit_recorded; /* rows of R that are on record; 0: nothing is */
+  int64_t refreshed; /* tokens that it had when its summary was last brought up to date unasked */
   struct precis_context *next;
 } precis_context;
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mpi/fork.h"
 #include "mpi/service/errands_attend.h"
 #include "mpi/service/errands_unit.h"
 #include "mpi/service/hold_commit.h"
@@ -258,6 +259,19 @@ int precis_errands_run(precis_errands *e, precis_errand *errand)
     precis_queue_finish(e->queue, errand, status, &e->hold->why);
   }
   return status == PRECIS_ERR_MPI ? status : PRECIS_SUCCESS;
+}
+
+int precis_errands_refresh(precis_errands *e)
+{
+  for (precis_context *c = e->contexts->first; c != NULL; c = c->next) {
+    if (c->slot < 0 || c->refreshed == c->tokens ||
+        !precis_attention_is_behind(e->hold->handles[c->slot]))
+      continue;
+    const precis_order order = {.kind = PRECIS_ORDER_REFRESH, .slot = c->slot};
+    c->refreshed = c->tokens; /* what fails the next attend may say */
+    return obey_all(e, &order) == PRECIS_ERR_MPI ? PRECIS_ERR_MPI : PRECIS_SUCCESS;
+  }
+  return PRECIS_SUCCESS;
 }
 
 int precis_errands_ping(precis_errands *e)

@@ -28,6 +28,10 @@ int precis_errands_forget(precis_errands *e, precis_context *context);
  * which nothing more can be done. */
 int precis_errands_run(precis_errands *e, precis_errand *errand);
 
+/* When there is nothing else to do: adds what was appended to one context to the summary that it
+ * has, lest the next attend do so. Errors: MPI. */
+int precis_errands_refresh(precis_errands *e);
+
 /* Asks all ranks whether they are there, and waits until they are. Errors: MPI. */
 int precis_errands_ping(precis_errands *e);
 

@@ -126,10 +126,7 @@ static int fill(precis_hold *hold, const precis_order *order, const precis_hold_
 /* What forks share is weighed once. */
 static int64_t handle_bytes(const precis_attention *a, int64_t weighing)
 {
-  const precis_kept *kept = &a->kept;
-  int64_t summary = (int64_t)a->problem.kv_heads * (kept->value_numbers + kept->count_numbers);
-  return precis_keys_weigh(&a->keys, weighing) +
-         summary * (int64_t)(sizeof(float) + sizeof(double));
+  return precis_keys_weigh(&a->keys, weighing) + precis_kept_weigh(&a->kept, &a->problem, weighing);
 }
 
 /* What each rank holds now, for rank 0. */
@@ -180,6 +177,9 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
     break;
   case PRECIS_ORDER_ATTEND:
     status = precis_hold_attend(hold, order, data);
+    break;
+  case PRECIS_ORDER_REFRESH:
+    status = precis_attention_refresh(hold->handles[order->slot]);
     break;
   case PRECIS_ORDER_PING:
   case PRECIS_ORDER_STOP:

@@ -16,9 +16,10 @@ typedef enum precis_order_kind {
   PRECIS_ORDER_COMMIT, /* the shard's rows become the context's */
   PRECIS_ORDER_DROP,   /* the shard is forgotten */
   PRECIS_ORDER_LOAD,   /* the rows of `count` segments become the context's */
-  PRECIS_ORDER_UNIT, /* what a context's promises are measured in, where it was known before */
+  PRECIS_ORDER_UNIT,   /* what a context's promises are measured in, where it was known before */
   PRECIS_ORDER_ATTEND,
-  PRECIS_ORDER_PING, /* nothing but to be there */
+  PRECIS_ORDER_REFRESH, /* keys that have come since are added to the summary */
+  PRECIS_ORDER_PING,    /* nothing but to be there */
   PRECIS_ORDER_STOP
 } precis_order_kind;
 

@@ -126,6 +126,8 @@ static int work(desk *d)
     int status = errand ? precis_errands_run(&d->errands, errand) : PRECIS_SUCCESS;
     if (errand != NULL)
       heard = precis_deadlines_now();
+    else if (!closed)
+      status = precis_errands_refresh(&d->errands);
     if (status == PRECIS_SUCCESS && precis_deadlines_now() - heard > PING_EVERY) {
       status = precis_errands_ping(&d->errands);
       heard = precis_deadlines_now();

@@ -43,6 +43,31 @@ class Fork(Case):
                 self.close_to(s.attend(grandchild, q), q, *third, causal=True)
                 self.refused(s.ask("POST", f"/v1/contexts/{c}/fork"), 404, "context")
 
+    def test_summaries_are_inherited(self):
+        """A fork's first answer is from its parent's summary, which it shares until it gets keys of its own."""
+        for ranks in [r for r in (1, 3) if r in RANKS]:
+            with self.subTest(ranks=ranks), Service(ranks) as s:
+                k, q = tensors.gauss(1, 20000, 1, 16), [tensors.gauss(i, 1, 1, 16, spread=0.12) for i in range(60)]
+                c = s.create(heads=1, dim=16, tol=0.01, tol_of="range", move="summaries")
+                s.append(c, k=k, v=k)
+                for one in q[:3]:
+                    want = s.attend(c, one)
+                self.assertTrue(want.report["kept"], want.report)
+                exact = s.create(heads=1, dim=16)
+                s.append(exact, k=k, v=k)
+                before = self.bytes(s)
+                self.fork(s, exact)
+                without = self.bytes(s)
+                child = self.fork(s, c)
+                self.assertEqual(self.bytes(s) - without, without - before, "the summary is there twice")
+                answer = s.attend(child, q[2])
+                self.assertTrue(answer.report["kept"], answer.report)
+                self.assertEqual(answer.tensors["out"].values, want.tensors["out"].values)
+                s.append(child, k=tensors.part(k, 0, 500), v=tensors.part(k, 0, 500))
+                self.assertTrue(s.attend(child, q[3]).report["kept"])
+                again = s.attend(c, q[2])
+                self.assertEqual(again.tensors["out"].values, want.tensors["out"].values)
+
     def test_what_is_shared_is_there_once(self):
         with Service(2, "--data", "FOLDER/data") as s:
             k = tensors.gauss(1, 20000, 1, 16)
