@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "mpi/kept.h"
-#include "src/memory.h"
+#include "src/base/memory.h"
 
 /* A copy of `count` elements, NULL without memory; *good is cleared then. */
 static void *copy(const void *from, int64_t count, size_t size, int *good)
