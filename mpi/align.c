@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "mpi/leaving.h"
-#include "src/balance.h"
-#include "src/line.h"
+#include "src/layout/balance.h"
+#include "src/layout/line.h"
 #include "src/base/memory.h"
 
 static int allocate(precis_align *align, int ranks)

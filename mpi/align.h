@@ -10,7 +10,7 @@
 
 #include "mpi/deal.h"
 #include "mpi/task.h"
-#include "src/wire.h"
+#include "src/layout/wire.h"
 
 typedef struct precis_align {
   int possible; /* the queries' positions ascend without gaps over the ranks */

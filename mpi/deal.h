@@ -7,9 +7,9 @@
 #include "mpi/world.h"
 #include "src/row.h"
 #include "src/keys.h"
-#include "src/layout.h"
+#include "src/layout/layout.h"
 #include "src/precis.h"
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 /* Collective. Moves all ranks' keys to the ranks of a layout. *dealt is new. Errors: MEMORY, MPI.
  */

@@ -4,8 +4,8 @@
 
 #include "mpi/world.h"
 #include "src/keys.h"
-#include "src/layout.h"
-#include "src/wire.h"
+#include "src/layout/layout.h"
+#include "src/layout/wire.h"
 
 /* Of this rank's keys. */
 precis_wire precis_leaving_keys(const precis_keys *keys, const precis_layout *layout,

@@ -10,7 +10,7 @@
 
 #include "mpi/world.h"
 #include "src/precis.h"
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 typedef struct precis_past {
   double calls; /* whose rows were offered; equal on all ranks */

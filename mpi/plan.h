@@ -5,8 +5,8 @@
 #include "mpi/attention.h"
 #include "src/cost.h"
 #include "src/model.h"
-#include "src/split.h"
-#include "src/visible.h"
+#include "src/layout/split.h"
+#include "src/layout/visible.h"
 
 typedef struct precis_attend_plan {
   precis_query_map map;

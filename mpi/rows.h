@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/layout.h"
+#include "src/layout/layout.h"
 
 enum { PRECIS_ROWS_ARRAYS = 4 };
 

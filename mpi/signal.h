@@ -13,7 +13,7 @@
 #include "mpi/world.h"
 #include "src/precis.h"
 #include "src/row.h"
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 /* In a handle; equal on all ranks, but for rows_in. */
 typedef struct precis_signal {

@@ -1,6 +1,6 @@
 #include "mpi/spread.h"
 
-#include "src/tree.h"
+#include "src/layout/tree.h"
 
 enum { BROADCAST_TAG = 13 };
 

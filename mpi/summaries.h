@@ -11,7 +11,7 @@
 #include "src/bivariate.h"
 #include "src/bulk.h"
 #include "src/choose.h"
-#include "src/wire.h"
+#include "src/layout/wire.h"
 
 /* Equal on all ranks. */
 typedef struct precis_summaries {

@@ -11,7 +11,7 @@
 #include "src/precis.h"
 #include "src/row.h"
 #include "src/shapes.h"
-#include "src/split.h"
+#include "src/layout/split.h"
 
 typedef struct precis_task {
   precis_world *world;

@@ -11,7 +11,7 @@
 #include <mpi.h>
 
 #include "src/base/message.h"
-#include "src/nodes.h"
+#include "src/layout/nodes.h"
 #include "src/base/waiting.h"
 
 /* The largest piece of a message in bytes; longer ones are cut up. MPI counts are int. */

@@ -7,12 +7,12 @@
 
 #include <stdint.h>
 
-#include "src/layout.h"
-#include "src/nodes.h"
+#include "src/layout/layout.h"
+#include "src/layout/nodes.h"
 #include "src/parcel.h"
 #include "src/precis.h"
-#include "src/split.h"
-#include "src/wire.h"
+#include "src/layout/split.h"
+#include "src/layout/wire.h"
 
 typedef struct precis_cost_input {
   const precis_problem *problem;

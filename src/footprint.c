@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "src/balance.h"
+#include "src/layout/balance.h"
 #include "src/cost.h"
 #include "src/jobs.h"
 #include "src/parcel.h"

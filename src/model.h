@@ -12,7 +12,7 @@
 #include "src/feature_set.h"
 #include "src/precis.h"
 #include "src/rates.h"
-#include "src/wire.h"
+#include "src/layout/wire.h"
 
 /* What is to be attended to, where. */
 typedef struct precis_scene {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/balance.h"
+#include "src/layout/balance.h"
 #include "src/cost.h"
 #include "src/footprint.h"
 #include "src/limit.h"

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "src/line.h"
+#include "src/layout/line.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 #include "src/base/share.h"

@@ -4,14 +4,14 @@
 
 #include <stdint.h>
 
-#include "src/nodes.h"
-#include "src/split.h"
-#include "src/visible.h"
+#include "src/layout/nodes.h"
+#include "src/layout/split.h"
+#include "src/layout/visible.h"
 
 typedef struct precis_paper_layout {
   int64_t *start, *first_position;     /* of queries: ranks + 1, ranks */
   int64_t *key_start, *key_rows;       /* ranks + 1, ranks */
-  int64_t *line_start, *line_position; /* of queries in line with the keys, see src/line.h */
+  int64_t *line_start, *line_position; /* of queries in line with the keys, see src/layout/line.h */
   int *node;                           /* ranks */
   precis_nodes nodes;                  /* the same */
   precis_nodes apart;                  /* ... with ranks that share no memory */

@@ -7,7 +7,7 @@ static void add(precis_paper_schedules *s, precis_schedule schedule)
   s->schedule[s->count++] = schedule;
 }
 
-/* Queries go to where they are in line and results come home, see src/line.h. */
+/* Queries go to where they are in line and results come home, see src/layout/line.h. */
 static void plan_line(const precis_paper *p, precis_paper_schedules *s)
 {
   precis_layout home = precis_layout_consecutive(p->ranks, s->layout.start),

@@ -26,7 +26,7 @@
 
 #include <stdint.h>
 
-#include "src/nodes.h"
+#include "src/layout/nodes.h"
 
 #define PRECIS_STEP_KINDS(X)                                                                       \
   X(EXCHANGE, "exchange") /* rows change ranks, see precis_exchange_shape and mpi/rows.h */        \

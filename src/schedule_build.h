@@ -11,12 +11,12 @@
 
 #include <stdint.h>
 
-#include "src/layout.h"
+#include "src/layout/layout.h"
 #include "src/parcel.h"
 #include "src/precis.h"
 #include "src/schedule.h"
-#include "src/split.h"
-#include "src/visible.h"
+#include "src/layout/split.h"
+#include "src/layout/visible.h"
 
 /* Rows dealt out before a move so that all ranks have the same work, or brought in line, or home.
  * One step of the schedule, whose block has the rows that leave, and not a list of messages: which

@@ -5,7 +5,7 @@
 #include "src/partial.h"
 #include "src/schedule_build.h"
 #include "src/base/share.h"
-#include "src/tree.h"
+#include "src/layout/tree.h"
 
 /* One round of one rank under way. */
 typedef struct precis_emitter {

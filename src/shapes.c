@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "src/balance.h"
+#include "src/layout/balance.h"
 #include "src/cost.h"
 #include "src/base/memory.h"
 #include "src/precise.h"

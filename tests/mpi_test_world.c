@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/rows.h"
-#include "src/tree.h"
+#include "src/layout/tree.h"
 #include "mpi/world.h"
 #include "src/precis.h"
 

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "src/balance.h"
-#include "src/layout.h"
-#include "src/split.h"
-#include "src/visible.h"
+#include "src/layout/balance.h"
+#include "src/layout/layout.h"
+#include "src/layout/split.h"
+#include "src/layout/visible.h"
 
 enum { RANKS_MOST = 64 };
 

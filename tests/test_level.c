@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/level.h"
+#include "src/layout/level.h"
 
 enum { RANKS_MOST = 9 };
 

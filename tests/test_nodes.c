@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/nodes.h"
+#include "src/layout/nodes.h"
 
 enum { RANKS = 7 };
 

@@ -5,7 +5,7 @@
 
 #include "mpi/service/contexts.h"
 #include "mpi/service/quota.h"
-#include "src/level.h"
+#include "src/layout/level.h"
 #include "src/base/share.h"
 
 /* Bytes that the append takes on the rank that gets most: its rows wait in a shard, and go to

@@ -3,12 +3,12 @@
  * The work is heads x queries, head after head, each pair of a query and a key it sees counting
  * once. A cut is a place in that order; rank r works between cuts r and r + 1, on pieces of
  * consecutive heads. */
-#ifndef PRECIS_SRC_SPLIT_H
-#define PRECIS_SRC_SPLIT_H
+#ifndef PRECIS_SRC_LAYOUT_SPLIT_H
+#define PRECIS_SRC_LAYOUT_SPLIT_H
 
 #include <stdint.h>
 
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 /* Before query `query` of head `head`. */
 typedef struct precis_cut {

@@ -2,14 +2,14 @@
  *
  * The one rule that runs and plans on paper go by. Work is counted in pairs of a query and a key
  * that it sees. */
-#ifndef PRECIS_SRC_BALANCE_H
-#define PRECIS_SRC_BALANCE_H
+#ifndef PRECIS_SRC_LAYOUT_BALANCE_H
+#define PRECIS_SRC_LAYOUT_BALANCE_H
 
 #include <stdint.h>
 
-#include "src/layout.h"
-#include "src/visible.h"
-#include "src/wire.h"
+#include "src/layout/layout.h"
+#include "src/layout/visible.h"
+#include "src/layout/wire.h"
 
 /* Whether the busiest rank has so much more than the mean that rows are to move. */
 int precis_balance_uneven(double most, double sum, int ranks);

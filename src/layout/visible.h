@@ -2,8 +2,8 @@
  *
  * A rank's queries are at consecutive positions; the sequence has keys at positions 0 .. keys - 1,
  * and a causal query at position p sees the keys at positions <= p. */
-#ifndef PRECIS_SRC_VISIBLE_H
-#define PRECIS_SRC_VISIBLE_H
+#ifndef PRECIS_SRC_LAYOUT_VISIBLE_H
+#define PRECIS_SRC_LAYOUT_VISIBLE_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "src/line.h"
+#include "src/layout/line.h"
 
 int precis_line_possible(const precis_query_map *map)
 {

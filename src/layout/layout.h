@@ -4,8 +4,8 @@
  * blocks, forth and back over the ranks (0 1 2 2 1 0 0 1 2 ...). Under a causal mask, work grows
  * along the sequence; dealt blocks give every rank an equal part of early and late rows, in whole
  * and in every pair of rounds (the zigzag of ring attention is one pair). */
-#ifndef PRECIS_SRC_LAYOUT_H
-#define PRECIS_SRC_LAYOUT_H
+#ifndef PRECIS_SRC_LAYOUT_LAYOUT_H
+#define PRECIS_SRC_LAYOUT_LAYOUT_H
 
 #include <stdint.h>
 

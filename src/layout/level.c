@@ -1,4 +1,4 @@
-#include "src/level.h"
+#include "src/layout/level.h"
 
 /* How many rows it takes to fill all ranks up to `level`. */
 static int64_t room_below(int ranks, const int64_t *held, int64_t level, int64_t most)

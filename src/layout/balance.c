@@ -1,4 +1,4 @@
-#include "src/balance.h"
+#include "src/layout/balance.h"
 
 /* Work is balanced by moving rows when the busiest rank has this times the mean. */
 static const double UNEVEN = 1.1;

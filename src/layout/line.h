@@ -1,12 +1,12 @@
 /* line.h - where queries go so that each is on the rank whose keys it is among
  *
  * What prefix sums of summaries down a chain of ranks want, see mpi/align.h. */
-#ifndef PRECIS_SRC_LINE_H
-#define PRECIS_SRC_LINE_H
+#ifndef PRECIS_SRC_LAYOUT_LINE_H
+#define PRECIS_SRC_LAYOUT_LINE_H
 
 #include <stdint.h>
 
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 /* Whether the queries' positions ascend without gaps over the ranks, without which they cannot be
  * brought in line. */

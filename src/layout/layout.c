@@ -1,4 +1,4 @@
-#include "src/layout.h"
+#include "src/layout/layout.h"
 
 #include <stddef.h>
 

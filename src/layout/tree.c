@@ -1,4 +1,4 @@
-#include "src/tree.h"
+#include "src/layout/tree.h"
 
 /* In a binomial tree over `count` places. */
 static int children_of(int place, int count)

@@ -1,4 +1,4 @@
-#include "src/visible.h"
+#include "src/layout/visible.h"
 
 /* Pairs of `rows` queries at consecutive positions: none before position 0, a triangle up to the
  * last key, then all. A double is exact to 2^53 pairs and close beyond. */

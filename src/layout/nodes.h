@@ -2,8 +2,8 @@
  *
  * Nodes are numbered from 0 in the order of their lowest ranks; a node's ranks are in the order of
  * ranks, and so are their local numbers. Any spread of ranks over nodes will do. */
-#ifndef PRECIS_SRC_NODES_H
-#define PRECIS_SRC_NODES_H
+#ifndef PRECIS_SRC_LAYOUT_NODES_H
+#define PRECIS_SRC_LAYOUT_NODES_H
 
 typedef struct precis_nodes {
   int ranks, count;

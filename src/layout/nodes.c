@@ -1,4 +1,4 @@
-#include "src/nodes.h"
+#include "src/layout/nodes.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,10 +3,10 @@
  * Binomial over the nodes, counted from the root's, and binomial over the ranks of each node,
  * counted from the one that stands for the root there: with places counted from the root, the
  * parent of v is v without its lowest set bit. */
-#ifndef PRECIS_SRC_TREE_H
-#define PRECIS_SRC_TREE_H
+#ifndef PRECIS_SRC_LAYOUT_TREE_H
+#define PRECIS_SRC_LAYOUT_TREE_H
 
-#include "src/nodes.h"
+#include "src/layout/nodes.h"
 
 typedef struct precis_tree {
   const precis_nodes *nodes; /* borrowed */

@@ -1,6 +1,6 @@
 /* wire.h - bytes on the wire by the kind of link */
-#ifndef PRECIS_SRC_WIRE_H
-#define PRECIS_SRC_WIRE_H
+#ifndef PRECIS_SRC_LAYOUT_WIRE_H
+#define PRECIS_SRC_LAYOUT_WIRE_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "src/split.h"
+#include "src/layout/split.h"
 
 void precis_split_heads(const precis_query_map *map, int heads, precis_cut *cuts)
 {

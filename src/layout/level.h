@@ -1,6 +1,6 @@
 /* level.h - dealing rows to ranks so that all hold about the same */
-#ifndef PRECIS_SRC_LEVEL_H
-#define PRECIS_SRC_LEVEL_H
+#ifndef PRECIS_SRC_LAYOUT_LEVEL_H
+#define PRECIS_SRC_LAYOUT_LEVEL_H
 
 #include <stdint.h>
 
