@@ -6,7 +6,7 @@
 
 #include "mpi/world.h"
 #include "src/row.h"
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/layout/layout.h"
 #include "src/precis.h"
 #include "src/layout/visible.h"

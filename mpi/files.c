@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "src/header.h"
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "src/base/problem.h"
 
 /* Of the largest deviation of a value: what attention adds to the mean is not told from rounding

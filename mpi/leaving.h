@@ -3,7 +3,7 @@
 #define PRECIS_MPI_LEAVING_H
 
 #include "mpi/world.h"
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/layout/layout.h"
 #include "src/layout/wire.h"
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "mpi/signal_prefixes.h"
-#include "src/mean_query.h"
+#include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "src/base/problem.h"
 #include "src/base/weaken.h"
 

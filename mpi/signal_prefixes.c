@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/mean_query.h"
+#include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 

@@ -6,7 +6,7 @@
 #include "mpi/signal.h"
 
 typedef struct precis_signal_prefixes {
-  double *base;    /* heads x (m, l, value_dim of o), see src/mean_query.h: of all keys before the
+  double *base;    /* heads x (m, l, value_dim of o), see src/tokens/mean_query.h: of all keys before the
                       position of this rank's first query */
   precis_keys own; /* the keys at the positions of this rank's queries, ascending */
   int owned;       /* own came from other ranks; else it borrows */

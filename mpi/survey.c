@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "src/precis.h"
 
 /* The centres move when a mean has left them by this part of the radius. */

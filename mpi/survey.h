@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/keys.h"
-#include "src/survey.h"
+#include "src/tokens/keys.h"
+#include "src/tokens/survey.h"
 
 typedef struct precis_survey {
   int64_t seen;     /* rows of this rank that are in the figures below */

@@ -6,7 +6,7 @@
 
 #include "mpi/world.h"
 #include "src/jobs.h"
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/parcel.h"
 #include "src/precis.h"
 #include "src/row.h"

@@ -14,8 +14,8 @@
 
 #include <stdint.h>
 
-#include "src/keys.h"
-#include "src/norm.h"
+#include "src/tokens/keys.h"
+#include "src/tokens/norm.h"
 #include "src/precis.h"
 
 typedef struct precis_bulk {

@@ -10,14 +10,14 @@
 #include "src/certificate.h"
 #include "src/features.h"
 #include "src/jobs.h"
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/measure_sizes.h"
 #include "src/base/memory.h"
 #include "src/parcel.h"
 #include "src/polynomial.h"
 #include "src/queries.h"
 #include "src/summarise.h"
-#include "src/survey.h"
+#include "src/tokens/survey.h"
 
 struct precis_measure {
   int threads;

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 
 enum {
   PRECIS_NORM_BINS = 160,

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "src/keys.h"
-#include "src/terms.h"
+#include "src/tokens/keys.h"
+#include "src/tokens/terms.h"
 #include "src/tile.h"
 
 typedef struct precis_parcel_kind {

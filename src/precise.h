@@ -5,9 +5,9 @@
 #ifndef PRECIS_SRC_PRECISE_H
 #define PRECIS_SRC_PRECISE_H
 
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/partial.h"
-#include "src/terms.h"
+#include "src/tokens/terms.h"
 
 /* Rows of one head against keys [first, first + keys) of its key/value head, merged into their
  * partials (of precis_problem_columns() columns). q: rows x dim. position: of the rows, or NULL

@@ -2,7 +2,7 @@
 #ifndef PRECIS_SRC_ROUNDING_H
 #define PRECIS_SRC_ROUNDING_H
 
-#include "src/terms.h"
+#include "src/tokens/terms.h"
 
 /* A bound e on the relative error of weights, and of sums of weights and of weighted values
  * relative to the same sums of magnitudes, for one row: its query's norm |q|, and `score`, about

@@ -5,7 +5,7 @@
 
 #include "src/certificate.h"
 #include "src/partial.h"
-#include "src/terms.h"
+#include "src/tokens/terms.h"
 
 /* Sums relative to e^m, natural units: l of weights, o of weighted values, centred and folded (terms.h), and what may be
  * wrong with them. m is -infinity where no key was seen. Biases are whole in m, offsets of centred

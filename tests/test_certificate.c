@@ -13,7 +13,7 @@
 #include "src/base/blas.h"
 #include "src/certificate.h"
 #include "src/base/memory.h"
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "src/polynomial.h"
 #include "src/summarise.h"
 #include "tests/uniform.h"

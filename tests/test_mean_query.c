@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/mean_query.h"
+#include "src/tokens/mean_query.h"
 #include "src/reference.h"
 #include "tests/uniform.h"
 

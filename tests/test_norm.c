@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "tests/uniform.h"
 
 enum { MOST = 256 };

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 #include "src/precis.h"
-#include "src/strip.h"
+#include "src/tokens/strip.h"
 
 enum { STRIPS = 6, MOST = 700000, GRAIN = 1 << 16 };
 

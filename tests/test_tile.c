@@ -16,7 +16,7 @@
 #include "src/base/problem.h"
 #include "src/reference.h"
 #include "src/rounding.h"
-#include "src/terms.h"
+#include "src/tokens/terms.h"
 #include "src/tile.h"
 #include "src/tile_rounding.h"
 

@@ -31,7 +31,7 @@ static void keep_memory_small(void)
 #endif
 }
 
-/* A context keeps files without names open, see src/strip.h, and a client a connection. */
+/* A context keeps files without names open, see src/tokens/strip.h, and a client a connection. */
 static void allow_files(void)
 {
   struct rlimit limit;

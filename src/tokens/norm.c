@@ -1,4 +1,4 @@
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 
 #include <math.h>
 

@@ -5,8 +5,8 @@
  *
  * per_c is 0 for columns that are constant, which are left out. What is proved of a row holds in
  * any norm. Results are nowhere below the true ones, whatever the rounding. */
-#ifndef PRECIS_SRC_NORM_H
-#define PRECIS_SRC_NORM_H
+#ifndef PRECIS_SRC_TOKENS_NORM_H
+#define PRECIS_SRC_TOKENS_NORM_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* mean_query.h - what a head's mean query gets from keys, added up one by one in double */
-#ifndef PRECIS_SRC_MEAN_QUERY_H
-#define PRECIS_SRC_MEAN_QUERY_H
+#ifndef PRECIS_SRC_TOKENS_MEAN_QUERY_H
+#define PRECIS_SRC_TOKENS_MEAN_QUERY_H
 
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 
 /* One head: sums relative to e^m over keys, of weights and of weighted values less v_base. Scores
  * are scale <q, k - k_base> + bias. m is -infinity before the first key. */

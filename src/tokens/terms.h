@@ -1,12 +1,12 @@
 /* terms.h - what all rows of one call have in common where results are finished and proved
  *
  * Made for each call from the keys that it meets, never stored beyond it. */
-#ifndef PRECIS_SRC_TERMS_H
-#define PRECIS_SRC_TERMS_H
+#ifndef PRECIS_SRC_TOKENS_TERMS_H
+#define PRECIS_SRC_TOKENS_TERMS_H
 
 #include <stdint.h>
 
-#include "src/norm.h"
+#include "src/tokens/norm.h"
 #include "src/precis.h"
 
 typedef struct precis_terms {

@@ -1,4 +1,4 @@
-#include "src/survey.h"
+#include "src/tokens/survey.h"
 
 #include <math.h>
 #include <stddef.h>

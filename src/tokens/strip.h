@@ -4,8 +4,8 @@
  * the whole pages become a file that both map from then on, and each goes on in a file of its own,
  * with a copy of the part of a page that is left. What is sealed is never written again. Growing
  * copies nothing. Room is taken from the system at once, so that it is missing here or nowhere. */
-#ifndef PRECIS_SRC_STRIP_H
-#define PRECIS_SRC_STRIP_H
+#ifndef PRECIS_SRC_TOKENS_STRIP_H
+#define PRECIS_SRC_TOKENS_STRIP_H
 
 #include <stdint.h>
 

@@ -2,12 +2,12 @@
  *
  * Softmax ignores a common shift of the keys, outputs follow a common shift of the values: both are
  * moved to their means before float32 sees them. Masked keys (bias -infinity) count nowhere. */
-#ifndef PRECIS_SRC_SURVEY_H
-#define PRECIS_SRC_SURVEY_H
+#ifndef PRECIS_SRC_TOKENS_SURVEY_H
+#define PRECIS_SRC_TOKENS_SURVEY_H
 
 #include <stdint.h>
 
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 
 /* Sums over keys, laid out for one reduction: kv_heads x dim of k, kv_heads x value_dim of v, the
  * number of keys; then, with weights w = e^(bias - bias_top), see precis_survey_spreads(): the sum

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* memfd_create(), fallocate() */
-#include "src/strip.h"
+#include "src/tokens/strip.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

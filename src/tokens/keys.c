@@ -1,4 +1,4 @@
-#include "src/keys.h"
+#include "src/tokens/keys.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,12 +2,12 @@
  *
  * Kept as they were given, token-major: centring happens in cache when a block of them is used, so
  * that a later, better centre costs no accuracy. Positions ascend. */
-#ifndef PRECIS_SRC_KEYS_H
-#define PRECIS_SRC_KEYS_H
+#ifndef PRECIS_SRC_TOKENS_KEYS_H
+#define PRECIS_SRC_TOKENS_KEYS_H
 
 #include <stdint.h>
 
-#include "src/strip.h"
+#include "src/tokens/strip.h"
 
 typedef struct precis_keys {
   int kv_heads, dim, value_dim;

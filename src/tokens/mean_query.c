@@ -1,4 +1,4 @@
-#include "src/mean_query.h"
+#include "src/tokens/mean_query.h"
 
 #include <math.h>
 
