@@ -7,7 +7,7 @@
 #include "mpi/signal.h"
 #include "mpi/survey.h"
 #include "mpi/world.h"
-#include "src/jobs.h"
+#include "src/exact/jobs.h"
 #include "src/tokens/keys.h"
 #include "src/base/message.h"
 #include "src/tokens/norm.h"

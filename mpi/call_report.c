@@ -6,7 +6,7 @@
 #include "mpi/call.h"
 #include "mpi/room.h"
 #include "src/footprint.h"
-#include "src/tile_rounding.h"
+#include "src/exact/tile_rounding.h"
 #include "src/layout/tree.h"
 
 double precis_call_score_most(const precis_call *c)

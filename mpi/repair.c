@@ -5,7 +5,7 @@
 
 #include "mpi/execute.h"
 #include "src/base/memory.h"
-#include "src/precise.h"
+#include "src/exact/precise.h"
 #include "src/base/problem.h"
 #include "src/queries.h"
 

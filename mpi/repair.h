@@ -11,7 +11,7 @@ typedef struct precis_failed_row {
 } precis_failed_row;
 
 /* Collective. Replaces the results and proofs of the failed rows of all ranks: each (row, head) moves
- * as one query, keys stay resident. precise: in double, see src/precise.h, else as the exact moves
+ * as one query, keys stay resident. precise: in double, see src/exact/precise.h, else as the exact moves
  * do. failed is reordered by head. *repaired: their number over all ranks. Errors: MEMORY, MPI,
  * RANGE (this rank's alone). */
 int precis_repair_run(precis_task *task, precis_failed_row *failed, int64_t failures, int precise,

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/jobs.h"
+#include "src/exact/jobs.h"
 #include "src/tokens/keys.h"
-#include "src/parcel.h"
+#include "src/exact/parcel.h"
 #include "src/precis.h"
 #include "src/row.h"
 #include "src/shapes.h"

@@ -3,7 +3,7 @@
 
 #include "mpi/attention.h"
 #include "src/precis_more.h"
-#include "src/tile.h"
+#include "src/exact/tile.h"
 
 static int64_t keys_bytes(const precis_keys *keys)
 {

@@ -1,6 +1,6 @@
 #include "src/cost.h"
 
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/base/problem.h"
 
 static const int64_t WORD = sizeof(float), INDEX = sizeof(int64_t);

@@ -9,7 +9,7 @@
 
 #include "src/layout/layout.h"
 #include "src/layout/nodes.h"
-#include "src/parcel.h"
+#include "src/exact/parcel.h"
 #include "src/precis.h"
 #include "src/layout/split.h"
 #include "src/layout/wire.h"

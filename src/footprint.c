@@ -4,9 +4,9 @@
 
 #include "src/layout/balance.h"
 #include "src/cost.h"
-#include "src/jobs.h"
-#include "src/parcel.h"
-#include "src/partial.h"
+#include "src/exact/jobs.h"
+#include "src/exact/parcel.h"
+#include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/schedule_emit.h"
 #include "src/shapes.h"

@@ -3,11 +3,11 @@
 #include <math.h>
 
 #include "src/footprint.h"
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/shapes.h"
 #include "src/summarise.h"
-#include "src/tile.h"
+#include "src/exact/tile.h"
 
 /* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */
 enum { COLLECTIVES = 14 };

@@ -11,7 +11,7 @@
 #include "src/base/message.h"
 #include "src/model.h"
 #include "src/paper_layout.h"
-#include "src/parcel.h"
+#include "src/exact/parcel.h"
 #include "src/precis.h"
 
 enum { PRECIS_PAPER_FITS = 72 };

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-#include "src/jobs.h"
-#include "src/parcel.h"
-#include "src/partial.h"
+#include "src/exact/jobs.h"
+#include "src/exact/parcel.h"
+#include "src/exact/partial.h"
 #include "src/precis.h"
 #include "src/row.h"
 

@@ -7,7 +7,7 @@
 #include "src/base/clones.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
-#include "src/rounding.h"
+#include "src/exact/rounding.h"
 #include "src/base/weaken.h"
 
 static const double LOG_2 = 0.693147180559945309417;

@@ -4,7 +4,7 @@
 #define PRECIS_SRC_ROW_H
 
 #include "src/certificate.h"
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/tokens/terms.h"
 
 /* Sums relative to e^m, natural units: l of weights, o of weighted values, centred and folded (terms.h), and what may be

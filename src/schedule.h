@@ -55,7 +55,7 @@ typedef enum precis_step_kind {
   X(NOTHING, "-")                                                                                  \
   X(QUERIES, "queries")                                                                            \
   X(KEYS, "keys")         /* and values */                                                         \
-  X(PARTIALS, "partials") /* of queries, see src/partial.h */                                      \
+  X(PARTIALS, "partials") /* of queries, see src/exact/partial.h */                                      \
   X(RESULTS, "results")                                                                            \
   X(SUMMARY, "summary") /* a tile of features of one key/value head */
 

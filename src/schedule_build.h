@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "src/layout/layout.h"
-#include "src/parcel.h"
+#include "src/exact/parcel.h"
 #include "src/precis.h"
 #include "src/schedule.h"
 #include "src/layout/split.h"

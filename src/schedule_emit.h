@@ -2,7 +2,7 @@
 #ifndef PRECIS_SRC_SCHEDULE_EMIT_H
 #define PRECIS_SRC_SCHEDULE_EMIT_H
 
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/schedule_build.h"
 #include "src/base/share.h"
 #include "src/layout/tree.h"

@@ -5,7 +5,7 @@
 #include "src/layout/balance.h"
 #include "src/cost.h"
 #include "src/base/memory.h"
-#include "src/precise.h"
+#include "src/exact/precise.h"
 #include "src/base/problem.h"
 #include "src/base/share.h"
 

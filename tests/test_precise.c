@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/precise.h"
+#include "src/exact/precise.h"
 #include "src/base/problem.h"
 #include "src/reference.h"
 #include "tests/uniform.h"

@@ -11,12 +11,12 @@
 
 #include "src/base/blas.h"
 #include "src/base/memory.h"
-#include "src/parcel.h"
-#include "src/precise.h"
+#include "src/exact/parcel.h"
+#include "src/exact/precise.h"
 #include "src/base/problem.h"
-#include "src/rounding.h"
-#include "src/tile.h"
-#include "src/tile_rounding.h"
+#include "src/exact/rounding.h"
+#include "src/exact/tile.h"
+#include "src/exact/tile_rounding.h"
 #include "tests/uniform.h"
 
 enum { DV = 24, ROWS = 64 };

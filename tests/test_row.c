@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "src/base/problem.h"
-#include "src/rounding.h"
+#include "src/exact/rounding.h"
 #include "src/row.h"
-#include "src/tile_rounding.h"
+#include "src/exact/tile_rounding.h"
 #include "tests/uniform.h"
 
 enum { KEYS = 40, DIM = 6, DV = 3 };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/base/share.h"
 #include "tests/schedule_case.h"

@@ -12,13 +12,13 @@
 
 #include "src/generate.h"
 #include "src/base/memory.h"
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/reference.h"
-#include "src/rounding.h"
+#include "src/exact/rounding.h"
 #include "src/tokens/terms.h"
-#include "src/tile.h"
-#include "src/tile_rounding.h"
+#include "src/exact/tile.h"
+#include "src/exact/tile_rounding.h"
 
 typedef struct shape {
   int dim, value_dim, queries, keys, causal, bias;

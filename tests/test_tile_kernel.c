@@ -13,9 +13,9 @@
 
 #include "src/base/clones.h"
 #include "src/base/memory.h"
-#include "src/partial.h"
-#include "src/tile.h"
-#include "src/tile_rounding.h"
+#include "src/exact/partial.h"
+#include "src/exact/tile.h"
+#include "src/exact/tile_rounding.h"
 #include "tests/uniform.h"
 
 enum { GROUP = PRECIS_TILE_GROUP };

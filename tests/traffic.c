@@ -19,7 +19,7 @@
 
 #include "src/apply.h"
 #include "src/base/blas.h"
-#include "src/jobs.h"
+#include "src/exact/jobs.h"
 #include "src/base/memory.h"
 #include "src/summarise.h"
 

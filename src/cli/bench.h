@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "src/partial.h"
+#include "src/exact/partial.h"
 
 enum { PRECIS_BENCH_ORDER = 2048 }; /* of the matrices that sgemm multiplies */
 

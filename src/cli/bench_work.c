@@ -9,7 +9,7 @@
 #include "src/generate.h"
 #include "src/base/memory.h"
 #include "src/summarise.h"
-#include "src/tile.h"
+#include "src/exact/tile.h"
 
 /* Exact: as many queries as keys. Summaries: as many tokens as make at least so many flops. */
 enum { TILE_TOKENS = 4096, TOKENS_STEP = 1024 };

@@ -4,13 +4,13 @@
  * Pure computation with one opening for whoever moves the data: `poll` is called from the calling
  * thread every few milliseconds, so that messages in flight make progress (Open MPI has no thread
  * for it). */
-#ifndef PRECIS_SRC_JOBS_H
-#define PRECIS_SRC_JOBS_H
+#ifndef PRECIS_SRC_EXACT_JOBS_H
+#define PRECIS_SRC_EXACT_JOBS_H
 
 #include <stdint.h>
 
-#include "src/partial.h"
-#include "src/tile.h"
+#include "src/exact/partial.h"
+#include "src/exact/tile.h"
 
 /* One head's queries and one head's keys. Jobs of one call have disjoint partials. */
 typedef struct precis_job {

@@ -1,4 +1,4 @@
-#include "src/precise.h"
+#include "src/exact/precise.h"
 
 #include <math.h>
 

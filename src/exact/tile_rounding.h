@@ -18,11 +18,11 @@
  * PRECIS_TILE_CHAIN terms, at most PRECIS_TILE_CHAINS of which are added up in float32, then
  * doubles: PRECIS_TILE_SUM_ROUNDINGS u, or 3.9e-6, for any number of keys. Partials are double;
  * those that travel are rounded once a merge (partial.h). */
-#ifndef PRECIS_SRC_TILE_ROUNDING_H
-#define PRECIS_SRC_TILE_ROUNDING_H
+#ifndef PRECIS_SRC_EXACT_TILE_ROUNDING_H
+#define PRECIS_SRC_EXACT_TILE_ROUNDING_H
 
-#include "src/exp2.h"
-#include "src/tile_kernel.h"
+#include "src/exact/exp2.h"
+#include "src/exact/tile_kernel.h"
 
 /* Roundings, relative to |q| |k|, in the score of a query and a key; packing's two among them. */
 #define PRECIS_TILE_SCORE_ROUNDINGS(dim) ((dim) + 2)

@@ -1,6 +1,6 @@
 /* rounding.h - how far float32 can take an exact part of a row from the truth */
-#ifndef PRECIS_SRC_ROUNDING_H
-#define PRECIS_SRC_ROUNDING_H
+#ifndef PRECIS_SRC_EXACT_ROUNDING_H
+#define PRECIS_SRC_EXACT_ROUNDING_H
 
 #include "src/tokens/terms.h"
 

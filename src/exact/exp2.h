@@ -6,8 +6,8 @@
  * polynomial is the minimax one of degree 5 on [-1/2, 1/2] (relative error 7.5e-8), its
  * coefficients rounded so that evaluation in float32 stays within PRECIS_EXP2_ERROR, with fused
  * multiply-adds and without. Tests go through all of its range. */
-#ifndef PRECIS_SRC_EXP2_H
-#define PRECIS_SRC_EXP2_H
+#ifndef PRECIS_SRC_EXACT_EXP2_H
+#define PRECIS_SRC_EXACT_EXP2_H
 
 #include <stdint.h>
 #include <string.h>

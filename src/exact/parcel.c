@@ -1,4 +1,4 @@
-#include "src/parcel.h"
+#include "src/exact/parcel.h"
 
 #include <string.h>
 

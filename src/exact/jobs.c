@@ -1,8 +1,8 @@
-#include "src/jobs.h"
+#include "src/exact/jobs.h"
 
 #include <stddef.h>
 
-#include "src/tile_kernel.h"
+#include "src/exact/tile_kernel.h"
 
 #ifdef _OPENMP
 #include <omp.h>

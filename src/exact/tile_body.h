@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/exp2.h"
-#include "src/tile_kernel.h"
+#include "src/exact/exp2.h"
+#include "src/exact/tile_kernel.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -231,7 +231,7 @@ WEIGH(bounded, BOUNDED)
 WEIGH(tracked, TRACKED)
 WEIGH(general, GENERAL)
 
-#include "src/tile_gather.h"
+#include "src/exact/tile_gather.h"
 
 static void exponential(const float *x, const float *reference, float *y)
 {

@@ -5,14 +5,14 @@
  *   k          heads x rows x dim float
  *   v          heads x rows x columns float: the values, folded (terms.h), then the key's deviation
  *   bias       rows float, in units of log 2    (if with_bias) */
-#ifndef PRECIS_SRC_PARCEL_H
-#define PRECIS_SRC_PARCEL_H
+#ifndef PRECIS_SRC_EXACT_PARCEL_H
+#define PRECIS_SRC_EXACT_PARCEL_H
 
 #include <stdint.h>
 
 #include "src/tokens/keys.h"
 #include "src/tokens/terms.h"
-#include "src/tile.h"
+#include "src/exact/tile.h"
 
 typedef struct precis_parcel_kind {
   int first_head, heads; /* of the key/value heads */

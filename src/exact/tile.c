@@ -1,11 +1,11 @@
-#include "src/tile.h"
+#include "src/exact/tile.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "src/base/clones.h"
-#include "src/tile_kernel.h"
-#include "src/tile_visit.h"
+#include "src/exact/tile_kernel.h"
+#include "src/exact/tile_visit.h"
 
 enum {
   GROUP = PRECIS_TILE_GROUP,

@@ -16,5 +16,5 @@
 #define MAXIMUM(x, y) ((vector)_mm256_max_ps((__m256)(x), (__m256)(y)))
 #define KERNEL precis_tile_kernel_v3
 #define NAME "v3"
-#include "src/tile_body.h"
+#include "src/exact/tile_body.h"
 #endif

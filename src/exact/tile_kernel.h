@@ -21,8 +21,8 @@
  *
  * All arrays are float32, aligned to 64 bytes but for keys, values and biases, and free of aliases.
  * Kernels never allocate, communicate, log or fail; the caller has set BLAS to one thread. */
-#ifndef PRECIS_SRC_TILE_KERNEL_H
-#define PRECIS_SRC_TILE_KERNEL_H
+#ifndef PRECIS_SRC_EXACT_TILE_KERNEL_H
+#define PRECIS_SRC_EXACT_TILE_KERNEL_H
 
 #include <stdint.h>
 

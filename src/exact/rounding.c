@@ -1,8 +1,8 @@
-#include "src/rounding.h"
+#include "src/exact/rounding.h"
 
 #include <math.h>
 
-#include "src/tile_rounding.h"
+#include "src/exact/tile_rounding.h"
 #include "src/base/weaken.h"
 
 static const double UNIT = 0x1p-24, UNIT_DOUBLE = 0x1p-53;

@@ -19,5 +19,5 @@
                                (__m512)(w)))
 #define KERNEL precis_tile_kernel_v4
 #define NAME "v4"
-#include "src/tile_body.h"
+#include "src/exact/tile_body.h"
 #endif

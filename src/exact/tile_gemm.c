@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 #include "src/base/clones.h"
-#include "src/exp2.h"
-#include "src/tile_kernel.h"
+#include "src/exact/exp2.h"
+#include "src/exact/tile_kernel.h"
 
 enum { GROUP = PRECIS_TILE_GROUP, PANEL = PRECIS_TILE_PANEL_MOST };
 

@@ -1,4 +1,4 @@
-#include "src/tile_kernel.h"
+#include "src/exact/tile_kernel.h"
 
 #include "src/base/clones.h"
 

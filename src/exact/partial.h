@@ -6,8 +6,8 @@
  * associatively. Doubles, so that the error does not grow with the number of merges. In attention
  * o has a last column more than there are values, of the deviations of keys (certificate.h):
  * value_dim below counts it. */
-#ifndef PRECIS_SRC_PARTIAL_H
-#define PRECIS_SRC_PARTIAL_H
+#ifndef PRECIS_SRC_EXACT_PARTIAL_H
+#define PRECIS_SRC_EXACT_PARTIAL_H
 
 #include <stdint.h>
 

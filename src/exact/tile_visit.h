@@ -3,13 +3,13 @@
  * The reference of a query is any integer near its largest score. It moves only where it must:
  * where a score exceeds it by more than a few bits. Where the largest |q| |k| shows that it cannot
  * get far from any score, scores are not even compared. */
-#ifndef PRECIS_SRC_TILE_VISIT_H
-#define PRECIS_SRC_TILE_VISIT_H
+#ifndef PRECIS_SRC_EXACT_TILE_VISIT_H
+#define PRECIS_SRC_EXACT_TILE_VISIT_H
 
 #include <stdint.h>
 
-#include "src/tile.h"
-#include "src/tile_kernel.h"
+#include "src/exact/tile.h"
+#include "src/exact/tile_kernel.h"
 
 /* Keys that are in fast memory, at most PRECIS_TILE_CHAIN * PRECIS_TILE_CHAINS. */
 typedef struct precis_tile_stretch {

@@ -1,4 +1,4 @@
-#include "src/tile_visit.h"
+#include "src/exact/tile_visit.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -8,4 +8,4 @@
 #define EACH_COLUMNS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #define KERNEL precis_tile_kernel_plain
 #define NAME "plain"
-#include "src/tile_body.h"
+#include "src/exact/tile_body.h"

@@ -2,11 +2,11 @@
  *
  * A plain loop over keys as they were given, some twenty times slower than the tile: it is for few
  * rows. */
-#ifndef PRECIS_SRC_PRECISE_H
-#define PRECIS_SRC_PRECISE_H
+#ifndef PRECIS_SRC_EXACT_PRECISE_H
+#define PRECIS_SRC_EXACT_PRECISE_H
 
 #include "src/tokens/keys.h"
-#include "src/partial.h"
+#include "src/exact/partial.h"
 #include "src/tokens/terms.h"
 
 /* Rows of one head against keys [first, first + keys) of its key/value head, merged into their

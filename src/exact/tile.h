@@ -5,12 +5,12 @@
  * and their sums stay in fast memory, keys and values stream past; weights exist for one group of
  * queries and one block of keys at a time. tile_kernel.h has what computes them, tile_rounding.h
  * what float32 takes from them. */
-#ifndef PRECIS_SRC_TILE_H
-#define PRECIS_SRC_TILE_H
+#ifndef PRECIS_SRC_EXACT_TILE_H
+#define PRECIS_SRC_EXACT_TILE_H
 
 #include <stdint.h>
 
-#include "src/partial.h"
+#include "src/exact/partial.h"
 
 /* Keys and values of one key/value head, centred, sorted by position. */
 typedef struct precis_tile {

@@ -1,4 +1,4 @@
-#include "src/partial.h"
+#include "src/exact/partial.h"
 
 #include <math.h>
 #include <stdlib.h>
