@@ -7,7 +7,7 @@
 #include "mpi/estimate.h"
 #include "mpi/repair.h"
 #include "src/footprint.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 #include "src/base/problem.h"
 
 void precis_call_set_up(precis_call *c, const precis_finished *to)

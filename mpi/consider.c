@@ -8,7 +8,7 @@
 #include "src/footprint.h"
 #include "src/limit.h"
 #include "src/base/memory.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 #include "src/base/problem.h"
 
 /* Of exact moves that would exceed the memory limit. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "mpi/kept.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 
 /* At most this part of the keys, and this many, are added one by one; beyond, building anew costs
  * about the same. */

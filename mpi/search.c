@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "mpi/study.h"
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 
 /* The part of exact attention that may be spent on fits. */

@@ -7,7 +7,7 @@
 
 #include "mpi/prospect.h"
 #include "src/choose.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 
 typedef struct precis_study {
   precis_attention *a;

@@ -9,7 +9,7 @@
 #include "mpi/task.h"
 #include "mpi/turning.h"
 #include "src/bivariate.h"
-#include "src/bulk.h"
+#include "src/summary/bulk.h"
 #include "src/choose.h"
 #include "src/layout/wire.h"
 
@@ -22,13 +22,13 @@ typedef struct precis_summaries {
   double *q_center;                 /* kv_heads x dim */
   double *key_radius;               /* kv_heads: max |k - center| of the bulk */
   double *query_radius;             /* kv_heads: max |q - q_center| of the bulk */
-  double *key_unit, *query_unit;    /* kv_heads: typical norms, see src/outliers.h */
+  double *key_unit, *query_unit;    /* kv_heads: typical norms, see src/summary/outliers.h */
   double key_rho, query_rho;        /* the bulk lies within these; infinity: it is all */
   int64_t outlier_keys;             /* beyond, on all ranks */
   int64_t outlier_queries;          /* (query, head) pairs beyond, on all ranks */
   double *log_scale;                /* kv_heads: largest log w of the bulk */
-  double *least_deviation;          /* kv_heads: what deviations are raised to, see src/bulk.h */
-  int *exponent;                    /* kv_heads: of the power of two, see src/bulk.h */
+  double *least_deviation;          /* kv_heads: what deviations are raised to, see src/summary/bulk.h */
+  int *exponent;                    /* kv_heads: of the power of two, see src/summary/bulk.h */
   precis_bivariate *fit;            /* kv_heads */
   double *moments;        /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits in y; borrowed */
   precis_turning turning; /* of queries and keys into common axes; owned */

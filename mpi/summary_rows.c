@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "mpi/summary_work.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 #include "src/queries.h"
 
 /* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in

@@ -5,7 +5,7 @@
 
 #include "mpi/summaries.h"
 #include "src/certificate.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 #include "src/queries.h"
 #include "src/shapes.h"
 

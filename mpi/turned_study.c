@@ -7,7 +7,7 @@
 #include "mpi/turned_survey.h"
 #include "src/block_sample.h"
 #include "src/block_sets.h"
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 
 /* What the study itself costs, with tables of the sampled rows, in fits of a polynomial in one

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/axes.h"
+#include "src/summary/axes.h"
 #include "src/base/memory.h"
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 
 /* Covariances are taken from about so many rows of each kind. They steer: what is proved rests on
  * the reach of all rows. */

@@ -1,4 +1,4 @@
-/* turning.h - the common axes that a plan of summaries turns queries and keys into (src/axes.h), or
+/* turning.h - the common axes that a plan of summaries turns queries and keys into (src/summary/axes.h), or
  * none */
 #ifndef PRECIS_MPI_TURNING_H
 #define PRECIS_MPI_TURNING_H

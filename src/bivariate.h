@@ -22,7 +22,7 @@
 #ifndef PRECIS_SRC_BIVARIATE_H
 #define PRECIS_SRC_BIVARIATE_H
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 #include "src/polynomial.h"
 
 /* Of sets with trailing variables: no power is higher, and no bound larger. */

@@ -2,7 +2,7 @@
 #ifndef PRECIS_SRC_BLOCK_SETS_H
 #define PRECIS_SRC_BLOCK_SETS_H
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 
 /* Numbers of leading axes that are tried, ascending; all of dim last. Returns how many, at most
  * PRECIS_LEADS_MOST. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "src/choose.h"
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/footprint.h"
 
 /* More than can ever be worth it, and few enough that no size computed from it overflows. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 
 enum { LONGEST_ROWS = 8 };
 

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "src/apply.h"
-#include "src/bulk.h"
+#include "src/summary/apply.h"
+#include "src/summary/bulk.h"
 #include "src/certificate.h"
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/exact/jobs.h"
 #include "src/tokens/keys.h"
 #include "src/measure_sizes.h"
@@ -16,7 +16,7 @@
 #include "src/exact/parcel.h"
 #include "src/polynomial.h"
 #include "src/queries.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 #include "src/tokens/survey.h"
 
 struct precis_measure {

@@ -1,10 +1,10 @@
 /* What the seconds of the measured jobs tell. */
 #include <math.h>
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 #include "src/measure.h"
 #include "src/measure_sizes.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 /* From the seconds of two shapes, each so many flops and so many others: the rates of both. A term
  * that noise makes vanish is taken for nearly free. */

@@ -6,7 +6,7 @@
 #include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/shapes.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 #include "src/exact/tile.h"
 
 /* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 #include "src/precis.h"
 #include "src/rates.h"
 #include "src/layout/wire.h"

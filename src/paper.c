@@ -9,7 +9,7 @@
 #include "src/cost.h"
 #include "src/footprint.h"
 #include "src/limit.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 static int nodes_of(const precis_paper *p)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "src/cost.h"
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 #include "src/paper.h"
 #include "src/paper_sample.h"

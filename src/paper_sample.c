@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/bulk.h"
+#include "src/summary/bulk.h"
 #include "src/following.h"
 
 /* x with P(N(0, 1) < x) = p, 0 < p < 1, by bisection. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "src/schedule_build.h"
-#include "src/summary_kernels.h"
+#include "src/summary/summary_kernels.h"
 
 /* Keys of a parcel for the exact part of causal summaries, in whole blocks. */
 enum {

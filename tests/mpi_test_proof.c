@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/base/random.h"
 #include "tests/attention_case.h"
 

@@ -8,7 +8,7 @@
 
 #include "mpi/execute.h"
 #include "src/schedule_build.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 enum { HEADS = 2, VALUE_DIM = 6, FEATURES = 700, TILE = 97, COUNTS = 64, TILE_COUNTS = 13 };
 

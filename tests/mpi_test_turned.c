@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 #include "tests/attention_case.h"
 
 static int rank, ranks;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/generate.h"
 #include "src/base/problem.h"
 

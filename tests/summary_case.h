@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "src/apply.h"
+#include "src/summary/apply.h"
 #include "src/base/memory.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 static const double UNIT = 0x1p-24; /* of a rounding to float32 */
 static const double A[] = {1.0,   1.01, .49,  .17,  .04,  .008, .0015,

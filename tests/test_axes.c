@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/axes.h"
+#include "src/summary/axes.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 #include "tests/uniform.h"

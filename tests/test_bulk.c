@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/bulk.h"
+#include "src/summary/bulk.h"
 
 enum { ROWS = 37, HEADS = 3, DIM = 7, VALUE_DIM = 5, GROUP = 2 };
 

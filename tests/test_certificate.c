@@ -9,13 +9,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/apply.h"
+#include "src/summary/apply.h"
 #include "src/base/blas.h"
 #include "src/certificate.h"
 #include "src/base/memory.h"
 #include "src/tokens/norm.h"
 #include "src/polynomial.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 #include "tests/uniform.h"
 
 static precis_certificate make(double t, double u, double away)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "src/choose.h"
-#include "src/features.h"
+#include "src/summary/features.h"
 
 enum { ROWS = 40, KEYS = 200, MANY = PRECIS_CANDIDATES_MOST };
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/base/memory.h"
 
 enum { TOKENS = 32 };

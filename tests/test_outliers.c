@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/bulk.h"
-#include "src/outliers.h"
+#include "src/summary/bulk.h"
+#include "src/summary/outliers.h"
 #include "src/precis.h"
 
 static void bins(void **state)

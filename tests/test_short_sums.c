@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "src/apply.h"
+#include "src/summary/apply.h"
 #include "src/base/blas.h"
 #include "src/base/memory.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 enum { VALUES = 19, KEYS = 1 << 14, QUERIES = 70 };
 

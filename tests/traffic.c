@@ -17,11 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/apply.h"
+#include "src/summary/apply.h"
 #include "src/base/blas.h"
 #include "src/exact/jobs.h"
 #include "src/base/memory.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 typedef struct run {
   int64_t n;

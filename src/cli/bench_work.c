@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/apply.h"
+#include "src/summary/apply.h"
 #include "src/cli/bench.h"
-#include "src/features.h"
+#include "src/summary/features.h"
 #include "src/generate.h"
 #include "src/base/memory.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 #include "src/exact/tile.h"
 
 /* Exact: as many queries as keys. Summaries: as many tokens as make at least so many flops. */

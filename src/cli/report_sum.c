@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "src/cli/report.h"
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 /* A summary that every query sees is kept from batch to batch: keys are gone over once. */
 static double flops_of(const precis_run_report *r, const precis_report *a)

@@ -8,4 +8,4 @@
 #define COUNT_VECTORS 8
 #define KERNEL precis_feature_kernel_plain
 #define NAME "fused plain"
-#include "src/fused_body.h"
+#include "src/summary/fused_body.h"

@@ -1,11 +1,11 @@
-#include "src/bulk.h"
+#include "src/summary/bulk.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "src/axes.h"
+#include "src/summary/axes.h"
 #include "src/base/clones.h"
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 
 /* Norms are raised by this, not to lie below the true ones whatever the rounding. */
 static const double SAFE = 1 + 1e-12;

@@ -1,10 +1,10 @@
-#include "src/outliers.h"
+#include "src/summary/outliers.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/bulk.h"
+#include "src/summary/bulk.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 #include "src/base/weaken.h"

@@ -1,4 +1,4 @@
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 
 #include "src/base/clones.h"
 

@@ -10,8 +10,8 @@
  * coordinate c contributes to axis i.
  *
  * Everything here is local and keeps no state. */
-#ifndef PRECIS_SRC_AXES_H
-#define PRECIS_SRC_AXES_H
+#ifndef PRECIS_SRC_SUMMARY_AXES_H
+#define PRECIS_SRC_SUMMARY_AXES_H
 
 #include <stdint.h>
 

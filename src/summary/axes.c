@@ -1,4 +1,4 @@
-#include "src/axes.h"
+#include "src/summary/axes.h"
 
 #include <float.h>
 #include <math.h>

@@ -9,8 +9,8 @@
  * (a key is an outlier for all of its heads, a query for one head alone). The bulk is summarised,
  * outlier keys travel as tokens and are attended to exactly, outlier queries are answered exactly.
  * Limits are the edges of histogram bins, so that what lies beyond them is known to the row. */
-#ifndef PRECIS_SRC_OUTLIERS_H
-#define PRECIS_SRC_OUTLIERS_H
+#ifndef PRECIS_SRC_SUMMARY_OUTLIERS_H
+#define PRECIS_SRC_SUMMARY_OUTLIERS_H
 
 #include <stdint.h>
 

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 
 enum {
   VALUE_VECTORS = 2,
@@ -140,8 +140,8 @@ static inline int run_length(const precis_feature_chunk *chunk, int f)
   return n;
 }
 
-#include "src/fused_keys.h"
-#include "src/fused_queries.h"
+#include "src/summary/fused_keys.h"
+#include "src/summary/fused_queries.h"
 
 const precis_feature_kernel KERNEL = {
     .name = NAME,

@@ -24,12 +24,12 @@
  *
  * All arrays are float32 unless they say double, aligned to 64 bytes and free of aliases.
  * Kernels never allocate, communicate, log or fail; the caller has set BLAS to one thread. */
-#ifndef PRECIS_SRC_FEATURE_KERNEL_H
-#define PRECIS_SRC_FEATURE_KERNEL_H
+#ifndef PRECIS_SRC_SUMMARY_FEATURE_KERNEL_H
+#define PRECIS_SRC_SUMMARY_FEATURE_KERNEL_H
 
 #include <stdint.h>
 
-#include "src/features.h"
+#include "src/summary/features.h"
 
 enum {
   PRECIS_KEY_BLOCK = 256, /* keys at a time, at most */

@@ -9,8 +9,8 @@
  * overflow. In axes of axes.h k' is 2^-e N (k_j - c) and q'_i is 2^e s M (q_i - c_q).
  *
  * The deviation of a key is how far its values are from their centre: see certificate.h. */
-#ifndef PRECIS_SRC_BULK_H
-#define PRECIS_SRC_BULK_H
+#ifndef PRECIS_SRC_SUMMARY_BULK_H
+#define PRECIS_SRC_SUMMARY_BULK_H
 
 #include <stdint.h>
 

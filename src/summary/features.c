@@ -1,4 +1,4 @@
-#include "src/features.h"
+#include "src/summary/features.h"
 
 #include <string.h>
 

@@ -14,12 +14,12 @@
  * den and env share sum_f orders_f phi_f(q) count[f] over each block, so that E costs nothing
  * more in P's blocks, one number with deviations, and one number a feature beyond (a tile with
  * value_dim 0). */
-#ifndef PRECIS_SRC_APPLY_H
-#define PRECIS_SRC_APPLY_H
+#ifndef PRECIS_SRC_SUMMARY_APPLY_H
+#define PRECIS_SRC_SUMMARY_APPLY_H
 
 #include <stdint.h>
 
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 
 /* Block sizes and the form of the kernel, fixed once for a problem and a fast memory. */
 typedef struct precis_apply_shape {

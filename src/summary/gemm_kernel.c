@@ -1,7 +1,7 @@
 /* gemm_kernel.c - the gemm form of feature_kernel.h */
 #include <cblas.h>
 
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 
 enum { GROUP = PRECIS_QUERY_GROUP_MOST };
 

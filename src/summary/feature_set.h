@@ -9,8 +9,8 @@
  *
  * so that a polynomial in y1 and y2 costs what its blocks cost. The full set of degree g is the
  * case lead = dim with the blocks (0, 0), (1, 0), ..., (g, 0): block p is degree p. */
-#ifndef PRECIS_SRC_FEATURE_SET_H
-#define PRECIS_SRC_FEATURE_SET_H
+#ifndef PRECIS_SRC_SUMMARY_FEATURE_SET_H
+#define PRECIS_SRC_SUMMARY_FEATURE_SET_H
 
 #include <stdint.h>
 

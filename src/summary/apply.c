@@ -1,4 +1,4 @@
-#include "src/apply.h"
+#include "src/summary/apply.h"
 
 #include <string.h>
 

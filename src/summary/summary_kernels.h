@@ -1,11 +1,11 @@
 /* summary_kernels.h - the kernels that make and apply a summary, and the tiles they agree on */
-#ifndef PRECIS_SRC_SUMMARY_KERNELS_H
-#define PRECIS_SRC_SUMMARY_KERNELS_H
+#ifndef PRECIS_SRC_SUMMARY_SUMMARY_KERNELS_H
+#define PRECIS_SRC_SUMMARY_SUMMARY_KERNELS_H
 
 #include <stdint.h>
 
-#include "src/apply.h"
-#include "src/summarise.h"
+#include "src/summary/apply.h"
+#include "src/summary/summarise.h"
 
 /* For features with values, which have counts with deviations as well, and for those of which only
  * counts are kept. One tile size for both ends of the wire: what is summarised at once is applied

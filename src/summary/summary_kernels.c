@@ -1,4 +1,4 @@
-#include "src/summary_kernels.h"
+#include "src/summary/summary_kernels.h"
 
 #include "src/precis.h"
 

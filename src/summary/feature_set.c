@@ -1,4 +1,4 @@
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 
 static int64_t greatest_divisor(int64_t a, int64_t b)
 {

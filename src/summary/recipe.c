@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/features.h"
+#include "src/summary/features.h"
 
 enum { LINE = 64 };
 

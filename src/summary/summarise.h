@@ -10,12 +10,12 @@
  * past it. I/O for n keys and r features in tiles of r_b: n (d + d_v) ceil(r / r_b) + r (d_v +
  * 1) numbers. phi is never stored: its rows exist for one block of keys and a few features at a
  * time. */
-#ifndef PRECIS_SRC_SUMMARISE_H
-#define PRECIS_SRC_SUMMARISE_H
+#ifndef PRECIS_SRC_SUMMARY_SUMMARISE_H
+#define PRECIS_SRC_SUMMARY_SUMMARISE_H
 
 #include <stdint.h>
 
-#include "src/feature_kernel.h"
+#include "src/summary/feature_kernel.h"
 
 /* Numbers of a feature beside those of its values: its count, and the count with deviations. */
 enum { PRECIS_SUMMARY_COUNTS = 2 };

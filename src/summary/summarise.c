@@ -1,4 +1,4 @@
-#include "src/summarise.h"
+#include "src/summary/summarise.h"
 
 #include <string.h>
 

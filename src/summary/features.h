@@ -9,12 +9,12 @@
  * those that share a prefix (all variables but the last) are consecutive, and are the prefix times
  * one variable after the other. One multiply a monomial, and nothing but the few prefixes of a run
  * of features must exist before it. */
-#ifndef PRECIS_SRC_FEATURES_H
-#define PRECIS_SRC_FEATURES_H
+#ifndef PRECIS_SRC_SUMMARY_FEATURES_H
+#define PRECIS_SRC_SUMMARY_FEATURES_H
 
 #include <stdint.h>
 
-#include "src/feature_set.h"
+#include "src/summary/feature_set.h"
 
 enum {
   PRECIS_CHUNK_FEATURES = 256 /* at most, in a chunk */

@@ -13,5 +13,5 @@
 #define COUNT_VECTORS 8
 #define KERNEL precis_feature_kernel_v3
 #define NAME "fused v3"
-#include "src/fused_body.h"
+#include "src/summary/fused_body.h"
 #endif
