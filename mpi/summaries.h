@@ -7,8 +7,8 @@
 
 #include "mpi/repair.h"
 #include "mpi/task.h"
-#include "mpi/turning.h"
-#include "src/bivariate.h"
+#include "src/proof/turning.h"
+#include "src/proof/bivariate.h"
 #include "src/summary/bulk.h"
 #include "src/choose.h"
 #include "src/layout/wire.h"

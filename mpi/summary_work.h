@@ -4,7 +4,7 @@
 #define PRECIS_MPI_SUMMARY_WORK_H
 
 #include "mpi/summaries.h"
-#include "src/certificate.h"
+#include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
 #include "src/queries.h"
 #include "src/shapes.h"

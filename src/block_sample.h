@@ -4,8 +4,8 @@
 #ifndef PRECIS_SRC_BLOCK_SAMPLE_H
 #define PRECIS_SRC_BLOCK_SAMPLE_H
 
-#include "src/bivariate.h"
-#include "src/certificate.h"
+#include "src/proof/bivariate.h"
+#include "src/proof/certificate.h"
 
 enum { PRECIS_BLOCK_LEAD_MOST = 8, PRECIS_BLOCK_TRAIL_MOST = 4 };
 

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-#include "src/certificate.h"
+#include "src/proof/certificate.h"
 #include "src/model.h"
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 #include "src/precis.h"
 
 enum {

@@ -3,7 +3,7 @@
 #ifndef PRECIS_SRC_ROW_H
 #define PRECIS_SRC_ROW_H
 
-#include "src/certificate.h"
+#include "src/proof/certificate.h"
 #include "src/exact/partial.h"
 #include "src/tokens/terms.h"
 

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/bivariate.h"
+#include "src/proof/bivariate.h"
 #include "src/precis.h"
 #include "tests/uniform.h"
 

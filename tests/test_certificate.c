@@ -11,10 +11,10 @@
 
 #include "src/summary/apply.h"
 #include "src/base/blas.h"
-#include "src/certificate.h"
+#include "src/proof/certificate.h"
 #include "src/base/memory.h"
 #include "src/tokens/norm.h"
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 #include "src/summary/summarise.h"
 #include "tests/uniform.h"
 

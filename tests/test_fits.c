@@ -11,8 +11,8 @@
 #include <math.h>
 #include <time.h>
 
-#include "src/polynomial.h"
-#include "src/polynomial_proof.h"
+#include "src/proof/polynomial.h"
+#include "src/proof/polynomial_proof.h"
 #include "src/precis.h"
 #include "tests/uniform.h"
 

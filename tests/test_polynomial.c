@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 #include "src/precis.h"
 #include "tests/uniform.h"
 

@@ -4,7 +4,7 @@
  * A cell is halved until its bound is hardly worse than what some point lacks anyway. Everything is
  * in u = y / 2^s, |u| <= 1, for the smallest such s: no coefficient is rounded by that, and no
  * power over- or underflows. */
-#include "src/polynomial_proof.h"
+#include "src/proof/polynomial_proof.h"
 
 #include <float.h>
 #include <math.h>

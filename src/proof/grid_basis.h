@@ -6,8 +6,8 @@
  *
  *   norm[k + 1] phi_{k+1}(u) = u phi_k(u) - norm[k] phi_{k-1}(u)      norm[0] phi_0 = 1
  */
-#ifndef PRECIS_SRC_GRID_BASIS_H
-#define PRECIS_SRC_GRID_BASIS_H
+#ifndef PRECIS_SRC_PROOF_GRID_BASIS_H
+#define PRECIS_SRC_PROOF_GRID_BASIS_H
 
 enum { PRECIS_GRID_BASIS_MOST = 25 };
 

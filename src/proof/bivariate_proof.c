@@ -7,7 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "src/bivariate.h"
+#include "src/proof/bivariate.h"
 
 #ifdef __FAST_MATH__
 #error "the proof counts roundings: not with -ffast-math"

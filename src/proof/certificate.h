@@ -16,8 +16,8 @@
  * for t < 1 and Z > 0. Where all d_j >= d > 0, t <= u / d, since E >= 0: features that E alone
  * needs are kept with deviations only. Exact parts, which only round, join with E = e e^y: see
  * rounding.h. */
-#ifndef PRECIS_SRC_CERTIFICATE_H
-#define PRECIS_SRC_CERTIFICATE_H
+#ifndef PRECIS_SRC_PROOF_CERTIFICATE_H
+#define PRECIS_SRC_PROOF_CERTIFICATE_H
 
 #include <stdint.h>
 

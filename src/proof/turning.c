@@ -1,4 +1,4 @@
-#include "mpi/turning.h"
+#include "src/proof/turning.h"
 
 #include <math.h>
 #include <stdlib.h>

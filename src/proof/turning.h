@@ -1,9 +1,9 @@
 /* turning.h - the common axes that a plan of summaries turns queries and keys into (src/summary/axes.h), or
  * none */
-#ifndef PRECIS_MPI_TURNING_H
-#define PRECIS_MPI_TURNING_H
+#ifndef PRECIS_SRC_PROOF_TURNING_H
+#define PRECIS_SRC_PROOF_TURNING_H
 
-#include "src/bivariate.h"
+#include "src/proof/bivariate.h"
 #include "src/precis.h"
 
 /* Largest norms in axes: of whole rows, and of their parts in the leading and the other axes. */

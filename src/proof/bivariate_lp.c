@@ -9,13 +9,13 @@
  *
  * and t is about the optimum. Where the optimum turns out to be much smaller than t, the program is
  * set up anew around what was found, with the constraints that had been found to matter. */
-#include "src/bivariate_lp.h"
+#include "src/proof/bivariate_lp.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/linear_program.h"
+#include "src/proof/linear_program.h"
 #include "src/precis.h"
 
 enum {

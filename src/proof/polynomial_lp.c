@@ -14,14 +14,14 @@
  *
  * Clp's own drivers (Clp_initialSolve and the like) would install a signal handler; Clp_dual does
  * not. */
-#include "src/polynomial_lp.h"
+#include "src/proof/polynomial_lp.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/grid_basis.h"
-#include "src/linear_program.h"
+#include "src/proof/grid_basis.h"
+#include "src/proof/linear_program.h"
 #include "src/precis.h"
 
 enum {

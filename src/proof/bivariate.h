@@ -19,11 +19,11 @@
  *
  * Errors are PRECIS_ERR_ codes. Everything here is local, keeps no state and may run in many
  * threads at once. */
-#ifndef PRECIS_SRC_BIVARIATE_H
-#define PRECIS_SRC_BIVARIATE_H
+#ifndef PRECIS_SRC_PROOF_BIVARIATE_H
+#define PRECIS_SRC_PROOF_BIVARIATE_H
 
 #include "src/summary/feature_set.h"
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 
 /* Of sets with trailing variables: no power is higher, and no bound larger. */
 enum { PRECIS_BIVARIATE_DEGREE_MAX = 12, PRECIS_BIVARIATE_BOUND_MOST = 8 };

@@ -1,8 +1,8 @@
 /* bivariate_lp.h - the linear program behind bivariate.h. What it finds still has to be proved. */
-#ifndef PRECIS_SRC_BIVARIATE_LP_H
-#define PRECIS_SRC_BIVARIATE_LP_H
+#ifndef PRECIS_SRC_PROOF_BIVARIATE_LP_H
+#define PRECIS_SRC_PROOF_BIVARIATE_LP_H
 
-#include "src/bivariate.h"
+#include "src/proof/bivariate.h"
 
 /* In u1 = y1 / lead_bound and u2 = y2 / trail_bound: the a and e that minimise sum_b e[b] mean[b]
  * subject to |A - e^(y1 + y2)| <= E. Arrays are indexed by block. */

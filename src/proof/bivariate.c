@@ -1,12 +1,12 @@
 /* bivariate.c - fits and evaluates */
-#include "src/bivariate.h"
+#include "src/proof/bivariate.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "src/bivariate_lp.h"
+#include "src/proof/bivariate_lp.h"
 #include "src/precis.h"
 
 static const double bound_min = 1e-12; /* its powers are far from underflow */

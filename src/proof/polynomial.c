@@ -1,13 +1,13 @@
 /* polynomial.c - fits, proves and evaluates */
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "src/polynomial_lp.h"
-#include "src/polynomial_proof.h"
+#include "src/proof/polynomial_lp.h"
+#include "src/proof/polynomial_proof.h"
 #include "src/precis.h"
 
 enum { SIZE = PRECIS_DEGREE_MAX + 1 };

@@ -1,7 +1,7 @@
 /* linear_program.h - a fresh linear program of Clp's, set up for what fits of polynomials ask of it
  */
-#ifndef PRECIS_SRC_LINEAR_PROGRAM_H
-#define PRECIS_SRC_LINEAR_PROGRAM_H
+#ifndef PRECIS_SRC_PROOF_LINEAR_PROGRAM_H
+#define PRECIS_SRC_PROOF_LINEAR_PROGRAM_H
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wstrict-prototypes" /* Clp says () for (void) */

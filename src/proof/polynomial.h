@@ -13,8 +13,8 @@
  *
  * Errors are PRECIS_ERR_ codes. Everything here is local, keeps no state and may run in many
  * threads at once. */
-#ifndef PRECIS_SRC_POLYNOMIAL_H
-#define PRECIS_SRC_POLYNOMIAL_H
+#ifndef PRECIS_SRC_PROOF_POLYNOMIAL_H
+#define PRECIS_SRC_PROOF_POLYNOMIAL_H
 
 #include "src/base/problem.h"
 

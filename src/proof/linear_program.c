@@ -1,4 +1,4 @@
-#include "src/linear_program.h"
+#include "src/proof/linear_program.h"
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "src/grid_basis.h"
+#include "src/proof/grid_basis.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "src/certificate.h"
+#include "src/proof/certificate.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* polynomial_proof.h - that an envelope holds everywhere, for the coefficients as they stand */
-#ifndef PRECIS_SRC_POLYNOMIAL_PROOF_H
-#define PRECIS_SRC_POLYNOMIAL_PROOF_H
+#ifndef PRECIS_SRC_PROOF_POLYNOMIAL_PROOF_H
+#define PRECIS_SRC_PROOF_POLYNOMIAL_PROOF_H
 
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 
 /* What E lacks: an upper bound of max(0, |P(y) - e^y| - E(y)) over all real |y| <= bound, the
  * rounding of the proof included; sharp to .1%, tolerance and that rounding. Adding it to e[0]

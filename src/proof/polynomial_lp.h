@@ -1,10 +1,10 @@
 /* polynomial_lp.h - the linear program behind polynomial.h. What it finds still has to be proved. */
-#ifndef PRECIS_SRC_POLYNOMIAL_LP_H
-#define PRECIS_SRC_POLYNOMIAL_LP_H
+#ifndef PRECIS_SRC_PROOF_POLYNOMIAL_LP_H
+#define PRECIS_SRC_PROOF_POLYNOMIAL_LP_H
 
 #include <stdbool.h>
 
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 
 /* In u = y / bound, |u| <= 1: the p and e that minimise
  *

@@ -8,7 +8,7 @@
  * leaves out. */
 #include <math.h>
 
-#include "src/polynomial.h"
+#include "src/proof/polynomial.h"
 
 enum { STEPS = 24 };
 
