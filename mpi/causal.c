@@ -16,7 +16,7 @@
 #include "mpi/summary_work.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 enum { BLOCK = PRECIS_KEY_BLOCK };
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/row.h"
+#include "src/rows/row.h"
 #include "src/tokens/keys.h"
 #include "src/layout/layout.h"
 #include "src/precis.h"

@@ -7,7 +7,7 @@
 #include "mpi/execute.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 typedef struct regroup {
   precis_task *task;

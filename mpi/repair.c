@@ -7,7 +7,7 @@
 #include "src/base/memory.h"
 #include "src/exact/precise.h"
 #include "src/base/problem.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 /* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. What
  * travels of a pair is a record: its int64 position, its int32 head, dim floats. Rows of all ranks

@@ -5,7 +5,7 @@
 #include "mpi/deal.h"
 #include "mpi/execute.h"
 #include "src/base/memory.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 typedef struct ring {
   precis_task *task;

@@ -12,7 +12,7 @@
 #include "mpi/survey.h"
 #include "mpi/world.h"
 #include "src/precis.h"
-#include "src/row.h"
+#include "src/rows/row.h"
 #include "src/layout/visible.h"
 
 /* In a handle; equal on all ranks, but for rows_in. */

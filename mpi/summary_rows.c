@@ -4,7 +4,7 @@
 
 #include "mpi/summary_work.h"
 #include "src/summary/outliers.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 /* How far weights may be off, as parts of them: log w is a sum of dim products and a bias in
  * double, from which the log-scale is taken. What is left of weights that lie more than 104 below

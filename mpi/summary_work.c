@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 #include "src/schedule_emit.h"
 
 /* Keys between two polls of the messages in flight. */

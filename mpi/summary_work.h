@@ -6,7 +6,7 @@
 #include "mpi/summaries.h"
 #include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 #include "src/shapes.h"
 
 /* A tile of features of one head's summary. */

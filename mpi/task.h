@@ -9,7 +9,7 @@
 #include "src/tokens/keys.h"
 #include "src/exact/parcel.h"
 #include "src/precis.h"
-#include "src/row.h"
+#include "src/rows/row.h"
 #include "src/shapes.h"
 #include "src/layout/split.h"
 

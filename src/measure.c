@@ -15,7 +15,7 @@
 #include "src/base/memory.h"
 #include "src/exact/parcel.h"
 #include "src/proof/polynomial.h"
-#include "src/queries.h"
+#include "src/rows/queries.h"
 #include "src/summary/summarise.h"
 #include "src/tokens/survey.h"
 

@@ -11,7 +11,7 @@
 
 #include "src/base/problem.h"
 #include "src/exact/rounding.h"
-#include "src/row.h"
+#include "src/rows/row.h"
 #include "src/exact/tile_rounding.h"
 #include "tests/uniform.h"
 

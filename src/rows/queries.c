@@ -1,4 +1,4 @@
-#include "src/queries.h"
+#include "src/rows/queries.h"
 
 #include "src/base/problem.h"
 

@@ -1,4 +1,4 @@
-#include "src/row.h"
+#include "src/rows/row.h"
 
 #include <math.h>
 #include <stdlib.h>

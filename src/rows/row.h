@@ -1,7 +1,7 @@
 /* row.h - what is known of one (query, head) when all its keys are in, made into results with a
  * proof */
-#ifndef PRECIS_SRC_ROW_H
-#define PRECIS_SRC_ROW_H
+#ifndef PRECIS_SRC_ROWS_ROW_H
+#define PRECIS_SRC_ROWS_ROW_H
 
 #include "src/proof/certificate.h"
 #include "src/exact/partial.h"

@@ -1,6 +1,6 @@
 /* queries.h - a set of query rows with what they have gathered so far */
-#ifndef PRECIS_SRC_QUERIES_H
-#define PRECIS_SRC_QUERIES_H
+#ifndef PRECIS_SRC_ROWS_QUERIES_H
+#define PRECIS_SRC_ROWS_QUERIES_H
 
 #include <stdint.h>
 
@@ -8,7 +8,7 @@
 #include "src/exact/parcel.h"
 #include "src/exact/partial.h"
 #include "src/precis.h"
-#include "src/row.h"
+#include "src/rows/row.h"
 
 typedef struct precis_queries {
   int64_t rows;
