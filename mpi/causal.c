@@ -6,7 +6,7 @@
  *
  * Each of the three has its own log-scale, so that early prefixes do not vanish beside heavy late
  * keys, and they meet in double when a head is done. The rank's own sums do not wait for the chain:
- * what comes down it is applied on its own, to all queries. src/schedule_causal.c has the steps;
+ * what comes down it is applied on its own, to all queries. src/schedule/causal.c has the steps;
  * here is what they do on this rank. */
 #include <math.h>
 #include <stdlib.h>

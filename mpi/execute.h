@@ -11,7 +11,7 @@
 
 #include "mpi/task.h"
 #include "mpi/window.h"
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 typedef struct precis_execution precis_execution;
 struct precis_execution {

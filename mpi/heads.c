@@ -1,5 +1,5 @@
 /* The heads move: queries are regrouped so that every rank has whole heads (or, where ranks do not
- * divide heads, parts of heads with equal work, see src/layout/split.h), as src/schedule_heads.c has it.
+ * divide heads, parts of heads with equal work, see src/layout/split.h), as src/schedule/heads.c has it.
  * Here is what a step does on this rank. */
 #include <stdlib.h>
 #include <string.h>

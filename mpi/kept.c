@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/spread.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/base/memory.h"
 
 enum { BATCH = 1024 };

@@ -3,7 +3,7 @@
 #define PRECIS_MPI_PLAN_H
 
 #include "mpi/attention.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/model.h"
 #include "src/layout/split.h"
 #include "src/layout/visible.h"

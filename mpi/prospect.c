@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "mpi/turned_study.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 
 static void decline(precis_study *s, const char *why)
 {

@@ -1,5 +1,5 @@
 /* The queries move: every query goes to every rank, which attends to the keys it holds; partial
- * results come back along a tree, as src/schedule_queries.c has it. Here is what a step does on
+ * results come back along a tree, as src/schedule/queries.c has it. Here is what a step does on
  * this rank. Rounds bound the memory. */
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "src/base/problem.h"
 #include "src/rows/queries.h"
 
-/* The queries move with (row, head) pairs for queries, as src/schedule_queries.c has it. What
+/* The queries move with (row, head) pairs for queries, as src/schedule/queries.c has it. What
  * travels of a pair is a record: its int64 position, its int32 head, dim floats. Rows of all ranks
  * that share a round are attended together, ordered by head: of one rank there are often too few of
  * a head to fill a block of the kernel. */

@@ -1,4 +1,4 @@
-/* The tiles move: parcels of keys and values go round a ring of nodes, as src/schedule_tiles.c has
+/* The tiles move: parcels of keys and values go round a ring of nodes, as src/schedule/tiles.c has
  * it. Here is what a step does on this rank. */
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "mpi/study.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 
 double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)
 {

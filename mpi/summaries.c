@@ -1,7 +1,7 @@
 /* The summaries move where every query sees every key. Tiles of features, key/value head after
  * key/value head, pass through three stages: one is summarised from this rank's keys while one is
  * being reduced over the ranks and one is applied to this rank's queries, as
- * src/schedule_summaries.c has it. Here is what a step does on this rank. Memory is a few tiles,
+ * src/schedule/summaries.c has it. Here is what a step does on this rank. Memory is a few tiles,
  * the packed keys of one head and the packed queries of one. */
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "mpi/execute.h"
 #include "mpi/kept.h"
 #include "mpi/summary_work.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/base/memory.h"
 
 typedef struct pipeline {

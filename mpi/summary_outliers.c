@@ -1,5 +1,5 @@
 /* Outlier keys travel as tokens: every rank's to all others along trees, in batches that bound the
- * memory, as src/schedule_spread.c has it, and every rank attends to them with its own queries. */
+ * memory, as src/schedule/spread.c has it, and every rank attends to them with its own queries. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 
 #include "src/base/memory.h"
 #include "src/rows/queries.h"
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 /* Keys between two polls of the messages in flight. */
 enum { POLL_KEYS = 1 << 14 };

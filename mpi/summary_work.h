@@ -7,7 +7,7 @@
 #include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
 #include "src/rows/queries.h"
-#include "src/shapes.h"
+#include "src/schedule/shapes.h"
 
 /* A tile of features of one head's summary. */
 typedef struct precis_summary_part {
@@ -57,7 +57,7 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan,
                                precis_summary_result *result, precis_summary_work *work);
 void precis_summary_work_free(precis_summary_work *work);
 
-/* The tile that a block of src/schedule_build.h names. */
+/* The tile that a block of src/schedule/build.h names. */
 precis_summary_part precis_summary_part_of(const precis_summary_work *work,
                                            const precis_block *block);
 

@@ -10,7 +10,7 @@
 #include "src/exact/parcel.h"
 #include "src/precis.h"
 #include "src/rows/row.h"
-#include "src/shapes.h"
+#include "src/schedule/shapes.h"
 #include "src/layout/split.h"
 
 typedef struct precis_task {

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "mpi/world.h"
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 typedef struct precis_window {
   char *base;        /* of all parts; NULL: there are none */

@@ -3,13 +3,13 @@
 #include <math.h>
 
 #include "src/layout/balance.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/exact/jobs.h"
 #include "src/exact/parcel.h"
 #include "src/exact/partial.h"
 #include "src/base/problem.h"
-#include "src/schedule_emit.h"
-#include "src/shapes.h"
+#include "src/schedule/emit.h"
+#include "src/schedule/shapes.h"
 
 static const double WORD = sizeof(float), LONG = sizeof(double);
 

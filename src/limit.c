@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 
 /* Parcels are not made smaller than this: a block of the kernels. Without need they are not made
  * smaller than some blocks, nor for a gain that is less than models know. */

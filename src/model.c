@@ -5,7 +5,7 @@
 #include "src/footprint.h"
 #include "src/exact/partial.h"
 #include "src/base/problem.h"
-#include "src/shapes.h"
+#include "src/schedule/shapes.h"
 #include "src/summary/summarise.h"
 #include "src/exact/tile.h"
 

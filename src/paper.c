@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "src/layout/balance.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/footprint.h"
 #include "src/limit.h"
 #include "src/summary/summarise.h"

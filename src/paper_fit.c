@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 #include "src/paper.h"

@@ -1,6 +1,6 @@
 #include "src/paper_schedule.h"
 
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 
 static void add(precis_paper_schedules *s, precis_schedule schedule)
 {

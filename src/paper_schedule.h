@@ -7,8 +7,8 @@
 #define PRECIS_SRC_PAPER_SCHEDULE_H
 
 #include "src/paper.h"
-#include "src/schedule_build.h"
-#include "src/shapes.h"
+#include "src/schedule/build.h"
+#include "src/schedule/shapes.h"
 
 enum { PRECIS_PAPER_SCHEDULES = 3 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "mpi/execute.h"
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 #include "src/summary/summarise.h"
 
 enum { HEADS = 2, VALUE_DIM = 6, FEATURES = 700, TILE = 97, COUNTS = 64, TILE_COUNTS = 13 };

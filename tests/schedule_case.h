@@ -2,8 +2,8 @@
 #ifndef PRECIS_TESTS_SCHEDULE_CASE_H
 #define PRECIS_TESTS_SCHEDULE_CASE_H
 
-#include "src/cost.h"
-#include "src/schedule_build.h"
+#include "src/schedule/cost.h"
+#include "src/schedule/build.h"
 #include "tests/schedule_world.h"
 
 enum { SPREADS = 4, BROKEN = 2 /* the rank whose steps are broken */ };

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 enum { WORLD_RANKS = 64 };
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/footprint.h"
 #include "src/limit.h"
 #include "src/model.h"

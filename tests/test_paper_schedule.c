@@ -12,7 +12,7 @@
 
 #include "src/paper_schedule.h"
 #include "src/base/problem.h"
-#include "src/schedule_print.h"
+#include "src/schedule/print.h"
 
 enum { RANKS_MOST = 8, LINE = 512 };
 

@@ -1,4 +1,4 @@
-/* Schedules of the exact moves: all ranks run against each other, totals against src/cost.h, and the
+/* Schedules of the exact moves: all ranks run against each other, totals against src/schedule/cost.h, and the
  * checks themselves against schedules that were broken on purpose. */
 #include <setjmp.h>
 #include <stdarg.h>

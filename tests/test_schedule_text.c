@@ -11,9 +11,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "src/schedule_build.h"
-#include "src/schedule_print.h"
-#include "src/schedule_trace.h"
+#include "src/schedule/build.h"
+#include "src/schedule/print.h"
+#include "src/schedule/trace.h"
 
 enum { RANKS = 4, LINE = 512 };
 

@@ -8,7 +8,7 @@
 
 #include "src/cli/json.h"
 #include "src/cli/plan.h"
-#include "src/schedule_print.h"
+#include "src/schedule/print.h"
 
 enum { STEPS_SHOWN = 200 };
 

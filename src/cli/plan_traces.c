@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "src/cli/plan.h"
-#include "src/schedule_trace.h"
+#include "src/schedule/trace.h"
 
 static const double HOST_SPEED = 1e9;
 

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 /* Scales flops of a step to those of the simulated host, whose speed is one number while kernels
  * differ. NULL in its place leaves them as they are. */

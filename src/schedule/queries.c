@@ -1,5 +1,5 @@
 /* The queries move as a schedule; the repair of rows is one, too. */
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 /* Tags and requests of the rows of one rank; those of the next in the round come after them. */
 enum { ROWS_TAG, PARTIAL_TAG, TAGS };

@@ -1,9 +1,9 @@
-#include "src/shapes.h"
+#include "src/schedule/shapes.h"
 
 #include <stdlib.h>
 
 #include "src/layout/balance.h"
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/base/memory.h"
 #include "src/exact/precise.h"
 #include "src/base/problem.h"

@@ -1,7 +1,7 @@
 /* The heads move as a schedule. */
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 #include "src/base/problem.h"
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 enum { QUERY_TAG, PARCEL_TAG, RESULT_TAG };
 enum { RECEIVING, SENDING, REQUESTS };

@@ -1,4 +1,4 @@
-#include "src/cost.h"
+#include "src/schedule/cost.h"
 
 #include "src/exact/partial.h"
 #include "src/base/problem.h"

@@ -1,4 +1,4 @@
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* The summaries move under a causal mask as a schedule: prefix sums down a chain of ranks. */
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 enum { RECEIVING, SENDING, REQUESTS };
 

@@ -6,7 +6,7 @@
 #ifndef PRECIS_SRC_SCHEDULE_REDUCE_H
 #define PRECIS_SRC_SCHEDULE_REDUCE_H
 
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 enum { PRECIS_REDUCTION_SHARED_VECTORS = 2 /* that ranks of a node need of a tile's slots */ };
 

@@ -1,5 +1,5 @@
 /* Rows of every rank brought to all ranks, batch after batch, as a schedule. */
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 enum { TAKING, SPREADING /* and one more for each child */ };
 

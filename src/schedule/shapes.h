@@ -1,13 +1,13 @@
 /* shapes.h - the shapes of schedules, from a problem and where its rows lie
  *
- * The one place that fills the structures of src/schedule_build.h: runs carry out what is made
+ * The one place that fills the structures of src/schedule/build.h: runs carry out what is made
  * here, plans on paper print it, and models count its memory. */
-#ifndef PRECIS_SRC_SHAPES_H
-#define PRECIS_SRC_SHAPES_H
+#ifndef PRECIS_SRC_SCHEDULE_SHAPES_H
+#define PRECIS_SRC_SCHEDULE_SHAPES_H
 
 #include <stdint.h>
 
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 #include "src/summary/summary_kernels.h"
 
 /* Keys of a parcel for the exact part of causal summaries, in whole blocks. */

@@ -1,6 +1,6 @@
 /* The tiles move as a schedule. */
 #include "src/base/problem.h"
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 static int64_t rows_of(const precis_tiles_shape *x, int rank, int64_t parcel)
 {

@@ -1,4 +1,4 @@
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 #include <stddef.h>
 

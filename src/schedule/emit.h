@@ -3,7 +3,7 @@
 #define PRECIS_SRC_SCHEDULE_EMIT_H
 
 #include "src/exact/partial.h"
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 #include "src/base/share.h"
 #include "src/layout/tree.h"
 

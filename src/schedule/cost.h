@@ -2,8 +2,8 @@
  *
  * Bytes of payload summed over all ranks, by the kind of link, exactly what mpi/ counts when it
  * sends them. Derived in each function. */
-#ifndef PRECIS_SRC_COST_H
-#define PRECIS_SRC_COST_H
+#ifndef PRECIS_SRC_SCHEDULE_COST_H
+#define PRECIS_SRC_SCHEDULE_COST_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "src/schedule_reduce.h"
+#include "src/schedule/reduce.h"
 
 static const int64_t WORD = sizeof(float);
 

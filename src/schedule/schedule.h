@@ -1,8 +1,8 @@
 /* schedule.h - what every rank does, step by step, as data
  *
  * A schedule is a pure function of the shapes: rank r's steps in round k. Builders (one a move, see
- * src/schedule_build.h) make it, printers show it, tests run all its ranks against each other,
- * src/schedule_trace.h writes it for a network simulator, and mpi/execute.h carries it out.
+ * src/schedule/build.h) make it, printers show it, tests run all its ranks against each other,
+ * src/schedule/trace.h writes it for a network simulator, and mpi/execute.h carries it out.
  *
  * Steps are generated a round at a time, into a visitor, and never stored: at 4,096 ranks a list
  * may have millions of them, a reader needs one at a time, and a function of (rank, round) can be
@@ -21,8 +21,8 @@
  *
  * Where `quiet` is set, no message is in flight between rounds, and all ranks may stop there
  * together; where it is not, those in flight must be awaited first. */
-#ifndef PRECIS_SRC_SCHEDULE_H
-#define PRECIS_SRC_SCHEDULE_H
+#ifndef PRECIS_SRC_SCHEDULE_SCHEDULE_H
+#define PRECIS_SRC_SCHEDULE_SCHEDULE_H
 
 #include <stdint.h>
 
@@ -138,7 +138,7 @@ precis_slot precis_schedule_slot(const precis_schedule *schedule, int rank, int 
 /* Bytes of all slots of a rank, with its part of those that are common. */
 int64_t precis_schedule_memory(const precis_schedule *schedule, int rank);
 
-/* Work of a local step, in flops: of attention and of summaries as in src/cost.h; where numbers are
+/* Work of a local step, in flops: of attention and of summaries as in src/schedule/cost.h; where numbers are
  * only moved or added, one for each. Under a causal mask, a block of keys counts with the share of
  * the pairs that is seen in the whole, which balanced rows come close to. */
 double precis_schedule_flops(const precis_schedule *schedule, int rank, const precis_step *step);

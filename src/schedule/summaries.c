@@ -1,5 +1,5 @@
 /* The summaries move as a schedule, where every query sees every key: a pipeline of reductions. */
-#include "src/schedule_reduce.h"
+#include "src/schedule/reduce.h"
 #include "src/summary/summarise.h"
 
 enum { STAGES = PRECIS_SUMMARIES_STAGES };

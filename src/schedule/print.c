@@ -1,10 +1,10 @@
-#include "src/schedule_print.h"
+#include "src/schedule/print.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 
 static int add(precis_step_field *fields, int count, int present, const char *name, int64_t number)
 {

@@ -4,7 +4,7 @@
  * the summaries, outlier queries and then the rows that have to be repaired (queries, with (row,
  * head) pairs for queries). How many rows are repaired is known only when it comes to that.
  *
- * Shapes are what src/cost.h counts bytes from. A schedule borrows its shape and everything that
+ * Shapes are what src/schedule/cost.h counts bytes from. A schedule borrows its shape and everything that
  * the shape points to. Making one is cheap and cannot fail. */
 #ifndef PRECIS_SRC_SCHEDULE_BUILD_H
 #define PRECIS_SRC_SCHEDULE_BUILD_H
@@ -14,7 +14,7 @@
 #include "src/layout/layout.h"
 #include "src/exact/parcel.h"
 #include "src/precis.h"
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 #include "src/layout/split.h"
 #include "src/layout/visible.h"
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "src/schedule.h"
+#include "src/schedule/schedule.h"
 
 enum { PRECIS_STEP_FIELDS = 20 };
 

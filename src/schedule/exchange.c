@@ -1,7 +1,7 @@
 /* Rows that change ranks, counted from two layouts. */
 #include <stddef.h>
 
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 
 /* Both dealt: run by run. */
 static int64_t count_runs(const precis_exchange_shape *x, int a, int b)

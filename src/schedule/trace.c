@@ -1,10 +1,10 @@
-#include "src/schedule_trace.h"
+#include "src/schedule/trace.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "src/precis.h"
-#include "src/schedule_build.h"
+#include "src/schedule/build.h"
 
 /* A message under way; peer -1: none. */
 typedef struct flight {

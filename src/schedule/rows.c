@@ -1,6 +1,6 @@
 /* Rows that change ranks, as a schedule of their own: what brings queries in line for prefix sums
  * of summaries, and results home. */
-#include "src/schedule_emit.h"
+#include "src/schedule/emit.h"
 
 static int visit(const precis_schedule *s, int rank, int64_t round, precis_step_visit *to,
                  void *context)
