@@ -10,7 +10,7 @@
 #endif
 
 #include "mpi/machine.h"
-#include "src/machine_file.h"
+#include "src/model/machine_file.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 

@@ -13,7 +13,7 @@
 #include "src/tokens/norm.h"
 #include "src/precis.h"
 #include "src/precis_more.h"
-#include "src/rates.h"
+#include "src/model/rates.h"
 
 /* Of a query head in the last attend, over the rows of all ranks: what is left to judge them by
  * when R is known better. */

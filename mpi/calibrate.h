@@ -3,7 +3,7 @@
 #define PRECIS_MPI_CALIBRATE_H
 
 #include "mpi/world.h"
-#include "src/rates.h"
+#include "src/model/rates.h"
 
 typedef struct precis_calibration {
   precis_rates rates;

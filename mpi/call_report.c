@@ -5,7 +5,7 @@
 
 #include "mpi/call.h"
 #include "mpi/room.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/exact/tile_rounding.h"
 #include "src/layout/tree.h"
 

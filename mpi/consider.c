@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "mpi/call.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/limit.h"
 #include "src/base/memory.h"
 #include "src/summary/outliers.h"

@@ -6,7 +6,7 @@
 #include "mpi/leaving.h"
 #include "mpi/room.h"
 #include "src/layout/balance.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/limit.h"
 #include "src/base/memory.h"
 

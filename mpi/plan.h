@@ -4,7 +4,7 @@
 
 #include "mpi/attention.h"
 #include "src/schedule/cost.h"
-#include "src/model.h"
+#include "src/model/model.h"
 #include "src/layout/split.h"
 #include "src/layout/visible.h"
 

@@ -7,7 +7,7 @@
 #define PRECIS_MPI_WISH_H
 
 #include "src/choose.h"
-#include "src/model.h"
+#include "src/model/model.h"
 
 typedef struct precis_wish {
   precis_unit unit;

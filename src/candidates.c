@@ -3,7 +3,7 @@
 
 #include "src/choose.h"
 #include "src/summary/features.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 
 /* More than can ever be worth it, and few enough that no size computed from it overflows. */
 static const int64_t features_most = INT64_C(1) << 40;

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "src/proof/certificate.h"
-#include "src/model.h"
+#include "src/model/model.h"
 #include "src/proof/polynomial.h"
 #include "src/precis.h"
 

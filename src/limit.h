@@ -3,7 +3,7 @@
 #define PRECIS_SRC_LIMIT_H
 
 #include "src/base/message.h"
-#include "src/model.h"
+#include "src/model/model.h"
 
 /* Keys in a parcel when memory is no matter: wish > 0, or sized from the shape. */
 int64_t precis_limit_tile_rows(const precis_problem *problem, int64_t wish);

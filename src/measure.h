@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "src/rates.h"
+#include "src/model/rates.h"
 
 typedef enum precis_measure_job {
   PRECIS_MEASURE_TILE_NARROW, /* exact attention at dim 16 ... */

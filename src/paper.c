@@ -7,7 +7,7 @@
 
 #include "src/layout/balance.h"
 #include "src/schedule/cost.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/limit.h"
 #include "src/summary/summarise.h"
 

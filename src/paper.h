@@ -9,7 +9,7 @@
 
 #include "src/choose.h"
 #include "src/base/message.h"
-#include "src/model.h"
+#include "src/model/model.h"
 #include "src/paper_layout.h"
 #include "src/exact/parcel.h"
 #include "src/precis.h"

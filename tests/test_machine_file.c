@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/machine_file.h"
+#include "src/model/machine_file.h"
 #include "src/precis.h"
 
 /* The file that the writer makes, with line `replace` (by its key; NULL: none) put otherwise. */

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "src/schedule/cost.h"
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/limit.h"
-#include "src/model.h"
+#include "src/model/model.h"
 #include "src/base/share.h"
 
 static const precis_problem problem = {

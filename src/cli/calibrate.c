@@ -8,7 +8,7 @@
 #include "mpi/machine.h"
 #include "src/cli/json.h"
 #include "src/draft.h"
-#include "src/machine_file.h"
+#include "src/model/machine_file.h"
 #include "topology/cache.h"
 
 int precis_calibrate_check(precis_cli *cli)

@@ -8,7 +8,7 @@
 
 #include "src/cli/input.h"
 #include "src/cli/json.h"
-#include "src/machine_file.h"
+#include "src/model/machine_file.h"
 #include "src/base/problem.h"
 
 static int missing(precis_cli *cli, const char *option)

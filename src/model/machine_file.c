@@ -1,4 +1,4 @@
-#include "src/machine_file.h"
+#include "src/model/machine_file.h"
 
 #include <errno.h>
 #include <math.h>

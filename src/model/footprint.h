@@ -3,10 +3,10 @@
  * Bytes that the library holds on the rank with the largest share at the worst moment of a call:
  * keys and values, and what the call allocates. The caller's own arrays and what MPI holds are not
  * among them. */
-#ifndef PRECIS_SRC_FOOTPRINT_H
-#define PRECIS_SRC_FOOTPRINT_H
+#ifndef PRECIS_SRC_MODEL_FOOTPRINT_H
+#define PRECIS_SRC_MODEL_FOOTPRINT_H
 
-#include "src/model.h"
+#include "src/model/model.h"
 
 /* What is there before a call. */
 int64_t precis_footprint_held(const precis_scene *scene);

@@ -4,14 +4,14 @@
  * shares: survey, plan, passes over memory, computation and messages. What travels over the network
  * travels while a rank computes; inside a node the rank itself copies, so that this adds up. Bytes
  * on the wire come from cost.h, words through fast memory from the formulas of the kernels. */
-#ifndef PRECIS_SRC_MODEL_H
-#define PRECIS_SRC_MODEL_H
+#ifndef PRECIS_SRC_MODEL_MODEL_H
+#define PRECIS_SRC_MODEL_MODEL_H
 
 #include <stdint.h>
 
 #include "src/summary/feature_set.h"
 #include "src/precis.h"
-#include "src/rates.h"
+#include "src/model/rates.h"
 #include "src/layout/wire.h"
 
 /* What is to be attended to, where. */

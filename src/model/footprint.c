@@ -1,4 +1,4 @@
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 
 #include <math.h>
 

@@ -6,11 +6,11 @@
  * One key a line, each exactly once, with its unit as precis_rate_fields names it. Nothing is
  * guessed: unknown keys, missing keys, other units and values out of range are errors, which name
  * line, key and value. */
-#ifndef PRECIS_SRC_MACHINE_FILE_H
-#define PRECIS_SRC_MACHINE_FILE_H
+#ifndef PRECIS_SRC_MODEL_MACHINE_FILE_H
+#define PRECIS_SRC_MODEL_MACHINE_FILE_H
 
 #include "src/base/message.h"
-#include "src/rates.h"
+#include "src/model/rates.h"
 
 enum { PRECIS_MACHINE_FILE_BYTES = 1 << 16 }; /* at most */
 

@@ -1,8 +1,8 @@
-#include "src/model.h"
+#include "src/model/model.h"
 
 #include <math.h>
 
-#include "src/footprint.h"
+#include "src/model/footprint.h"
 #include "src/exact/partial.h"
 #include "src/base/problem.h"
 #include "src/schedule/shapes.h"

@@ -1,4 +1,4 @@
-#include "src/rates.h"
+#include "src/model/rates.h"
 
 #define AT(member) offsetof(precis_rates, member)
 

@@ -3,8 +3,8 @@
  * Of one rank with all its threads, while all ranks of its node do the same: caches and memory are
  * shared. "Numbers" are float32 numbers of keys, values, queries or results that a pass goes over.
  */
-#ifndef PRECIS_SRC_RATES_H
-#define PRECIS_SRC_RATES_H
+#ifndef PRECIS_SRC_MODEL_RATES_H
+#define PRECIS_SRC_MODEL_RATES_H
 
 #include <stddef.h>
 
