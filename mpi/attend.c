@@ -6,7 +6,7 @@
 
 #include "mpi/call.h"
 #include "src/base/blas.h"
-#include "src/limit.h"
+#include "src/plan/limit.h"
 #include "src/base/memory.h"
 
 static int check_queries(precis_call *c, const float *out, precis_message *why)

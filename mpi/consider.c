@@ -6,7 +6,7 @@
 
 #include "mpi/call.h"
 #include "src/model/footprint.h"
-#include "src/limit.h"
+#include "src/plan/limit.h"
 #include "src/base/memory.h"
 #include "src/summary/outliers.h"
 #include "src/base/problem.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/repair.h"
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 

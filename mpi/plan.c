@@ -7,7 +7,7 @@
 #include "mpi/room.h"
 #include "src/layout/balance.h"
 #include "src/model/footprint.h"
-#include "src/limit.h"
+#include "src/plan/limit.h"
 #include "src/base/memory.h"
 
 static int allocate(precis_attend_plan *plan, int ranks)

@@ -5,7 +5,7 @@
 #include "mpi/attention.h"
 #include "mpi/plan.h"
 #include "mpi/summaries.h"
-#include "mpi/wish.h"
+#include "src/plan/wish.h"
 
 typedef struct precis_prospect {
   precis_summaries plan;         /* release with precis_prospect_free() */

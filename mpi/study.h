@@ -6,7 +6,7 @@
 #define PRECIS_MPI_STUDY_H
 
 #include "mpi/prospect.h"
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/summary/outliers.h"
 
 typedef struct precis_study {

@@ -10,7 +10,7 @@
 #include "src/proof/turning.h"
 #include "src/proof/bivariate.h"
 #include "src/summary/bulk.h"
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/layout/wire.h"
 
 /* Equal on all ranks. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "mpi/turned_survey.h"
-#include "src/block_sample.h"
-#include "src/block_sets.h"
+#include "src/plan/block_sample.h"
+#include "src/plan/block_sets.h"
 #include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 

@@ -4,7 +4,7 @@
 #define PRECIS_MPI_TURNED_SURVEY_H
 
 #include "mpi/study.h"
-#include "src/block_sample.h"
+#include "src/plan/block_sample.h"
 
 typedef struct precis_turned_survey {
   const precis_study *study;

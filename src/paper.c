@@ -8,7 +8,7 @@
 #include "src/layout/balance.h"
 #include "src/schedule/cost.h"
 #include "src/model/footprint.h"
-#include "src/limit.h"
+#include "src/plan/limit.h"
 #include "src/summary/summarise.h"
 
 static int nodes_of(const precis_paper *p)

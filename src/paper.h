@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/base/message.h"
 #include "src/model/model.h"
 #include "src/paper_layout.h"

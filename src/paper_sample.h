@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 
 typedef struct precis_paper_scores {
   int dim, value_dim;

@@ -10,7 +10,7 @@
 #include <omp.h>
 #endif
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "tests/attention_case.h"
 
 static int rank, ranks;

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/block_sample.h"
-#include "src/block_sets.h"
+#include "src/plan/block_sample.h"
+#include "src/plan/block_sets.h"
 #include "tests/uniform.h"
 
 static void sets_are_valid(void **state)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/summary/features.h"
 
 enum { ROWS = 40, KEYS = 200, MANY = PRECIS_CANDIDATES_MOST };

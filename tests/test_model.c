@@ -10,7 +10,7 @@
 
 #include "src/schedule/cost.h"
 #include "src/model/footprint.h"
-#include "src/limit.h"
+#include "src/plan/limit.h"
 #include "src/model/model.h"
 #include "src/base/share.h"
 

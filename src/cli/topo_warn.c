@@ -148,7 +148,7 @@ static void warn_of_settings(warner *w, const precis_topo_rank *all, int ranks)
          ranks);
 }
 
-/* Two parcels a rank, of the size that large problems have: see src/limit.h. */
+/* Two parcels a rank, of the size that large problems have: see src/plan/limit.h. */
 static void warn_of_room(warner *w, const precis_topo_rank *all, int ranks)
 {
   const int64_t wanted = (int64_t)2 << 24;

@@ -1,4 +1,4 @@
-#include "mpi/wish.h"
+#include "src/plan/wish.h"
 
 #include <math.h>
 

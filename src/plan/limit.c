@@ -1,4 +1,4 @@
-#include "src/limit.h"
+#include "src/plan/limit.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* Pairs of degrees, by what they cost: see choose.h. */
 #include <stdlib.h>
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/summary/features.h"
 #include "src/model/footprint.h"
 

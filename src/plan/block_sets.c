@@ -1,4 +1,4 @@
-#include "src/block_sets.h"
+#include "src/plan/block_sets.h"
 
 #include <string.h>
 

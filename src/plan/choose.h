@@ -1,6 +1,6 @@
 /* choose.h - the cheapest degrees that keep the promise, judged on sampled rows */
-#ifndef PRECIS_SRC_CHOOSE_H
-#define PRECIS_SRC_CHOOSE_H
+#ifndef PRECIS_SRC_PLAN_CHOOSE_H
+#define PRECIS_SRC_PLAN_CHOOSE_H
 
 #include <stdint.h>
 

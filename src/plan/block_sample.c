@@ -1,4 +1,4 @@
-#include "src/block_sample.h"
+#include "src/plan/block_sample.h"
 
 #include <float.h>
 #include <math.h>

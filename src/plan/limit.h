@@ -1,6 +1,6 @@
 /* limit.h - moves and tiles that keep a limit of memory */
-#ifndef PRECIS_SRC_LIMIT_H
-#define PRECIS_SRC_LIMIT_H
+#ifndef PRECIS_SRC_PLAN_LIMIT_H
+#define PRECIS_SRC_PLAN_LIMIT_H
 
 #include "src/base/message.h"
 #include "src/model/model.h"

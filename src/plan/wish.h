@@ -3,10 +3,10 @@
  * A summary that is kept serves later calls, too. How many there will be nobody knows: it is judged
  * as if as many were to come as have been (then no decision is much worse than one that knew), each
  * with as many queries as the present one. Prices are seconds for all these calls together. */
-#ifndef PRECIS_MPI_WISH_H
-#define PRECIS_MPI_WISH_H
+#ifndef PRECIS_SRC_PLAN_WISH_H
+#define PRECIS_SRC_PLAN_WISH_H
 
-#include "src/choose.h"
+#include "src/plan/choose.h"
 #include "src/model/model.h"
 
 typedef struct precis_wish {

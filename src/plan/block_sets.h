@@ -1,6 +1,6 @@
 /* block_sets.h - feature sets that are worth trying where few axes carry most of the scores */
-#ifndef PRECIS_SRC_BLOCK_SETS_H
-#define PRECIS_SRC_BLOCK_SETS_H
+#ifndef PRECIS_SRC_PLAN_BLOCK_SETS_H
+#define PRECIS_SRC_PLAN_BLOCK_SETS_H
 
 #include "src/summary/feature_set.h"
 

@@ -1,4 +1,4 @@
-#include "src/choose.h"
+#include "src/plan/choose.h"
 
 #include <float.h>
 #include <math.h>

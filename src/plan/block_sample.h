@@ -1,8 +1,8 @@
 /* block_sample.h - feature sets judged on sampled rows, by moments of both parts of their scores
  *
  * The sample steers, proofs never depend on it. */
-#ifndef PRECIS_SRC_BLOCK_SAMPLE_H
-#define PRECIS_SRC_BLOCK_SAMPLE_H
+#ifndef PRECIS_SRC_PLAN_BLOCK_SAMPLE_H
+#define PRECIS_SRC_PLAN_BLOCK_SAMPLE_H
 
 #include "src/proof/bivariate.h"
 #include "src/proof/certificate.h"
