@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "src/foreign.h"
+#include "src/name_list.h"
 #include "src/npy.h"
+#include "src/npz.h"
 #include "src/precis.h"
 #include "src/safetensors.h"
 
@@ -50,11 +52,12 @@ static int open_file(const char *path, int *file, int64_t *bytes, precis_message
   return PRECIS_SUCCESS;
 }
 
-/* The first `bytes` bytes of the file. */
-static int read_begin(const char *path, int file, char *to, int64_t bytes, precis_message *why)
+/* From `offset` on. */
+static int read_at(const char *path, int file, char *to, int64_t offset, int64_t bytes,
+                   precis_message *why)
 {
   for (int64_t done = 0; done < bytes;) {
-    ssize_t got = pread(file, to + done, (size_t)(bytes - done), (off_t)done);
+    ssize_t got = pread(file, to + done, (size_t)(bytes - done), (off_t)(offset + done));
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
@@ -89,20 +92,65 @@ typedef struct source {
   const char *path;
   int file;
   int64_t bytes; /* of the file */
+  int64_t begin; /* of the array's own file in it, a .npz; else 0 ... */
+  int64_t size;  /* ... and its bytes */
   int is_npy;
   int64_t header_bytes;
 } source;
 
+/* An array that is looked for in a .npz file. */
+typedef struct search {
+  const char *name;
+  int found;
+  precis_npz_member member; /* its name is `name` */
+  precis_name_list all;
+} search;
+
+static void look(void *context, const precis_npz_member *member)
+{
+  search *s = context;
+  precis_name_list_add(&s->all, member->name);
+  if (s->found || strcmp(member->name, s->name) != 0)
+    return;
+  s->member = *member;
+  s->member.name = s->name;
+  s->found = 1;
+}
+
+/* Narrows the source down to the array. found NULL: it must be there. */
+static int enter_npz(source *s, const char *name, int *found, precis_message *why)
+{
+  search sought = {.name = name};
+  int status = precis_npz_each(s->path, s->file, s->bytes, look, &sought, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (sought.all.count == 0)
+    return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: is %s", s->path,
+                              precis_foreign_format("PK\003\004", 4));
+  if (found != NULL)
+    *found = sought.found;
+  if (!sought.found)
+    return found != NULL ? PRECIS_SUCCESS
+                         : precis_message_set(why, PRECIS_ERR_FORMAT,
+                                              "%s: no array \"%.80s\" among its %zu array%s (%s)",
+                                              s->path, name, sought.all.count,
+                                              sought.all.count == 1 ? "" : "s", sought.all.text);
+  s->size = sought.member.bytes;
+  return precis_npz_place(s->path, s->file, s->bytes, &sought.member, &s->begin, why);
+}
+
 static int measure(source *s, precis_message *why)
 {
   char prefix[PREFIX];
-  int64_t prefix_bytes = s->bytes < PREFIX ? s->bytes : PREFIX;
-  int status = read_begin(s->path, s->file, prefix, prefix_bytes, why);
+  int64_t prefix_bytes = s->size < PREFIX ? s->size : PREFIX;
+  int status = read_at(s->path, s->file, prefix, s->begin, prefix_bytes, why);
   if (status != PRECIS_SUCCESS)
     return status;
   s->is_npy = precis_npy_recognise(prefix, prefix_bytes);
   if (s->is_npy)
-    return precis_npy_header_bytes(s->path, prefix, prefix_bytes, s->bytes, &s->header_bytes, why);
+    return precis_npy_header_bytes(s->path, prefix, prefix_bytes, s->size, &s->header_bytes, why);
+  if (s->begin > 0)
+    return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: a member is no .npy file", s->path);
   const char *foreign = precis_foreign_format(prefix, prefix_bytes);
   if (foreign != NULL && !precis_safetensors_recognise(prefix, prefix_bytes))
     return precis_message_set(why, PRECIS_ERR_FORMAT, "%s: is %s", s->path, foreign);
@@ -117,20 +165,50 @@ static int measure(source *s, precis_message *why)
 /* The whole header, to be released by the caller. */
 static int load(source *s, char **header, precis_message *why)
 {
+  int status = measure(s, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  *header = malloc((size_t)s->header_bytes);
+  if (*header == NULL)
+    return precis_message_set(why, PRECIS_ERR_MEMORY,
+                              "%s: out of memory for a header of %" PRId64 " bytes", s->path,
+                              s->header_bytes);
+  return read_at(s->path, s->file, *header, s->begin, s->header_bytes, why);
+}
+
+static int open_source(source *s, int *is_npz, precis_message *why)
+{
+  char prefix[PREFIX];
   int status = open_file(s->path, &s->file, &s->bytes, why);
   if (status != PRECIS_SUCCESS)
     return status;
-  status = measure(s, why);
-  if (status == PRECIS_SUCCESS) {
-    *header = malloc((size_t)s->header_bytes);
-    if (*header == NULL)
-      status = precis_message_set(why, PRECIS_ERR_MEMORY,
-                                  "%s: out of memory for a header of %" PRId64 " bytes", s->path,
-                                  s->header_bytes);
+  s->size = s->bytes;
+  int64_t prefix_bytes = s->bytes < PREFIX ? s->bytes : PREFIX;
+  status = read_at(s->path, s->file, prefix, 0, prefix_bytes, why);
+  if (status != PRECIS_SUCCESS)
+    close(s->file);
+  *is_npz = status == PRECIS_SUCCESS && precis_npz_recognise(prefix, prefix_bytes) &&
+            !precis_safetensors_recognise(prefix, prefix_bytes);
+  return status;
+}
+
+static int read_tensor(source *s, const char *name, int *found, precis_tensor *tensor,
+                       precis_message *why)
+{
+  char *header = NULL;
+  int status = load(s, &header, why);
+  if (status == PRECIS_SUCCESS && s->is_npy) {
+    status = precis_npy_parse(s->path, header, s->header_bytes, s->size, tensor, why);
+    if (status == PRECIS_SUCCESS) {
+      tensor->offset += s->begin;
+      if (found != NULL)
+        *found = 1;
+    }
+  } else if (status == PRECIS_SUCCESS) {
+    status = precis_safetensors_parse(s->path, header, s->header_bytes, s->bytes, name, found,
+                                      tensor, why);
   }
-  if (status == PRECIS_SUCCESS)
-    status = read_begin(s->path, s->file, *header, s->header_bytes, why);
-  close(s->file);
+  free(header);
   return status;
 }
 
@@ -138,20 +216,30 @@ int precis_header_read(const char *path, const char *name, int *found, precis_te
                        int64_t *file_bytes, precis_message *why)
 {
   source s = {.path = path};
-  char *header = NULL;
-  int status = load(&s, &header, why);
-  if (status == PRECIS_SUCCESS && s.is_npy) {
-    status = precis_npy_parse(path, header, s.header_bytes, s.bytes, tensor, why);
-    if (status == PRECIS_SUCCESS && found != NULL)
-      *found = 1;
-  } else if (status == PRECIS_SUCCESS) {
-    status =
-        precis_safetensors_parse(path, header, s.header_bytes, s.bytes, name, found, tensor, why);
-  }
+  int is_npz, there = 1, status = open_source(&s, &is_npz, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (is_npz)
+    status = enter_npz(&s, name, found ? &there : NULL, why);
+  if (status == PRECIS_SUCCESS && there)
+    status = read_tensor(&s, name, found, tensor, why);
+  else if (status == PRECIS_SUCCESS)
+    *found = 0;
   if (status == PRECIS_SUCCESS)
     *file_bytes = s.bytes;
-  free(header);
+  close(s.file);
   return status;
+}
+
+typedef struct showing {
+  precis_safetensors_visit *visit;
+  void *context;
+} showing;
+
+static void show(void *context, const precis_npz_member *member)
+{
+  const showing *to = context;
+  to->visit(to->context, member->name);
 }
 
 int precis_header_each(const char *path, precis_safetensors_visit *visit, void *context,
@@ -159,9 +247,16 @@ int precis_header_each(const char *path, precis_safetensors_visit *visit, void *
 {
   source s = {.path = path};
   char *header = NULL;
-  int status = load(&s, &header, why);
-  if (status == PRECIS_SUCCESS && !s.is_npy)
+  int is_npz, status = open_source(&s, &is_npz, why);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  if (is_npz)
+    status = precis_npz_each(path, s.file, s.bytes, show, &(showing){visit, context}, why);
+  else
+    status = load(&s, &header, why);
+  if (status == PRECIS_SUCCESS && !is_npz && !s.is_npy)
     status = precis_safetensors_each(path, header, s.header_bytes, s.bytes, visit, context, why);
   free(header);
+  close(s.file);
   return status;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/name_list.h"
 #include "src/precis.h"
 
 /* The file is at fault. */
@@ -13,9 +14,6 @@
 static const char METADATA[] = "__metadata__";
 /* The reference implementation has the same limit. */
 enum { LENGTH_BYTES = 8, TEXT_MOST = 100000000 };
-
-/* Of names in a message, and of "and so many more" behind them. */
-enum { NAMES_BYTES = 320, MORE_BYTES = 40 };
 
 int precis_safetensors_recognise(const void *prefix, int64_t prefix_bytes)
 {
@@ -233,22 +231,6 @@ static int convert(const table *t, const entry *e, int64_t header_bytes, precis_
   return PRECIS_SUCCESS;
 }
 
-/* As many names as a message has room for. */
-static const char *name_all(const table *t, char list[NAMES_BYTES])
-{
-  size_t used = 0, i = 0;
-  strcpy(list, "none");
-  for (; i < t->count; i++) {
-    size_t length = strlen(t->entries[i].name);
-    if (used + length + 2 + MORE_BYTES > NAMES_BYTES)
-      break;
-    used += (size_t)sprintf(list + used, "%s%s", i > 0 ? ", " : "", t->entries[i].name);
-  }
-  if (i < t->count)
-    snprintf(list + used, NAMES_BYTES - used, "%s%zu more", i > 0 ? ", and " : "", t->count - i);
-  return list;
-}
-
 static int pick(const table *t, const char *name, int64_t header_bytes, int *found,
                 precis_tensor *tensor)
 {
@@ -261,9 +243,11 @@ static int pick(const table *t, const char *name, int64_t header_bytes, int *fou
     return convert(t, &t->entries[i], header_bytes, tensor);
   if (found != NULL)
     return PRECIS_SUCCESS;
-  char list[NAMES_BYTES];
+  precis_name_list list = {.used = 0};
+  for (i = 0; i < t->count; i++)
+    precis_name_list_add(&list, t->entries[i].name);
   return fault(t->why, "%s: no tensor \"%.80s\" among its %zu tensor%s (%s)", t->path, name,
-               t->count, t->count == 1 ? "" : "s", name_all(t, list));
+               t->count, t->count == 1 ? "" : "s", t->count > 0 ? list.text : "none");
 }
 
 /* The JSON text, to be released by the caller. */

@@ -82,7 +82,7 @@ const precis_flag precis_flags[] = {
      "the .safetensors file to write: tensors q, k, v"},
 
     {"--input", "FILE", RUN | CHECK | PLAN, TEXT, AT(files.input), 0, 0, 0, 0,
-     ".safetensors file with q (queries, heads, d), k (keys, kv heads, d), v (keys, kv heads, dv) "
+     ".safetensors or .npz file with q (queries, heads, d), k (keys, kv heads, d), v (keys, kv heads, dv) "
      "and optionally bias (keys), of type F32, F16, BF16 or F64"},
     {"--q", "FILE", RUN | CHECK | PLAN, TEXT, AT(files.q), 0, 0, 0, 0,
      "queries in a .npy file, instead of --input"},

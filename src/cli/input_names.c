@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "src/header.h"
+#include "src/name_list.h"
 
-enum { ARRAYS = 4, LIST_BYTES = 400 };
+enum { ARRAYS = 4 };
 
 /* What others call tensors that keep keys from being seen. */
 static const char *const masks[] = {"mask", "attn_mask", "attention_mask", "key_padding_mask"};
@@ -26,9 +27,7 @@ int precis_input_name(precis_cli *cli, const char *given, const char *role,
 /* What is beside the arrays that are used. */
 typedef struct rest {
   const char *used[ARRAYS];
-  int count;
-  int more;              /* names that found no room */
-  char list[LIST_BYTES]; /* "x, y" */
+  precis_name_list list;
   char mask[PRECIS_INPUT_NAME];
 } rest;
 
@@ -69,16 +68,11 @@ static int place_of(const rest *r, const char *name)
 static void look(void *context, const char *name)
 {
   rest *r = context;
-  size_t used = strlen(r->list), length = strlen(name);
   if (place_of(r, name) <= 0)
     return;
   if (is_mask(name))
     snprintf(r->mask, sizeof r->mask, "%s", name);
-  if (used + length + 3 > sizeof r->list) {
-    r->more++;
-    return;
-  }
-  snprintf(r->list + used, sizeof r->list - used, "%s%s", r->count++ > 0 ? ", " : "", name);
+  precis_name_list_add(&r->list, name);
 }
 
 static int judge(const char *path, const rest *r, precis_message *why)
@@ -91,11 +85,8 @@ static int judge(const char *path, const rest *r, precis_message *why)
         "-inf for keys that nobody sees",
         path, r->mask);
   precis_message warning = {""};
-  if (r->count + r->more > 0) {
-    char more[32] = "";
-    if (r->more > 0)
-      snprintf(more, sizeof more, " and %d more", r->more);
-    precis_message_set(&warning, 0, "%s: not used: %s%s", path, r->list, more);
+  if (r->list.count > 0) {
+    precis_message_set(&warning, 0, "%s: not used: %s", path, r->list.text);
     fprintf(stderr, "precis: warning: %s\n", warning.text);
   }
   return PRECIS_SUCCESS;
@@ -113,7 +104,7 @@ int precis_input_check_file(const char *path, precis_message *why)
 int precis_input_check_rest(precis_cli *cli, const precis_input *in)
 {
   const precis_file_array *all[ARRAYS] = {&in->q, &in->k, &in->v, in->has_bias ? &in->bias : NULL};
-  rest r = {.count = 0};
+  rest r = {.mask = ""};
   int status = PRECIS_SUCCESS;
   for (int i = 0; i < ARRAYS; i++)
     r.used[i] = all[i] ? all[i]->name : NULL;
