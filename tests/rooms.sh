@@ -56,7 +56,7 @@ complain "MPI is for mpi/, the command line and tests" \
 complain "hwloc is for topology/" \
   "$(sources src mpi tests | code | grep -E '[^a-z_]hwloc_|HWLOC_|<hwloc')"
 # In kernels, in the one file that sets threads, and in the yardstick that kernels are measured with.
-kernels='^src/(tile_gemm|gemm_kernel|blas|sgemm)\.c$'
+kernels='^src/(exact/tile_gemm|summary/gemm_kernel|base/blas|measure/sgemm|sgemm)\.c$'
 complain "BLAS is for kernels" \
   "$(sources src mpi topology | grep -vE "$kernels" | code | grep -E 'cblas_[a-z]+|openblas_[a-z]+|<cblas')"
 
