@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/header.h"
+#include "src/files/header.h"
 #include "src/tokens/keys.h"
 #include "src/base/memory.h"
 #include "src/precis.h"

@@ -16,7 +16,7 @@
 
 #include "mpi/world.h"
 #include "src/base/message.h"
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 /* An array in a file that is open for reading. */
 typedef struct precis_file_array {
@@ -60,7 +60,7 @@ typedef struct precis_output {
   int64_t shape[PRECIS_TENSOR_AXES]; /* of the whole array */
 } precis_output;
 
-/* Writing: create aside (src/draft.h), write every row of every array once, by whichever rank has
+/* Writing: create aside (src/files/draft.h), write every row of every array once, by whichever rank has
  * it, then commit (sync, rename) or discard. The format follows the ending: .npy (exactly one
  * array) or .safetensors, anything else is ARGUMENT. A full disk, an unwritable directory etc. give
  * IO with the system's words. Space is reserved up front so that a full disk is found early. After

@@ -3,7 +3,7 @@
 #define PRECIS_MPI_WRITER_H
 
 #include "mpi/files.h"
-#include "src/draft.h"
+#include "src/files/draft.h"
 
 struct precis_writer {
   precis_world *world;

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "mpi/writer.h"
-#include "src/npy.h"
+#include "src/files/npy.h"
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 static int ends_with(const char *path, const char *ending)
 {

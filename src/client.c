@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "src/precis_client.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 struct precis_client {
   char *url, *token, *ca_file;

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <math.h>
 
-#include "src/body.h"
+#include "src/files/body.h"
 #include "src/precis.h"
 #include "tests/fuzz.h"
 

@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "src/body.h"
-#include "src/npy.h"
+#include "src/files/body.h"
+#include "src/files/npy.h"
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 enum { TOKENS = 37, K_ROW = 6, V_ROW = 4, MOST = 1 << 14 };
 

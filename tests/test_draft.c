@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "src/draft.h"
+#include "src/files/draft.h"
 #include "src/precis.h"
 
 /* Each test runs in an empty folder of its own. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/npy.h"
+#include "src/files/npy.h"
 #include "src/precis.h"
 
 /* The bytes before the data, in new memory. */

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "src/header.h"
-#include "src/npy.h"
+#include "src/files/header.h"
+#include "src/files/npy.h"
 #include "src/precis.h"
 
 enum { MOST = 4096 };

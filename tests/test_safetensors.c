@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 /* Looks for tensor "q" in a file with this text and so many bytes of data. */
 static int parse_bytes(const char *text, size_t length, int64_t data_bytes, int *found,

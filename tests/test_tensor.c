@@ -12,7 +12,7 @@
 #include <xmmintrin.h>
 #endif
 
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 enum { HALVES = 1 << 16 };
 

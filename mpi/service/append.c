@@ -7,7 +7,7 @@
 #include "mpi/service/keys.h"
 #include "mpi/service/order.h"
 #include "mpi/service/routes.h"
-#include "src/body.h"
+#include "src/files/body.h"
 #include "src/base/memory.h"
 
 enum { BLOCK = 1 << 16 }; /* floats that travel together */

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "mpi/service/routes.h"
-#include "src/body.h"
+#include "src/files/body.h"
 #include "src/base/memory.h"
-#include "src/npy.h"
-#include "src/report_json.h"
-#include "src/safetensors.h"
+#include "src/files/npy.h"
+#include "src/files/report_json.h"
+#include "src/files/safetensors.h"
 #include "src/base/size.h"
 
 /* So many times what one request may take may be on its way at once. */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "mpi/service/contexts.h"
-#include "src/report_json.h"
+#include "src/files/report_json.h"
 
 static json_t *moves_of(const precis_context *context)
 {

@@ -9,7 +9,7 @@
 #include "mpi/service/doors.h"
 #include "mpi/service/request.h"
 #include "mpi/service/request_log.h"
-#include "src/body.h"
+#include "src/files/body.h"
 
 /* A body that will not be used is still read, as most clients look for the answer only when they
  * have sent all. Of strangers, so much of it. */

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "mpi/service/landing.h"
-#include "src/header.h"
-#include "src/safetensors.h"
+#include "src/files/header.h"
+#include "src/files/safetensors.h"
 
 enum { ARRAYS = 3 };
 static const char *const names[ARRAYS] = {"k", "v", "bias"};

@@ -7,7 +7,7 @@
 
 #include "mpi/machine.h"
 #include "src/cli/json.h"
-#include "src/draft.h"
+#include "src/files/draft.h"
 #include "src/model/machine_file.h"
 #include "topology/cache.h"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/header.h"
-#include "src/name_list.h"
+#include "src/files/header.h"
+#include "src/files/name_list.h"
 
 enum { ARRAYS = 4 };
 

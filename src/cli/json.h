@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "src/cli/cli.h"
-#include "src/draft.h"
-#include "src/report_json.h"
+#include "src/files/draft.h"
+#include "src/files/report_json.h"
 
 /* Nonzero if text may go to standard output too: no --json, or to a file. */
 int precis_json_leaves_stdout(const precis_cli *cli);

@@ -7,7 +7,7 @@
 #include "src/cli/checkpoint.h"
 #include "src/cli/cli.h"
 #include "src/cli/input.h"
-#include "src/draft.h"
+#include "src/files/draft.h"
 
 typedef struct precis_outputs {
   precis_writer *out, *lse, *bounds; /* NULL: not wanted, or done */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "src/cli/cli.h"
-#include "src/draft.h"
+#include "src/files/draft.h"
 #include "src/paper.h"
 #include "src/paper_schedule.h"
 

@@ -1,4 +1,4 @@
-#include "src/foreign.h"
+#include "src/files/foreign.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* foreign.h - files that people take for arrays, told by how they begin */
-#ifndef PRECIS_SRC_FOREIGN_H
-#define PRECIS_SRC_FOREIGN_H
+#ifndef PRECIS_SRC_FILES_FOREIGN_H
+#define PRECIS_SRC_FILES_FOREIGN_H
 
 #include <stdint.h>
 

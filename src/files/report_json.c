@@ -1,4 +1,4 @@
-#include "src/report_json.h"
+#include "src/files/report_json.h"
 
 #include <math.h>
 

@@ -5,13 +5,13 @@
  * ignored. What the reference implementation refuses is refused: repeated names, offsets that
  * overlap, leave holes, do not fit shape and dtype or do not end where the file ends. Tensors that
  * nobody asks for may be of any type. `path` is for messages. */
-#ifndef PRECIS_SRC_SAFETENSORS_H
-#define PRECIS_SRC_SAFETENSORS_H
+#ifndef PRECIS_SRC_FILES_SAFETENSORS_H
+#define PRECIS_SRC_FILES_SAFETENSORS_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 /* As many bytes of the file as it takes to know the length of the header, and whether it is one. */
 enum { PRECIS_SAFETENSORS_PREFIX = 9 };

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* fallocate() */
-#include "src/draft.h"
+#include "src/files/draft.h"
 
 #include <errno.h>
 #include <fcntl.h>

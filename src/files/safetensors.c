@@ -1,11 +1,11 @@
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/name_list.h"
+#include "src/files/name_list.h"
 #include "src/precis.h"
 
 /* The file is at fault. */

@@ -2,8 +2,8 @@
  *
  * Other programs rely on the keys: add, never rename. Objects are the caller's, NULL if there is no
  * memory. */
-#ifndef PRECIS_SRC_REPORT_JSON_H
-#define PRECIS_SRC_REPORT_JSON_H
+#ifndef PRECIS_SRC_FILES_REPORT_JSON_H
+#define PRECIS_SRC_FILES_REPORT_JSON_H
 
 #include <jansson.h>
 #include <stdint.h>

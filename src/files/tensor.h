@@ -1,6 +1,6 @@
 /* tensor.h - where an array lies in a file, and in which type */
-#ifndef PRECIS_SRC_TENSOR_H
-#define PRECIS_SRC_TENSOR_H
+#ifndef PRECIS_SRC_FILES_TENSOR_H
+#define PRECIS_SRC_FILES_TENSOR_H
 
 #include <stddef.h>
 #include <stdint.h>

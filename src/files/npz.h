@@ -3,8 +3,8 @@
  * Read are members that are stored as they are, which lie in the file in one piece, so that ranks
  * read rows of theirs as from a .npy file; those of numpy.savez_compressed() are refused. Zip64 is
  * understood. Checksums are not looked at, as nobody reads the whole. `path` is for messages. */
-#ifndef PRECIS_SRC_NPZ_H
-#define PRECIS_SRC_NPZ_H
+#ifndef PRECIS_SRC_FILES_NPZ_H
+#define PRECIS_SRC_FILES_NPZ_H
 
 #include <stdint.h>
 

@@ -4,13 +4,13 @@
  * dictionary with exactly the keys descr, fortran_order and shape. Read are '<f2', '<f4' and '<f8',
  * and the same with '>', of 1 to PRECIS_TENSOR_AXES axes in either order; the data must end where
  * the file ends. `path` is for messages. */
-#ifndef PRECIS_SRC_NPY_H
-#define PRECIS_SRC_NPY_H
+#ifndef PRECIS_SRC_FILES_NPY_H
+#define PRECIS_SRC_FILES_NPY_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 /* As many bytes of the file as it takes to know the length of the header. */
 enum { PRECIS_NPY_PREFIX = 12 };

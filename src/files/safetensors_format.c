@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
 

@@ -4,8 +4,8 @@
  * followed, so that the file they lead to is replaced and the link stays. A new file gets the
  * rights that umask leaves; one that replaces another keeps the other's. Special files and
  * directories are never replaced. */
-#ifndef PRECIS_SRC_DRAFT_H
-#define PRECIS_SRC_DRAFT_H
+#ifndef PRECIS_SRC_FILES_DRAFT_H
+#define PRECIS_SRC_FILES_DRAFT_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* name_list.h - as many names as a message has room for, and how many more there are */
-#ifndef PRECIS_SRC_NAME_LIST_H
-#define PRECIS_SRC_NAME_LIST_H
+#ifndef PRECIS_SRC_FILES_NAME_LIST_H
+#define PRECIS_SRC_FILES_NAME_LIST_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,14 +2,14 @@
  *
  * Reads no more of the file than its header. The format is told by the first bytes, not by the
  * name. */
-#ifndef PRECIS_SRC_HEADER_H
-#define PRECIS_SRC_HEADER_H
+#ifndef PRECIS_SRC_FILES_HEADER_H
+#define PRECIS_SRC_FILES_HEADER_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/safetensors.h"
-#include "src/tensor.h"
+#include "src/files/safetensors.h"
+#include "src/files/tensor.h"
 
 /* `name` selects the tensor in a .safetensors file, or the array in a .npz file. If it has none of that name: *found = 0, or
  * FORMAT if found is NULL. Errors: IO, FORMAT, MEMORY. */

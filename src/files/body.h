@@ -3,13 +3,13 @@
  * Pieces may be cut anywhere. The header is collected and checked; after it values are handed on as
  * float32 as they come, so that a body of any length takes no more memory than a header and a block
  * of values. Nothing here reads or waits. */
-#ifndef PRECIS_SRC_BODY_H
-#define PRECIS_SRC_BODY_H
+#ifndef PRECIS_SRC_FILES_BODY_H
+#define PRECIS_SRC_FILES_BODY_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 enum { PRECIS_BODY_ARRAYS = 3, PRECIS_BODY_HEADER_MOST = 1 << 20, PRECIS_BODY_BLOCK = 4096 };
 

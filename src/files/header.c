@@ -1,4 +1,4 @@
-#include "src/header.h"
+#include "src/files/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/foreign.h"
-#include "src/name_list.h"
-#include "src/npy.h"
-#include "src/npz.h"
+#include "src/files/foreign.h"
+#include "src/files/name_list.h"
+#include "src/files/npy.h"
+#include "src/files/npz.h"
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 enum { PREFIX = 16 };
 _Static_assert((int)PREFIX >= (int)PRECIS_NPY_PREFIX &&

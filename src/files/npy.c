@@ -1,4 +1,4 @@
-#include "src/npy.h"
+#include "src/files/npy.h"
 
 #include <inttypes.h>
 #include <stdio.h>

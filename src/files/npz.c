@@ -1,4 +1,4 @@
-#include "src/npz.h"
+#include "src/files/npz.h"
 
 #include <errno.h>
 #include <stdlib.h>

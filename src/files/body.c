@@ -1,12 +1,12 @@
-#include "src/body.h"
+#include "src/files/body.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/npy.h"
+#include "src/files/npy.h"
 #include "src/precis.h"
-#include "src/safetensors.h"
+#include "src/files/safetensors.h"
 
 #define fault(why, ...) precis_message_set(why, PRECIS_ERR_FORMAT, __VA_ARGS__)
 

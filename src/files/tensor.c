@@ -1,4 +1,4 @@
-#include "src/tensor.h"
+#include "src/files/tensor.h"
 
 #include <inttypes.h>
 #include <stdio.h>
