@@ -3,7 +3,7 @@
 #define PRECIS_MPI_MOMENTS_H
 
 #include "mpi/world.h"
-#include "src/contract.h"
+#include "src/oracle/contract.h"
 
 /* Arrays for so many columns, cleared. 0 if there is no memory; release them in any case. */
 int precis_moments_allocate(int64_t columns, precis_moments *moments);

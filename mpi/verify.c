@@ -8,8 +8,8 @@
 #include "mpi/verify_work.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
-#include "src/sample.h"
+#include "src/oracle/reference.h"
+#include "src/oracle/sample.h"
 
 static const int64_t BUFFER_BYTES = 8 << 20;
 

@@ -1,6 +1,6 @@
 /* verify.h - the error of a distributed output, measured on some of its rows
  *
- * The measure is src/reference.h, in double precision: sampled queries are made known to every
+ * The measure is src/oracle/reference.h, in double precision: sampled queries are made known to every
  * rank, every rank attends with them to its share of the keys, and the partial results are
  * merged, all in double. Keys and values are read again piece by piece, twice or more, and queries
  * once, so that nothing of the size of the problem is held. */

@@ -3,7 +3,7 @@
 
 #include "mpi/verify_work.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 static void measure_lse(precis_verify_work *w, double computed, double want)
 {

@@ -5,7 +5,7 @@
 #include "mpi/moments.h"
 #include "mpi/verify_work.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 static const float *bias_of(const precis_verify_work *w)
 {

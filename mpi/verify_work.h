@@ -6,7 +6,7 @@
 #define PRECIS_MPI_VERIFY_WORK_H
 
 #include "mpi/verify.h"
-#include "src/contract.h"
+#include "src/oracle/contract.h"
 #include "src/base/share.h"
 
 /* Partial results of a block: of each sampled row and head. */

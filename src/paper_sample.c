@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/summary/bulk.h"
-#include "src/following.h"
+#include "src/oracle/following.h"
 
 /* x with P(N(0, 1) < x) = p, 0 < p < 1, by bisection. */
 static double normal_quantile(double p)

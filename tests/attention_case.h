@@ -7,7 +7,7 @@
 
 #include <mpi.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/precis.h"
 
 /* How rows are spread over the ranks. */
@@ -20,7 +20,7 @@ typedef struct attention_case {
   precis_problem problem;
   int64_t queries, keys;
   precis_kind kind;
-  double signal;       /* of values that follow the keys, see src/generate.h; 0: none does */
+  double signal;       /* of values that follow the keys, see src/oracle/generate.h; 0: none does */
   uint64_t seed;       /* 0: 7 */
   double strength;     /* standard deviation of the scores; 0: 1 */
   double decay;        /* axis c of queries and keys shrinks by (1 + c)^-decay */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/contract.h"
-#include "src/oracle.h"
+#include "src/oracle/contract.h"
+#include "src/oracle/oracle.h"
 #include "src/base/problem.h"
 
 /* The oracle's own units, against those that the library found in double: relative, and what is left

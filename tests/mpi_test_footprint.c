@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 #include "src/precis_more.h"

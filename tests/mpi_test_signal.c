@@ -9,7 +9,7 @@
 #include "mpi/signal.h"
 #include "mpi/signal_prefixes.h"
 #include "src/base/memory.h"
-#include "src/oracle.h"
+#include "src/oracle/oracle.h"
 #include "tests/attention_data.h"
 
 static int rank, ranks;

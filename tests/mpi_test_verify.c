@@ -7,9 +7,9 @@
 #include "tests/mpi_assert.h"
 
 #include "mpi/verify.h"
-#include "src/generate.h"
-#include "src/oracle.h"
-#include "src/reference.h"
+#include "src/oracle/generate.h"
+#include "src/oracle/oracle.h"
+#include "src/oracle/reference.h"
 #include "src/base/share.h"
 
 #define COMM MPI_COMM_WORLD
@@ -229,7 +229,7 @@ static void masked_out(void **state)
   drop(f);
 }
 
-/* The oracle of src/oracle.h, which has all in memory, finds the same: of every row, and where some
+/* The oracle of src/oracle/oracle.h, which has all in memory, finds the same: of every row, and where some
  * rows and heads are spoilt. */
 static void same_as_oracle(void **state)
 {

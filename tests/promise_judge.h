@@ -2,7 +2,7 @@
 #ifndef PRECIS_TESTS_PROMISE_JUDGE_H
 #define PRECIS_TESTS_PROMISE_JUDGE_H
 
-#include "src/oracle.h"
+#include "src/oracle/oracle.h"
 #include "tests/promise_run.h"
 
 /* What this rank had of a call: its rows are first, first + 1, ... of the step's. */

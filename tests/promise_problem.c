@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "src/summary/features.h"
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/problem.h"
 
 /* What a problem may take: multiplications of the oracle, numbers of a summary. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/oracle.h"
+#include "src/oracle/oracle.h"
 #include "tests/promise_run.h"
 
 /* The row whose weights are off most, for one head. */

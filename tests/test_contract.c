@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "src/contract.h"
-#include "src/generate.h"
-#include "src/oracle.h"
+#include "src/oracle/contract.h"
+#include "src/oracle/generate.h"
+#include "src/oracle/oracle.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 #include "tests/uniform.h"
 
 enum { KEYS = 90, QUERIES = 70, DIM = 5, DV = 3, HEADS = 4, KV_HEADS = 2 };

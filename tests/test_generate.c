@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 
 enum { TOKENS = 400, HEADS = 4, KV_HEADS = 2, DIM = 30, VALUE_DIM = 7 };
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "src/tokens/mean_query.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 #include "tests/uniform.h"
 
 enum { KEYS = 300, HEADS = 2, DIM = 5, DV = 3 };

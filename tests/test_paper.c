@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/paper.h"
 #include "src/paper_sample.h"
 #include "src/base/problem.h"

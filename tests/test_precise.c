@@ -10,7 +10,7 @@
 
 #include "src/exact/precise.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 #include "tests/uniform.h"
 
 enum { HEADS = 2, DIM = 5, DV = 3, KEYS = 333, ROWS = 9, COLUMNS = DV + 1 };

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "src/base/random.h"
-#include "src/sample.h"
+#include "src/oracle/sample.h"
 
 /* Known answers that come with the authors' Random123 library. */
 static void known_answers(void **state)

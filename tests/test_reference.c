@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 enum { KEYS = 40, DV = 3 };
 

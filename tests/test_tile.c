@@ -10,11 +10,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/memory.h"
 #include "src/exact/partial.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 #include "src/exact/rounding.h"
 #include "src/tokens/terms.h"
 #include "src/exact/tile.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "src/cli/json.h"
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/problem.h"
 #include "src/base/share.h"
 

@@ -6,7 +6,7 @@
 #include "src/summary/apply.h"
 #include "src/cli/bench.h"
 #include "src/summary/features.h"
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/memory.h"
 #include "src/summary/summarise.h"
 #include "src/exact/tile.h"

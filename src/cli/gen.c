@@ -6,7 +6,7 @@
 
 #include "mpi/files.h"
 #include "src/cli/cli.h"
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/problem.h"
 #include "src/base/share.h"
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 
 #include "src/cli/run.h"
-#include "src/sample.h"
+#include "src/oracle/sample.h"
 #include "src/base/share.h"
 
 /* Bytes on the rank with most rows: of keys and values, which the library holds, and of the arrays

@@ -5,7 +5,7 @@
 #include "mpi/verify.h"
 #include "src/cli/run.h"
 #include "src/base/memory.h"
-#include "src/sample.h"
+#include "src/oracle/sample.h"
 #include "src/base/share.h"
 
 static int64_t q_width(const precis_run *r)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 #include "src/base/message.h"
 #include "src/precis.h"
 

@@ -1,4 +1,4 @@
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 #include <math.h>
 

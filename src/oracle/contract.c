@@ -1,10 +1,10 @@
-#include "src/contract.h"
+#include "src/oracle/contract.h"
 
 #include <float.h>
 #include <math.h>
 
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 void precis_moments_clear(precis_moments *moments)
 {

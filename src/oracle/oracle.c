@@ -1,13 +1,13 @@
-#include "src/oracle.h"
+#include "src/oracle/oracle.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/contract.h"
+#include "src/oracle/contract.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
-#include "src/reference.h"
+#include "src/oracle/reference.h"
 
 static int allocate(const precis_oracle_case *c, precis_oracle *o)
 {

@@ -13,15 +13,15 @@
  *            8 (g + sqrt(dim) u) / sqrt(2): 8 times as long as others, with scores of about 11 +- 8
  *            times spread.
  *
- * Values may follow the keys (src/following.h): v is then (signal f + g) / sqrt(1 + signal^2), with
+ * Values may follow the keys (src/oracle/following.h): v is then (signal f + g) / sqrt(1 + signal^2), with
  * f of the key's own g (of the kind unit: of its direction), of deviation 1.
  *
  * On top of a kind, some keys may be heavy, and variances may decay: that of axis i = 1, 2, ...
  * like i^-decay (of keys i^-(decay + key_decay)) in axes that are turned at random, the same way
  * for the keys and queries of a kv head; queries are then scaled to keep the deviation of scores.
  */
-#ifndef PRECIS_SRC_GENERATE_H
-#define PRECIS_SRC_GENERATE_H
+#ifndef PRECIS_SRC_ORACLE_GENERATE_H
+#define PRECIS_SRC_ORACLE_GENERATE_H
 
 #include <stdint.h>
 

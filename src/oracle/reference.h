@@ -9,8 +9,8 @@
  *
  * Cost a query head: 2 n (d + d_v) flops and n exponentials (twice the scores in
  * precis_reference_attend). */
-#ifndef PRECIS_SRC_REFERENCE_H
-#define PRECIS_SRC_REFERENCE_H
+#ifndef PRECIS_SRC_ORACLE_REFERENCE_H
+#define PRECIS_SRC_ORACLE_REFERENCE_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  * with y_c the key along a random direction, in units of its deviation along it, and c' the next
  * column: a linear map and a gentle nonlinearity. y is normal where keys are, and the two terms,
  * one odd and one even, are then uncorrelated: f has mean 0 and deviation 1. */
-#ifndef PRECIS_SRC_FOLLOWING_H
-#define PRECIS_SRC_FOLLOWING_H
+#ifndef PRECIS_SRC_ORACLE_FOLLOWING_H
+#define PRECIS_SRC_ORACLE_FOLLOWING_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "src/sample.h"
+#include "src/oracle/sample.h"
 
 #include "src/base/random.h"
 

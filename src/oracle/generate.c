@@ -1,8 +1,8 @@
-#include "src/generate.h"
+#include "src/oracle/generate.h"
 
 #include <math.h>
 
-#include "src/following.h"
+#include "src/oracle/following.h"
 #include "src/base/problem.h"
 #include "src/base/random.h"
 

@@ -1,10 +1,10 @@
 /* oracle.h - attention and the unit of its promise, for a problem that is held whole in memory
  *
- * Knows no plan: everything follows from precis_unit in precis.h and src/reference.h. What rows see
+ * Knows no plan: everything follows from precis_unit in precis.h and src/oracle/reference.h. What rows see
  * of the mean query is a running sum over the keys, so that beside the rows themselves it costs
  * O((queries + keys) (d + d_v)) a head. */
-#ifndef PRECIS_SRC_ORACLE_H
-#define PRECIS_SRC_ORACLE_H
+#ifndef PRECIS_SRC_ORACLE_ORACLE_H
+#define PRECIS_SRC_ORACLE_ORACLE_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  *
  * Deviations of the columns of values, in one pass over keys that may come in pieces and from
  * several places, and distances in their norm. Nothing here allocates or fails. */
-#ifndef PRECIS_SRC_CONTRACT_H
-#define PRECIS_SRC_CONTRACT_H
+#ifndef PRECIS_SRC_ORACLE_CONTRACT_H
+#define PRECIS_SRC_ORACLE_CONTRACT_H
 
 #include <stdint.h>
 

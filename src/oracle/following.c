@@ -1,4 +1,4 @@
-#include "src/following.h"
+#include "src/oracle/following.h"
 
 #include <math.h>
 

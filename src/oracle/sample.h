@@ -1,6 +1,6 @@
 /* sample.h - rows to look at more closely */
-#ifndef PRECIS_SRC_SAMPLE_H
-#define PRECIS_SRC_SAMPLE_H
+#ifndef PRECIS_SRC_ORACLE_SAMPLE_H
+#define PRECIS_SRC_ORACLE_SAMPLE_H
 
 #include <stdint.h>
 
