@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "src/base/blas.h"
-#include "src/measure.h"
+#include "src/measure/measure.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 

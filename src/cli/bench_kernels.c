@@ -13,7 +13,7 @@
 #include "src/cli/cli.h"
 #include "src/cli/json.h"
 #include "src/base/memory.h"
-#include "src/sgemm.h"
+#include "src/measure/sgemm.h"
 #include "topology/cache.h"
 
 enum { REPEATS = 5, KERNELS_MOST = 32 };

@@ -9,7 +9,7 @@
 #include "src/cli/calibrate.h"
 #include "src/cli/json.h"
 #include "src/base/memory.h"
-#include "src/sgemm.h"
+#include "src/measure/sgemm.h"
 #include "src/base/size.h"
 
 static int number_in_environment(const char *name)

@@ -11,7 +11,7 @@ typedef struct precis_topo_rank {
   int node, threads;
   int blas_threads;                    /* asked for in the environment, or 0 */
   int slurm_cpus;                      /* that Slurm was asked for, for each rank; or 0 */
-  char blas_core[24], better_core[24]; /* see src/sgemm.h; the better one empty if there is none */
+  char blas_core[24], better_core[24]; /* see src/measure/sgemm.h; the better one empty if there is none */
 } precis_topo_rank;
 
 /* Collective: on rank 0 all ranks, to be freed; NULL on others. Errors: MEMORY, MPI, INTERNAL. */

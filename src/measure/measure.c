@@ -1,4 +1,4 @@
-#include "src/measure.h"
+#include "src/measure/measure.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "src/summary/features.h"
 #include "src/exact/jobs.h"
 #include "src/tokens/keys.h"
-#include "src/measure_sizes.h"
+#include "src/measure/measure_sizes.h"
 #include "src/base/memory.h"
 #include "src/exact/parcel.h"
 #include "src/proof/polynomial.h"

@@ -2,8 +2,8 @@
  *
  * Pure work, in jobs of a millisecond or so, so that some repetition is not disturbed; whoever has
  * a clock runs them, on all ranks at once, and gives the seconds back. */
-#ifndef PRECIS_SRC_MEASURE_H
-#define PRECIS_SRC_MEASURE_H
+#ifndef PRECIS_SRC_MEASURE_MEASURE_H
+#define PRECIS_SRC_MEASURE_MEASURE_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "src/summary/feature_set.h"
-#include "src/measure.h"
-#include "src/measure_sizes.h"
+#include "src/measure/measure.h"
+#include "src/measure/measure_sizes.h"
 #include "src/summary/summarise.h"
 
 /* From the seconds of two shapes, each so many flops and so many others: the rates of both. A term

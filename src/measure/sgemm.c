@@ -1,4 +1,4 @@
-#include "src/sgemm.h"
+#include "src/measure/sgemm.h"
 
 #include <cblas.h>
 #include <stddef.h>

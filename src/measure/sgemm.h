@@ -1,6 +1,6 @@
 /* sgemm.h - what BLAS reaches, the yardstick of the kernels */
-#ifndef PRECIS_SRC_SGEMM_H
-#define PRECIS_SRC_SGEMM_H
+#ifndef PRECIS_SRC_MEASURE_SGEMM_H
+#define PRECIS_SRC_MEASURE_SGEMM_H
 
 /* c = a b, all order x order in row-major order; 2 order^3 flops. The caller has set BLAS to one
  * thread. */

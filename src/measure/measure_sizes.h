@@ -1,6 +1,6 @@
 /* measure_sizes.h - how much work the jobs of measure.h do; for measure.c and measure_rates.c */
-#ifndef PRECIS_SRC_MEASURE_SIZES_H
-#define PRECIS_SRC_MEASURE_SIZES_H
+#ifndef PRECIS_SRC_MEASURE_MEASURE_SIZES_H
+#define PRECIS_SRC_MEASURE_MEASURE_SIZES_H
 
 enum {
   NARROW = 16,
