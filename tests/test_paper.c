@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "src/oracle/generate.h"
-#include "src/paper.h"
-#include "src/paper_sample.h"
+#include "src/paper/paper.h"
+#include "src/paper/sample.h"
 #include "src/base/problem.h"
 
 static precis_paper paper_of(int64_t tokens, int ranks, double tol)

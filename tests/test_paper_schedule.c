@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/paper_schedule.h"
+#include "src/paper/schedule.h"
 #include "src/base/problem.h"
 #include "src/schedule/print.h"
 

@@ -7,8 +7,8 @@
 
 #include "src/cli/cli.h"
 #include "src/files/draft.h"
-#include "src/paper.h"
-#include "src/paper_schedule.h"
+#include "src/paper/paper.h"
+#include "src/paper/schedule.h"
 
 typedef struct precis_plan_answer {
   precis_paper paper;

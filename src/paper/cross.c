@@ -1,7 +1,7 @@
 /* Crossing points of a plan on paper. */
 #include <math.h>
 
-#include "src/paper.h"
+#include "src/paper/paper.h"
 
 /* Whether summaries win. -1: cannot be told. */
 static int wins(const precis_paper *p, const precis_paper_fits *fits)

@@ -1,4 +1,4 @@
-#include "src/paper_schedule.h"
+#include "src/paper/schedule.h"
 
 #include "src/schedule/cost.h"
 

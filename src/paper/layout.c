@@ -1,4 +1,4 @@
-#include "src/paper_layout.h"
+#include "src/paper/layout.h"
 
 #include <stdlib.h>
 

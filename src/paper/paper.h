@@ -1,16 +1,16 @@
 /* paper.h - a plan without data: what precis_attend() would choose, and why
  *
  * The same costs, candidates, fits and rule as at run time, with rows in even shares, ranks node by
- * node, and scores as src/paper_sample.h assumes them. */
-#ifndef PRECIS_SRC_PAPER_H
-#define PRECIS_SRC_PAPER_H
+ * node, and scores as src/paper/sample.h assumes them. */
+#ifndef PRECIS_SRC_PAPER_PAPER_H
+#define PRECIS_SRC_PAPER_PAPER_H
 
 #include <stdint.h>
 
 #include "src/plan/choose.h"
 #include "src/base/message.h"
 #include "src/model/model.h"
-#include "src/paper_layout.h"
+#include "src/paper/layout.h"
 #include "src/exact/parcel.h"
 #include "src/precis.h"
 

@@ -6,7 +6,7 @@
 #ifndef PRECIS_SRC_PAPER_SCHEDULE_H
 #define PRECIS_SRC_PAPER_SCHEDULE_H
 
-#include "src/paper.h"
+#include "src/paper/paper.h"
 #include "src/schedule/build.h"
 #include "src/schedule/shapes.h"
 

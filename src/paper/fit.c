@@ -6,8 +6,8 @@
 #include "src/schedule/cost.h"
 #include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
-#include "src/paper.h"
-#include "src/paper_sample.h"
+#include "src/paper/paper.h"
+#include "src/paper/sample.h"
 
 static void fit_one(const precis_paper *p, const precis_scene *s, const precis_head_sample *sample,
                     const precis_goal *goal, precis_paper_fit *f)

@@ -1,4 +1,4 @@
-#include "src/paper_sample.h"
+#include "src/paper/sample.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "src/paper.h"
+#include "src/paper/paper.h"
 
 #include <inttypes.h>
 #include <math.h>
