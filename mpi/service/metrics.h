@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#include "src/histogram.h"
+#include "mpi/service/histogram.h"
 #include "src/precis.h"
 
 enum { PRECIS_METRICS_ROUTES = 16, PRECIS_METRICS_CODES = 24 };

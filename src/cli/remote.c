@@ -14,7 +14,7 @@
 
 #include "src/cli/cli.h"
 #include "src/cli/input_names.h"
-#include "src/client.h"
+#include "src/client/client.h"
 #include "src/files/draft.h"
 
 static const char URL[] = "http://127.0.0.1:8470", TOKEN_FILE[] = "precis.token";

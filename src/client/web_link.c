@@ -1,4 +1,4 @@
-#include "src/web_link.h"
+#include "src/client/web_link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "src/histogram.h"
+#include "mpi/service/histogram.h"
 
 #include <math.h>
 

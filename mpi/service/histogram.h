@@ -1,6 +1,6 @@
 /* histogram.h - how long things took, in steps of 1, 2, 5 from a tenth of a millisecond to 100 s */
-#ifndef PRECIS_SRC_HISTOGRAM_H
-#define PRECIS_SRC_HISTOGRAM_H
+#ifndef PRECIS_MPI_SERVICE_HISTOGRAM_H
+#define PRECIS_MPI_SERVICE_HISTOGRAM_H
 
 #include <stdint.h>
 

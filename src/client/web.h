@@ -2,13 +2,13 @@
  *
  * Over a connection that stays open. Answers may be of known length, in chunks, or last until the
  * end; those that only say that there is more to come (1xx) are passed over. */
-#ifndef PRECIS_SRC_WEB_H
-#define PRECIS_SRC_WEB_H
+#ifndef PRECIS_SRC_CLIENT_WEB_H
+#define PRECIS_SRC_CLIENT_WEB_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/web_link.h"
+#include "src/client/web_link.h"
 
 enum { PRECIS_WEB_PARTS = 4, PRECIS_WEB_KEY = 40 };
 

@@ -1,4 +1,4 @@
-#include "src/client.h"
+#include "src/client/client.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "src/web.h"
+#include "src/client/web.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "src/precis.h"
-#include "src/web_answer.h"
+#include "src/client/web_answer.h"
 
 /* How long, and how often, to ask for a request that was sent again while it was still under way.
  */

@@ -1,4 +1,4 @@
-#include "src/web_answer.h"
+#include "src/client/web_answer.h"
 
 #include <errno.h>
 #include <inttypes.h>

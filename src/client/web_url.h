@@ -1,6 +1,6 @@
 /* web_url.h - where a service is */
-#ifndef PRECIS_SRC_WEB_URL_H
-#define PRECIS_SRC_WEB_URL_H
+#ifndef PRECIS_SRC_CLIENT_WEB_URL_H
+#define PRECIS_SRC_CLIENT_WEB_URL_H
 
 #include "src/base/message.h"
 

@@ -1,4 +1,4 @@
-#include "src/web_url.h"
+#include "src/client/web_url.h"
 
 #include <stdio.h>
 #include <string.h>

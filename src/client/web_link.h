@@ -1,12 +1,12 @@
 /* web_link.h - bytes to and from a service: over TCP, TLS (verified) or a socket file, each with a
  * limit on how long the other side may be silent */
-#ifndef PRECIS_SRC_WEB_LINK_H
-#define PRECIS_SRC_WEB_LINK_H
+#ifndef PRECIS_SRC_CLIENT_WEB_LINK_H
+#define PRECIS_SRC_CLIENT_WEB_LINK_H
 
 #include <stdint.h>
 
 #include "src/base/message.h"
-#include "src/web_url.h"
+#include "src/client/web_url.h"
 
 typedef struct precis_web_link {
   int open, socket;
