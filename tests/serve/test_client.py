@@ -102,7 +102,7 @@ class Remote(Case):
         good, bad = f"{folder}/127.0.0.1.pem", f"{folder}/10.9.8.7.pem"
         with Service(1, "--tls-cert", good, "--tls-key", f"{folder}/127.0.0.1.key") as s:
             at = ("--url", s.url, "--token-file", os.path.join(s.folder, "token"))
-            self.assertEqual(json.loads(self.run_remote("list", *at, "--cacert", good).stdout), {"contexts": []})
+            self.assertEqual(json.loads(self.run_remote("list", *at, "--cacert", good).stdout), {"contexts": [], "damaged": []})
             self.fails(1, "cannot connect: ", "list", *at)
             self.fails(1, "cannot connect: ", "list", *at, "--cacert", bad)
             self.fails(2, "holds no certificate", "list", *at, "--cacert", os.path.join(s.folder, "token"))
