@@ -9,7 +9,7 @@
 #include <omp.h>
 #endif
 
-#include "mpi/machine.h"
+#include "mpi/world/machine.h"
 #include "src/model/machine_file.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"

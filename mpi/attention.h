@@ -6,7 +6,7 @@
 #include "mpi/past.h"
 #include "mpi/signal.h"
 #include "mpi/survey.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/exact/jobs.h"
 #include "src/tokens/keys.h"
 #include "src/base/message.h"

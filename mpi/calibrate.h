@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_CALIBRATE_H
 #define PRECIS_MPI_CALIBRATE_H
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/model/rates.h"
 
 typedef struct precis_calibration {

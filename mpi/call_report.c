@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "mpi/call.h"
-#include "mpi/room.h"
+#include "mpi/world/room.h"
 #include "src/model/footprint.h"
 #include "src/exact/tile_rounding.h"
 #include "src/layout/tree.h"

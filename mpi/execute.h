@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "mpi/task.h"
-#include "mpi/window.h"
+#include "mpi/world/window.h"
 #include "src/schedule/schedule.h"
 
 typedef struct precis_execution precis_execution;

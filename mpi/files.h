@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/message.h"
 #include "src/files/tensor.h"
 

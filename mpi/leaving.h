@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_LEAVING_H
 #define PRECIS_MPI_LEAVING_H
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/tokens/keys.h"
 #include "src/layout/layout.h"
 #include "src/layout/wire.h"

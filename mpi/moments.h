@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_MOMENTS_H
 #define PRECIS_MPI_MOMENTS_H
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/oracle/contract.h"
 
 /* Arrays for so many columns, cleared. 0 if there is no memory; release them in any case. */

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/precis.h"
 #include "src/layout/visible.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/leaving.h"
-#include "mpi/room.h"
+#include "mpi/world/room.h"
 #include "src/layout/balance.h"
 #include "src/model/footprint.h"
 #include "src/plan/limit.h"

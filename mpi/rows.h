@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/layout/layout.h"
 
 enum { PRECIS_ROWS_ARRAYS = 4 };

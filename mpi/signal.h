@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "mpi/survey.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/precis.h"
 #include "src/rows/row.h"
 #include "src/layout/visible.h"

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/tokens/keys.h"
 #include "src/tokens/survey.h"
 

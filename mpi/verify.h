@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/message.h"
 #include "src/precis.h"
 

@@ -1,6 +1,6 @@
 /* Memory that ranks of a node share: too little of it, or none, known beforehand or found out when
  * one rank cannot have its part; and communicators that one rank cannot have. All ranks go on, or
- * fail together. The linker sends what mpi/room.c asks of the system through here (--wrap), and
+ * fail together. The linker sends what mpi/world/room.c asks of the system through here (--wrap), and
  * MPI's profiling names let its calls fail. */
 #include "tests/mpi_assert.h"
 
@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #include "mpi/fork.h"
-#include "mpi/machine.h"
-#include "mpi/room.h"
+#include "mpi/world/machine.h"
+#include "mpi/world/room.h"
 #include "src/precis.h"
 #include "tests/attention_case.h"
 

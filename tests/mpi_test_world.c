@@ -6,7 +6,7 @@
 
 #include "mpi/rows.h"
 #include "src/layout/tree.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/precis.h"
 
 static precis_world world;

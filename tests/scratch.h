@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "tests/mpi_assert.h"
 
 typedef struct scratch {

@@ -3,7 +3,7 @@
 #define PRECIS_SERVICE_FOLDER_H
 
 #include "mpi/service/journal.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 
 /* This version writes 2; 1 had no file for it. */
 enum { PRECIS_FOLDER_VERSION = 2 };

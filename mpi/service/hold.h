@@ -12,7 +12,7 @@
 #include "mpi/service/order.h"
 #include "mpi/service/segments.h"
 #include "mpi/service/service.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/message.h"
 #include "src/precis.h"
 

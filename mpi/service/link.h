@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "mpi/service/order.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 
 /* Which rank rank 0 waits for, and since when, for other threads to see. */
 typedef struct precis_silence {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "mpi/service/log.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/message.h"
 
 /* Equal on every rank. Strings are the caller's and must last. */

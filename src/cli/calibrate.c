@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/machine.h"
+#include "mpi/world/machine.h"
 #include "src/cli/json.h"
 #include "src/files/draft.h"
 #include "src/model/machine_file.h"

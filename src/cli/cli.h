@@ -2,7 +2,7 @@
 #ifndef PRECIS_CLI_CLI_H
 #define PRECIS_CLI_CLI_H
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/cli/settings.h"
 #include "src/cli/watchdog.h"
 #include "src/base/message.h"

@@ -2,7 +2,7 @@
 #ifndef PRECIS_CLI_TOPO_H
 #define PRECIS_CLI_TOPO_H
 
-#include "mpi/machine.h"
+#include "mpi/world/machine.h"
 #include "src/cli/cli.h"
 
 /* What a rank tells; plain data, sent as bytes between like machines. */

@@ -16,7 +16,7 @@ static const double WORD = sizeof(float), LONG = sizeof(double);
 /* Numbers of a row's proof, and bytes of a row that is set aside. */
 enum { PROOF = 2, FAILED = 16 };
 
-/* Of a message in flight in mpi/world.h: requests in pieces, and their number. */
+/* Of a message in flight in mpi/world/world.h: requests in pieces, and their number. */
 static const double TRANSFER = 64 * sizeof(void *) + 8;
 
 /* Bytes as doubles: shapes on paper may be larger than any memory. */

@@ -4,12 +4,12 @@
  * not there at all. MPI's own windows fail on one rank while others wait for it, and where they do
  * not, a page that finds no room kills the rank that touches it; so the file is made here, its
  * pages are reserved before anyone uses them, and every rank learns whether all could. */
-#ifndef PRECIS_MPI_ROOM_H
-#define PRECIS_MPI_ROOM_H
+#ifndef PRECIS_MPI_WORLD_ROOM_H
+#define PRECIS_MPI_WORLD_ROOM_H
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 
 /* Where it is: PRECIS_SHARED_MEMORY, else what Open MPI is told of its own windows
  * (OMPI_MCA_osc_sm_backing_directory), else /dev/shm. */

@@ -4,12 +4,12 @@
  * Each rank's part of the window begins with its mark, then come its slots that others see, then
  * those of the common ones that lie with it. Any rank can tell where all this is, from the schedule
  * alone. */
-#ifndef PRECIS_MPI_WINDOW_H
-#define PRECIS_MPI_WINDOW_H
+#ifndef PRECIS_MPI_WORLD_WINDOW_H
+#define PRECIS_MPI_WORLD_WINDOW_H
 
 #include <stdint.h>
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/schedule/schedule.h"
 
 typedef struct precis_window {
@@ -28,7 +28,7 @@ int precis_window_prepare(const precis_schedule *schedule, int rank, precis_wind
 
 /* Collective over the ranks of a node that share slots. Sets those of slot[] that lie in the
  * window. They may be used, and marks be looked at, when all ranks of the node have come back from
- * it. Errors: MEMORY (see mpi/room.h), on all ranks of the node alike. */
+ * it. Errors: MEMORY (see mpi/world/room.h), on all ranks of the node alike. */
 int precis_window_open(const precis_schedule *schedule, const precis_world *world,
                        precis_window *window, char **slot);
 

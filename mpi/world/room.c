@@ -1,4 +1,4 @@
-#include "mpi/room.h"
+#include "mpi/world/room.h"
 
 #include <errno.h>
 #include <fcntl.h>

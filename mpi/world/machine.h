@@ -1,8 +1,8 @@
 /* machine.h - what a rank has of its machine */
-#ifndef PRECIS_MPI_MACHINE_H
-#define PRECIS_MPI_MACHINE_H
+#ifndef PRECIS_MPI_WORLD_MACHINE_H
+#define PRECIS_MPI_WORLD_MACHINE_H
 
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "topology/cache.h"
 
 typedef struct precis_machine {

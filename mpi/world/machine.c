@@ -1,11 +1,11 @@
-#include "mpi/machine.h"
+#include "mpi/world/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/room.h"
+#include "mpi/world/room.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
 

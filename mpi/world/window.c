@@ -1,10 +1,10 @@
-#include "mpi/window.h"
+#include "mpi/world/window.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "mpi/room.h"
+#include "mpi/world/room.h"
 #include "src/precis.h"
 
 enum { LINE = 64 };

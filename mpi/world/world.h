@@ -2,8 +2,8 @@
  *
  * All point-to-point traffic of the moves goes through here, so that bytes are counted where they
  * are sent. */
-#ifndef PRECIS_MPI_WORLD_H
-#define PRECIS_MPI_WORLD_H
+#ifndef PRECIS_MPI_WORLD_WORLD_H
+#define PRECIS_MPI_WORLD_WORLD_H
 
 #include <stddef.h>
 #include <stdint.h>
