@@ -3,9 +3,9 @@
 #define PRECIS_MPI_ATTENTION_H
 
 #include "mpi/kept.h"
-#include "mpi/past.h"
-#include "mpi/signal.h"
-#include "mpi/survey.h"
+#include "mpi/sequence/past.h"
+#include "mpi/sequence/signal.h"
+#include "mpi/sequence/survey.h"
 #include "mpi/world/world.h"
 #include "src/exact/jobs.h"
 #include "src/tokens/keys.h"

@@ -15,7 +15,7 @@
 
 #include "mpi/summaries.h"
 #include "mpi/summary_work.h"
-#include "mpi/survey.h"
+#include "mpi/sequence/survey.h"
 #include "src/layout/wire.h"
 
 /* The sums lie in memory once for all handles that were forked with them, and are copied when one of

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/signal.h"
-#include "mpi/signal_prefixes.h"
+#include "mpi/sequence/signal.h"
+#include "mpi/sequence/signal_prefixes.h"
 #include "src/base/memory.h"
 #include "src/oracle/oracle.h"
 #include "tests/attention_data.h"

@@ -12,7 +12,7 @@
 #include "mpi/service/manifest.h"
 #include "mpi/service/record.h"
 #include "mpi/service/uses.h"
-#include "mpi/signal.h"
+#include "mpi/sequence/signal.h"
 
 static int failed(const char *path, int error, precis_message *why)
 {

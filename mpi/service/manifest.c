@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "mpi/service/record.h"
-#include "mpi/signal.h"
+#include "mpi/sequence/signal.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 

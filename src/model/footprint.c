@@ -47,7 +47,7 @@ static double held(const precis_scene *s)
   double columns = (double)p->kv_heads * p->value_dim;
   double sums = (double)p->kv_heads * p->dim + 3 * columns + 2,
          extremes = p->kv_heads + 2 * columns + 2;
-  /* What answers are measured by: see mpi/signal.h. */
+  /* What answers are measured by: see mpi/sequence/signal.h. */
   double signal = (double)p->heads * (p->dim + p->value_dim + 4) +
                   (double)p->kv_heads * (p->dim + p->value_dim + 1);
   precis_engine engine = {.threads = (int)s->rates.threads};

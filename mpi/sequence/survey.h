@@ -1,6 +1,6 @@
 /* survey.h - centres and extremes of the keys of all ranks, kept up to date as keys arrive */
-#ifndef PRECIS_MPI_SURVEY_H
-#define PRECIS_MPI_SURVEY_H
+#ifndef PRECIS_MPI_SEQUENCE_SURVEY_H
+#define PRECIS_MPI_SEQUENCE_SURVEY_H
 
 #include <stdint.h>
 

@@ -4,12 +4,12 @@
  * the mean of |out_i - m_i| over the rows that the handle has answered. All of it is defined by the
  * problem. Of |true_i - m_i| what is known is a lower bound: the distance of the computed result,
  * less what is proved of that. */
-#ifndef PRECIS_MPI_SIGNAL_H
-#define PRECIS_MPI_SIGNAL_H
+#ifndef PRECIS_MPI_SEQUENCE_SIGNAL_H
+#define PRECIS_MPI_SEQUENCE_SIGNAL_H
 
 #include <stdint.h>
 
-#include "mpi/survey.h"
+#include "mpi/sequence/survey.h"
 #include "mpi/world/world.h"
 #include "src/precis.h"
 #include "src/rows/row.h"

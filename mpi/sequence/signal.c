@@ -1,10 +1,10 @@
-#include "mpi/signal.h"
+#include "mpi/sequence/signal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/signal_prefixes.h"
+#include "mpi/sequence/signal_prefixes.h"
 #include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
 #include "src/tokens/norm.h"

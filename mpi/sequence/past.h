@@ -3,8 +3,8 @@
  * One call of a decoding caller has a query or two, too few to tell how the next will look. So a
  * handle remembers rows of all its calls, each as likely as any other (Vitter's algorithm R), and a
  * summary that is to serve later calls is fitted to these. */
-#ifndef PRECIS_MPI_PAST_H
-#define PRECIS_MPI_PAST_H
+#ifndef PRECIS_MPI_SEQUENCE_PAST_H
+#define PRECIS_MPI_SEQUENCE_PAST_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "mpi/past.h"
+#include "mpi/sequence/past.h"
 
 #include <stdlib.h>
 #include <string.h>

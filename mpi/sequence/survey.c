@@ -1,4 +1,4 @@
-#include "mpi/survey.h"
+#include "mpi/sequence/survey.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* signal_prefixes.h - what the mean query gets from the keys before this rank's queries, and the
  * keys among them, under a causal mask */
-#ifndef PRECIS_MPI_SIGNAL_PREFIXES_H
-#define PRECIS_MPI_SIGNAL_PREFIXES_H
+#ifndef PRECIS_MPI_SEQUENCE_SIGNAL_PREFIXES_H
+#define PRECIS_MPI_SEQUENCE_SIGNAL_PREFIXES_H
 
-#include "mpi/signal.h"
+#include "mpi/sequence/signal.h"
 
 typedef struct precis_signal_prefixes {
   double *base;    /* heads x (m, l, value_dim of o), see src/tokens/mean_query.h: of all keys before the

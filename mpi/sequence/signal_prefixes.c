@@ -1,4 +1,4 @@
-#include "mpi/signal_prefixes.h"
+#include "mpi/sequence/signal_prefixes.h"
 
 #include <limits.h>
 #include <math.h>
