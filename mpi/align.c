@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "mpi/leaving.h"
+#include "mpi/rows/leaving.h"
 #include "src/layout/balance.h"
 #include "src/layout/line.h"
 #include "src/base/memory.h"

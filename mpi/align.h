@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "mpi/deal.h"
+#include "mpi/rows/deal.h"
 #include "mpi/task.h"
 #include "src/layout/wire.h"
 

@@ -2,7 +2,7 @@
  *
  * Messages, waiting and the loop over rounds are here; what a step does to this rank's memory
  * (packing, computing, merging, finishing) is the move's, which talks to nobody. The exception is
- * an exchange of rows, which the move hands to mpi/deal.h. Ranks of a node see each other's slots
+ * an exchange of rows, which the move hands to mpi/rows/deal.h. Ranks of a node see each other's slots
  * through a window, which is there while the schedule runs. */
 #ifndef PRECIS_MPI_EXECUTE_H
 #define PRECIS_MPI_EXECUTE_H

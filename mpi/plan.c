@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/leaving.h"
+#include "mpi/rows/leaving.h"
 #include "mpi/world/room.h"
 #include "src/layout/balance.h"
 #include "src/model/footprint.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/deal.h"
+#include "mpi/rows/deal.h"
 #include "mpi/execute.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"

@@ -2,7 +2,7 @@
  * it. Here is what a step does on this rank. */
 #include <stdlib.h>
 
-#include "mpi/deal.h"
+#include "mpi/rows/deal.h"
 #include "mpi/execute.h"
 #include "src/base/memory.h"
 #include "src/rows/queries.h"

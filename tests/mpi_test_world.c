@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/rows.h"
+#include "mpi/rows/rows.h"
 #include "src/layout/tree.h"
 #include "mpi/world/world.h"
 #include "src/precis.h"

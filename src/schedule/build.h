@@ -21,7 +21,7 @@
 /* Rows dealt out before a move so that all ranks have the same work, or brought in line, or home.
  * One step of the schedule, whose block has the rows that leave, and not a list of messages: which
  * rows of keys go where hangs on how they were appended, which shapes do not know. Where both
- * layouts are known, precis_exchange_rows() tells who sends how many to whom; mpi/rows.h has one
+ * layouts are known, precis_exchange_rows() tells who sends how many to whom; mpi/rows/rows.h has one
  * message for each pair of ranks, to the rank `shift` places to the right while the one from as far
  * to the left comes in, for shift = 1 .. ranks - 1. */
 typedef struct precis_exchange_shape {

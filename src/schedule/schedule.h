@@ -29,7 +29,7 @@
 #include "src/layout/nodes.h"
 
 #define PRECIS_STEP_KINDS(X)                                                                       \
-  X(EXCHANGE, "exchange") /* rows change ranks, see precis_exchange_shape and mpi/rows.h */        \
+  X(EXCHANGE, "exchange") /* rows change ranks, see precis_exchange_shape and mpi/rows/rows.h */        \
   X(PACK, "pack")         /* rows of this rank, or what is in `into`, to the slot */               \
   X(SEND, "send")         /* starts sending bytes of the slot */                                   \
   X(RECEIVE, "receive")   /* starts receiving into the slot */                                     \

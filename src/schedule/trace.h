@@ -2,7 +2,7 @@
  *
  * One text file a rank: R compute FLOPS, R isend TO TAG BYTES, R irecv FROM TAG BYTES, R wait FROM
  * TO TAG, R waitall. Messages start and end where the real ones do, so that what overlaps there
- * overlaps in the simulator. An exchange of rows is as mpi/rows.h has it where both layouts are
+ * overlaps in the simulator. An exchange of rows is as mpi/rows/rows.h has it where both layouts are
  * known, else left out. Ranks of a node meet by empty messages, where the real ones may have gone
  * on between their mark and the meeting. */
 #ifndef PRECIS_SRC_SCHEDULE_TRACE_H

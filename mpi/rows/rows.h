@@ -1,6 +1,6 @@
 /* rows.h - rows of arrays moved from the ranks that have them to the ranks of another layout */
-#ifndef PRECIS_MPI_ROWS_H
-#define PRECIS_MPI_ROWS_H
+#ifndef PRECIS_MPI_ROWS_ROWS_H
+#define PRECIS_MPI_ROWS_ROWS_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* deal.h - rows dealt out so that every rank has the same work, and results taken back */
-#ifndef PRECIS_MPI_DEAL_H
-#define PRECIS_MPI_DEAL_H
+#ifndef PRECIS_MPI_ROWS_DEAL_H
+#define PRECIS_MPI_ROWS_DEAL_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
-#include "mpi/deal.h"
+#include "mpi/rows/deal.h"
 
 #include <stdlib.h>
 
-#include "mpi/rows.h"
+#include "mpi/rows/rows.h"
 #include "src/base/memory.h"
 
 static const int64_t WORD = sizeof(float);

@@ -1,4 +1,4 @@
-#include "mpi/leaving.h"
+#include "mpi/rows/leaving.h"
 
 /* Rows that go from rank `from` to rank `to`. */
 static void add(const precis_world *world, int from, int to, int64_t rows, precis_wire *sum)

@@ -1,6 +1,6 @@
 /* leaving.h - keys that a change of layout takes to other ranks, by the kind of link */
-#ifndef PRECIS_MPI_LEAVING_H
-#define PRECIS_MPI_LEAVING_H
+#ifndef PRECIS_MPI_ROWS_LEAVING_H
+#define PRECIS_MPI_ROWS_LEAVING_H
 
 #include "mpi/world/world.h"
 #include "src/tokens/keys.h"

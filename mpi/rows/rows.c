@@ -1,4 +1,4 @@
-#include "mpi/rows.h"
+#include "mpi/rows/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
