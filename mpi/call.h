@@ -6,12 +6,12 @@
 #ifndef PRECIS_MPI_CALL_H
 #define PRECIS_MPI_CALL_H
 
-#include "mpi/align.h"
+#include "mpi/moves/align.h"
 #include "mpi/attention.h"
 #include "mpi/judge.h"
 #include "mpi/plan.h"
 #include "mpi/prospect.h"
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 
 typedef struct precis_call {
   precis_attention *a;

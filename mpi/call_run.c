@@ -5,7 +5,7 @@
 
 #include "mpi/call.h"
 #include "mpi/estimate.h"
-#include "mpi/repair.h"
+#include "mpi/moves/repair.h"
 #include "src/model/footprint.h"
 #include "src/summary/outliers.h"
 #include "src/base/problem.h"

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "mpi/repair.h"
+#include "mpi/moves/repair.h"
 #include "src/plan/choose.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"

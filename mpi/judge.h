@@ -8,7 +8,7 @@
 
 #include "mpi/attention.h"
 #include "mpi/summaries.h"
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 
 typedef struct precis_judge {
   precis_attention *a;

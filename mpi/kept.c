@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/spread.h"
+#include "mpi/moves/spread.h"
 #include "src/schedule/cost.h"
 #include "src/base/memory.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "mpi/kept.h"
 #include "mpi/summary_work.h"
 #include "src/schedule/cost.h"

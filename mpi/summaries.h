@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "mpi/repair.h"
-#include "mpi/task.h"
+#include "mpi/moves/repair.h"
+#include "mpi/moves/task.h"
 #include "src/proof/turning.h"
 #include "src/proof/bivariate.h"
 #include "src/summary/bulk.h"
@@ -65,7 +65,7 @@ int precis_summaries_run(precis_task *task, const precis_summaries *plan,
                          struct precis_kept *kept, precis_summary_result *result);
 
 /* Collective. The same for causal queries, where every key of a lower rank comes before all keys
- * and queries of a higher one, and the positions of a rank's queries ascend (see mpi/align.h). */
+ * and queries of a higher one, and the positions of a rank's queries ascend (see mpi/moves/align.h). */
 int precis_causal_run(precis_task *task, const precis_summaries *plan,
                       precis_summary_result *result);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "mpi/summary_work.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "src/schedule/build.h"
 #include "src/summary/summarise.h"
 

@@ -1,6 +1,6 @@
 /* line.h - where queries go so that each is on the rank whose keys it is among
  *
- * What prefix sums of summaries down a chain of ranks want, see mpi/align.h. */
+ * What prefix sums of summaries down a chain of ranks want, see mpi/moves/align.h. */
 #ifndef PRECIS_SRC_LAYOUT_LINE_H
 #define PRECIS_SRC_LAYOUT_LINE_H
 

@@ -74,7 +74,7 @@ double precis_model_summaries_least(const precis_scene *scene);
 double precis_model_summary_seconds(const precis_scene *scene, const precis_summary_size *size);
 
 /* Predicted seconds for computing so many (row, head) pairs exactly, spread over ranks and heads,
- * with queries on their way and keys where they are: see mpi/repair.h. */
+ * with queries on their way and keys where they are: see mpi/moves/repair.h. */
 double precis_model_repair_seconds(const precis_scene *scene, double pairs);
 
 /* Outliers: so many pairs computed exactly, (row, head) pairs of a rank that outlier keys are

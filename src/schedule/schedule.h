@@ -2,7 +2,7 @@
  *
  * A schedule is a pure function of the shapes: rank r's steps in round k. Builders (one a move, see
  * src/schedule/build.h) make it, printers show it, tests run all its ranks against each other,
- * src/schedule/trace.h writes it for a network simulator, and mpi/execute.h carries it out.
+ * src/schedule/trace.h writes it for a network simulator, and mpi/moves/execute.h carries it out.
  *
  * Steps are generated a round at a time, into a visitor, and never stored: at 4,096 ranks a list
  * may have millions of them, a reader needs one at a time, and a function of (rank, round) can be

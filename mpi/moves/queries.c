@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/rows/deal.h"
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 #include "src/rows/queries.h"

@@ -1,8 +1,8 @@
 /* repair.h - rows whose certificate is over the tolerance, computed exactly */
-#ifndef PRECIS_MPI_REPAIR_H
-#define PRECIS_MPI_REPAIR_H
+#ifndef PRECIS_MPI_MOVES_REPAIR_H
+#define PRECIS_MPI_MOVES_REPAIR_H
 
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 
 /* A (query row, head) that has to be computed exactly. */
 typedef struct precis_failed_row {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 #include "src/rows/queries.h"

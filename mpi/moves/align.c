@@ -1,4 +1,4 @@
-#include "mpi/align.h"
+#include "mpi/moves/align.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "mpi/rows/deal.h"
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "src/base/memory.h"
 #include "src/rows/queries.h"
 

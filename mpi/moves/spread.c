@@ -1,4 +1,4 @@
-#include "mpi/spread.h"
+#include "mpi/moves/spread.h"
 
 #include "src/layout/tree.h"
 

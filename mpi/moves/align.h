@@ -3,13 +3,13 @@
  * A scan over ranks needs every key of a lower rank to come before all keys of a higher one, and
  * every query on the rank whose keys it is among. Rows that one append and one attend gave in even
  * shares are so already; else they move. */
-#ifndef PRECIS_MPI_ALIGN_H
-#define PRECIS_MPI_ALIGN_H
+#ifndef PRECIS_MPI_MOVES_ALIGN_H
+#define PRECIS_MPI_MOVES_ALIGN_H
 
 #include <stdint.h>
 
 #include "mpi/rows/deal.h"
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 #include "src/layout/wire.h"
 
 typedef struct precis_align {

@@ -1,4 +1,4 @@
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 
 #include <sched.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-#include "mpi/repair.h"
+#include "mpi/moves/repair.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/execute.h"
+#include "mpi/moves/execute.h"
 #include "src/base/memory.h"
 #include "src/exact/precise.h"
 #include "src/base/problem.h"

@@ -4,12 +4,12 @@
  * (packing, computing, merging, finishing) is the move's, which talks to nobody. The exception is
  * an exchange of rows, which the move hands to mpi/rows/deal.h. Ranks of a node see each other's slots
  * through a window, which is there while the schedule runs. */
-#ifndef PRECIS_MPI_EXECUTE_H
-#define PRECIS_MPI_EXECUTE_H
+#ifndef PRECIS_MPI_MOVES_EXECUTE_H
+#define PRECIS_MPI_MOVES_EXECUTE_H
 
 #include <stdint.h>
 
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 #include "mpi/world/window.h"
 #include "src/schedule/schedule.h"
 

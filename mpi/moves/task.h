@@ -1,6 +1,6 @@
 /* task.h - one precis_attend() under way: what every move needs, and what it must produce */
-#ifndef PRECIS_MPI_TASK_H
-#define PRECIS_MPI_TASK_H
+#ifndef PRECIS_MPI_MOVES_TASK_H
+#define PRECIS_MPI_MOVES_TASK_H
 
 #include <stdint.h>
 

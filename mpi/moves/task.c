@@ -1,4 +1,4 @@
-#include "mpi/task.h"
+#include "mpi/moves/task.h"
 
 precis_placement precis_task_placement(const precis_task *task)
 {
