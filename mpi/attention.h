@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_ATTENTION_H
 #define PRECIS_MPI_ATTENTION_H
 
-#include "mpi/kept.h"
+#include "mpi/summaries/kept.h"
 #include "mpi/sequence/past.h"
 #include "mpi/sequence/signal.h"
 #include "mpi/sequence/survey.h"

@@ -7,7 +7,7 @@
 #define PRECIS_MPI_JUDGE_H
 
 #include "mpi/attention.h"
-#include "mpi/summaries.h"
+#include "mpi/summaries/summaries.h"
 #include "mpi/moves/task.h"
 
 typedef struct precis_judge {

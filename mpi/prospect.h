@@ -4,7 +4,7 @@
 
 #include "mpi/attention.h"
 #include "mpi/plan.h"
-#include "mpi/summaries.h"
+#include "mpi/summaries/summaries.h"
 #include "src/plan/wish.h"
 
 typedef struct precis_prospect {

@@ -1,4 +1,4 @@
-#include "mpi/kept.h"
+#include "mpi/summaries/kept.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -8,13 +8,13 @@
  * survey moves the centres (keys doubled or drifted), when many keys come at once, and when too
  * many rows of a call had to be repaired; another takes its place where repair has cost so much
  * that this one was the wrong choice, see mpi/consider.c. */
-#ifndef PRECIS_MPI_KEPT_H
-#define PRECIS_MPI_KEPT_H
+#ifndef PRECIS_MPI_SUMMARIES_KEPT_H
+#define PRECIS_MPI_SUMMARIES_KEPT_H
 
 #include <stdint.h>
 
-#include "mpi/summaries.h"
-#include "mpi/summary_work.h"
+#include "mpi/summaries/summaries.h"
+#include "mpi/summaries/summary_work.h"
 #include "mpi/sequence/survey.h"
 #include "src/layout/wire.h"
 

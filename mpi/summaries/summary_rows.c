@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "mpi/summary_work.h"
+#include "mpi/summaries/summary_work.h"
 #include "src/summary/outliers.h"
 #include "src/rows/queries.h"
 

@@ -1,9 +1,9 @@
 /* summary_work.h - what the two forms of the summaries move share: the packed rows of a head, tiles
  * of its summary, and what becomes of a row at the end */
-#ifndef PRECIS_MPI_SUMMARY_WORK_H
-#define PRECIS_MPI_SUMMARY_WORK_H
+#ifndef PRECIS_MPI_SUMMARIES_SUMMARY_WORK_H
+#define PRECIS_MPI_SUMMARIES_SUMMARY_WORK_H
 
-#include "mpi/summaries.h"
+#include "mpi/summaries/summaries.h"
 #include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
 #include "src/rows/queries.h"

@@ -1,4 +1,4 @@
-#include "mpi/summary_work.h"
+#include "mpi/summaries/summary_work.h"
 
 #include <math.h>
 #include <stdlib.h>

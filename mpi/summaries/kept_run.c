@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/kept.h"
+#include "mpi/summaries/kept.h"
 #include "src/base/memory.h"
 
 typedef struct applying {

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "mpi/moves/execute.h"
-#include "mpi/kept.h"
-#include "mpi/summary_work.h"
+#include "mpi/summaries/kept.h"
+#include "mpi/summaries/summary_work.h"
 #include "src/schedule/cost.h"
 #include "src/base/memory.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "mpi/moves/execute.h"
-#include "mpi/summary_work.h"
+#include "mpi/summaries/summary_work.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 

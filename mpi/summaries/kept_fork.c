@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/kept.h"
+#include "mpi/summaries/kept.h"
 #include "src/base/memory.h"
 
 /* A copy of `count` elements, NULL without memory; *good is cleared then. */

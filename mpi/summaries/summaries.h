@@ -1,7 +1,7 @@
 /* summaries.h - the summaries move: what was found out and decided before it runs, and what it
  * leaves to repair */
-#ifndef PRECIS_MPI_SUMMARIES_H
-#define PRECIS_MPI_SUMMARIES_H
+#ifndef PRECIS_MPI_SUMMARIES_SUMMARIES_H
+#define PRECIS_MPI_SUMMARIES_SUMMARIES_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "mpi/kept.h"
+#include "mpi/summaries/kept.h"
 #include "src/summary/outliers.h"
 
 /* At most this part of the keys, and this many, are added one by one; beyond, building anew costs
