@@ -7,7 +7,7 @@
 #define PRECIS_MPI_CALL_H
 
 #include "mpi/moves/align.h"
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "mpi/judge.h"
 #include "mpi/plan.h"
 #include "mpi/prospect.h"

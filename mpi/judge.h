@@ -6,7 +6,7 @@
 #ifndef PRECIS_MPI_JUDGE_H
 #define PRECIS_MPI_JUDGE_H
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "mpi/summaries/summaries.h"
 #include "mpi/moves/task.h"
 
@@ -48,7 +48,7 @@ int64_t precis_judge_drop_constant(precis_judge *judge);
 /* Not collective. Those that fail are about to be answered again. */
 void precis_judge_count_repair(precis_judge *judge);
 
-/* Collective. What the call is worth, into the handle's heads (mpi/attention.h) and the report's
+/* Collective. What the call is worth, into the handle's heads (mpi/handle/attention.h) and the report's
  * promise. Rows of the handle are counted on. Errors: MPI. */
 int precis_judge_report(precis_judge *judge, precis_report *report);
 

@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_PLAN_H
 #define PRECIS_MPI_PLAN_H
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "src/schedule/cost.h"
 #include "src/model/model.h"
 #include "src/layout/split.h"

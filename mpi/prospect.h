@@ -2,7 +2,7 @@
 #ifndef PRECIS_MPI_PROSPECT_H
 #define PRECIS_MPI_PROSPECT_H
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "mpi/plan.h"
 #include "mpi/summaries/summaries.h"
 #include "src/plan/wish.h"

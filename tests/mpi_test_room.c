@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 
-#include "mpi/fork.h"
+#include "mpi/handle/fork.h"
 #include "mpi/world/machine.h"
 #include "mpi/world/room.h"
 #include "src/precis.h"

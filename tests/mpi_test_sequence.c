@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/fork.h"
+#include "mpi/handle/fork.h"
 #include "tests/attention_case.h"
 #include "tests/attention_judge.h"
 

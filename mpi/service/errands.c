@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/fork.h"
+#include "mpi/handle/fork.h"
 #include "mpi/service/errands_attend.h"
 #include "mpi/service/errands_unit.h"
 #include "mpi/service/hold_commit.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "mpi/service/link.h"
 #include "mpi/service/manifest.h"
 #include "src/base/memory.h"

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/attention.h"
-#include "mpi/fork.h"
+#include "mpi/handle/attention.h"
+#include "mpi/handle/fork.h"
 #include "mpi/service/hold_attend.h"
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/hold_load.h"

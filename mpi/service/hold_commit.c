@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 
 precis_segment precis_hold_segment(const char *name, int rank, int64_t rows)
 {

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "src/base/memory.h"
 #include "src/base/share.h"
 

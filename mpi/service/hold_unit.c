@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "src/base/memory.h"
 
 int precis_hold_unit(precis_hold *hold, const precis_order *order, const precis_hold_data *data)

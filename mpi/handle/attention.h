@@ -1,6 +1,6 @@
 /* attention.h - what a handle holds */
-#ifndef PRECIS_MPI_ATTENTION_H
-#define PRECIS_MPI_ATTENTION_H
+#ifndef PRECIS_MPI_HANDLE_ATTENTION_H
+#define PRECIS_MPI_HANDLE_ATTENTION_H
 
 #include "mpi/summaries/kept.h"
 #include "mpi/sequence/past.h"

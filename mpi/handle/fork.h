@@ -1,8 +1,8 @@
 /* fork.h - handles that share the keys and values they have in common */
-#ifndef PRECIS_MPI_FORK_H
-#define PRECIS_MPI_FORK_H
+#ifndef PRECIS_MPI_HANDLE_FORK_H
+#define PRECIS_MPI_HANDLE_FORK_H
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 
 /* Collective, right after precis_create(): the handle's keys may be shared by forks. Errors:
  * MEMORY. */

@@ -1,4 +1,4 @@
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 
 #include <inttypes.h>
 #include <math.h>

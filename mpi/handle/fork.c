@@ -1,4 +1,4 @@
-#include "mpi/fork.h"
+#include "mpi/handle/fork.h"
 
 int precis_attention_share(precis_attention *a)
 {

@@ -1,7 +1,7 @@
 /* tell.c - what a handle tells of itself: src/precis_more.h */
 #include <string.h>
 
-#include "mpi/attention.h"
+#include "mpi/handle/attention.h"
 #include "src/precis_more.h"
 #include "src/exact/tile.h"
 
