@@ -1,6 +1,6 @@
 /* call.h - one precis_attend() from its arguments to its report
  *
- * mpi/attend.c checks and surveys, mpi/plan.c plans an exact move, mpi/consider.c puts summaries in
+ * mpi/attend.c checks and surveys, mpi/plan/plan.c plans an exact move, mpi/consider.c puts summaries in
  * its place where they are better, mpi/call_run.c runs what was decided, mpi/call_report.c says how
  * good it is and what it took. */
 #ifndef PRECIS_MPI_CALL_H
@@ -9,8 +9,8 @@
 #include "mpi/moves/align.h"
 #include "mpi/handle/attention.h"
 #include "mpi/judge.h"
-#include "mpi/plan.h"
-#include "mpi/prospect.h"
+#include "mpi/plan/plan.h"
+#include "mpi/plan/prospect.h"
 #include "mpi/moves/task.h"
 
 typedef struct precis_call {

@@ -11,7 +11,7 @@
 enum { HELD_OUT = 64 };
 
 /* This rank's held-out rows, all heads of each: halfway between the sampled ones, see
- * mpi/prospect.c. */
+ * mpi/plan/prospect.c. */
 static int64_t hold_out(const precis_task *task, precis_failed_row *held)
 {
   int64_t queries = precis_visible_queries(task->map), first = task->map->start[task->world->rank],

@@ -1,4 +1,4 @@
-#include "mpi/turned_survey.h"
+#include "mpi/plan/turned_survey.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* plan.h - which move, decided alike on all ranks from what one small exchange tells */
-#ifndef PRECIS_MPI_PLAN_H
-#define PRECIS_MPI_PLAN_H
+#ifndef PRECIS_MPI_PLAN_PLAN_H
+#define PRECIS_MPI_PLAN_PLAN_H
 
 #include "mpi/handle/attention.h"
 #include "src/schedule/cost.h"

@@ -1,11 +1,11 @@
 /* study.h - what is found out about queries and keys before summaries are decided on
  *
- * Survey of the queries, norms, samples: mpi/study.c. The bulk within limits: mpi/study_bulk.c. The
- * search over degrees and limits that follows: mpi/search.c. */
-#ifndef PRECIS_MPI_STUDY_H
-#define PRECIS_MPI_STUDY_H
+ * Survey of the queries, norms, samples: mpi/plan/study.c. The bulk within limits: mpi/plan/study_bulk.c. The
+ * search over degrees and limits that follows: mpi/plan/search.c. */
+#ifndef PRECIS_MPI_PLAN_STUDY_H
+#define PRECIS_MPI_PLAN_STUDY_H
 
-#include "mpi/prospect.h"
+#include "mpi/plan/prospect.h"
 #include "src/plan/choose.h"
 #include "src/summary/outliers.h"
 

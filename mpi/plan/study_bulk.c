@@ -1,7 +1,7 @@
 /* The bulk within limits, and what lies beyond: see study.h. */
 #include <math.h>
 
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 #include "src/schedule/cost.h"
 
 double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)

@@ -1,10 +1,10 @@
-#include "mpi/turned_study.h"
+#include "mpi/plan/turned_study.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/turned_survey.h"
+#include "mpi/plan/turned_survey.h"
 #include "src/plan/block_sample.h"
 #include "src/plan/block_sets.h"
 #include "src/summary/feature_kernel.h"

@@ -1,5 +1,5 @@
 /* What is found out about queries and keys: see study.h. */
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 
 #include <math.h>
 #include <stdlib.h>

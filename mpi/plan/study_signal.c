@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 #include "src/base/problem.h"
 
 /* The mean of a row's distance is a little less than its root mean square. */

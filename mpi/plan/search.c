@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 #include "src/summary/feature_kernel.h"
 #include "src/base/memory.h"
 

@@ -1,11 +1,11 @@
-#include "mpi/prospect.h"
+#include "mpi/plan/prospect.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/turned_study.h"
+#include "mpi/plan/turned_study.h"
 #include "src/schedule/cost.h"
 
 static void decline(precis_study *s, const char *why)

@@ -1,4 +1,4 @@
-#include "mpi/plan.h"
+#include "mpi/plan/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

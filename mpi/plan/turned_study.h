@@ -1,9 +1,9 @@
 /* turned_study.h - whether it pays to turn queries and keys into common axes, and into which blocks
  * of monomials the summary is then cut */
-#ifndef PRECIS_MPI_TURNED_STUDY_H
-#define PRECIS_MPI_TURNED_STUDY_H
+#ifndef PRECIS_MPI_PLAN_TURNED_STUDY_H
+#define PRECIS_MPI_PLAN_TURNED_STUDY_H
 
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 
 typedef struct precis_turned_question {
   const precis_study *study; /* weighed */

@@ -1,9 +1,9 @@
 /* prospect.h - whether summaries keep the promise, with which degrees, and at what price */
-#ifndef PRECIS_MPI_PROSPECT_H
-#define PRECIS_MPI_PROSPECT_H
+#ifndef PRECIS_MPI_PLAN_PROSPECT_H
+#define PRECIS_MPI_PLAN_PROSPECT_H
 
 #include "mpi/handle/attention.h"
-#include "mpi/plan.h"
+#include "mpi/plan/plan.h"
 #include "mpi/summaries/summaries.h"
 #include "src/plan/wish.h"
 

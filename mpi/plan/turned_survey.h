@@ -1,9 +1,9 @@
 /* turned_survey.h - common axes of each key/value head, how far queries and keys reach in them, and
  * sampled rows seen in them */
-#ifndef PRECIS_MPI_TURNED_SURVEY_H
-#define PRECIS_MPI_TURNED_SURVEY_H
+#ifndef PRECIS_MPI_PLAN_TURNED_SURVEY_H
+#define PRECIS_MPI_PLAN_TURNED_SURVEY_H
 
-#include "mpi/study.h"
+#include "mpi/plan/study.h"
 #include "src/plan/block_sample.h"
 
 typedef struct precis_turned_survey {
