@@ -7,7 +7,7 @@
  * a limit for keys, those beyond it join the outliers, which are kept too. It is dropped when the
  * survey moves the centres (keys doubled or drifted), when many keys come at once, and when too
  * many rows of a call had to be repaired; another takes its place where repair has cost so much
- * that this one was the wrong choice, see mpi/consider.c. */
+ * that this one was the wrong choice, see mpi/call/consider.c. */
 #ifndef PRECIS_MPI_SUMMARIES_KEPT_H
 #define PRECIS_MPI_SUMMARIES_KEPT_H
 

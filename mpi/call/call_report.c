@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "mpi/call.h"
+#include "mpi/call/call.h"
 #include "mpi/world/room.h"
 #include "src/model/footprint.h"
 #include "src/exact/tile_rounding.h"

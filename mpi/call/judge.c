@@ -1,4 +1,4 @@
-#include "mpi/judge.h"
+#include "mpi/call/judge.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/call.h"
+#include "mpi/call/call.h"
 #include "src/model/footprint.h"
 #include "src/plan/limit.h"
 #include "src/base/memory.h"

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/call.h"
-#include "mpi/estimate.h"
+#include "mpi/call/call.h"
+#include "mpi/call/estimate.h"
 #include "mpi/moves/repair.h"
 #include "src/model/footprint.h"
 #include "src/summary/outliers.h"

@@ -3,8 +3,8 @@
  * Every row has a bound on its own error (task.to.proof). The unit of the tolerance depends on all
  * rows (see signal.h), so that rows are judged when all have run; those that fail are answered again,
  * which only raises the unit. */
-#ifndef PRECIS_MPI_JUDGE_H
-#define PRECIS_MPI_JUDGE_H
+#ifndef PRECIS_MPI_CALL_JUDGE_H
+#define PRECIS_MPI_CALL_JUDGE_H
 
 #include "mpi/handle/attention.h"
 #include "mpi/summaries/summaries.h"

@@ -1,8 +1,8 @@
 /* estimate.h - the error of summaries, measured on held-out rows */
-#ifndef PRECIS_MPI_ESTIMATE_H
-#define PRECIS_MPI_ESTIMATE_H
+#ifndef PRECIS_MPI_CALL_ESTIMATE_H
+#define PRECIS_MPI_CALL_ESTIMATE_H
 
-#include "mpi/judge.h"
+#include "mpi/call/judge.h"
 
 /* Collective. Computes some rows that had no part in the fit exactly and compares: *error is the
  * largest difference in the unit of the tolerance, of all ranks, where R is estimated from the

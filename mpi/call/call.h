@@ -1,14 +1,14 @@
 /* call.h - one precis_attend() from its arguments to its report
  *
- * mpi/attend.c checks and surveys, mpi/plan/plan.c plans an exact move, mpi/consider.c puts summaries in
- * its place where they are better, mpi/call_run.c runs what was decided, mpi/call_report.c says how
+ * mpi/call/attend.c checks and surveys, mpi/plan/plan.c plans an exact move, mpi/call/consider.c puts summaries in
+ * its place where they are better, mpi/call/call_run.c runs what was decided, mpi/call/call_report.c says how
  * good it is and what it took. */
-#ifndef PRECIS_MPI_CALL_H
-#define PRECIS_MPI_CALL_H
+#ifndef PRECIS_MPI_CALL_CALL_H
+#define PRECIS_MPI_CALL_CALL_H
 
 #include "mpi/moves/align.h"
 #include "mpi/handle/attention.h"
-#include "mpi/judge.h"
+#include "mpi/call/judge.h"
 #include "mpi/plan/plan.h"
 #include "mpi/plan/prospect.h"
 #include "mpi/moves/task.h"

@@ -1,4 +1,4 @@
-#include "mpi/estimate.h"
+#include "mpi/call/estimate.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/call.h"
+#include "mpi/call/call.h"
 #include "src/base/blas.h"
 #include "src/plan/limit.h"
 #include "src/base/memory.h"
