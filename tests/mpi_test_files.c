@@ -6,7 +6,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/precis.h"
 
 #define EVERYWHERE MPI_COMM_WORLD

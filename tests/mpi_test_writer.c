@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/precis.h"
 
 #define EVERYWHERE MPI_COMM_WORLD

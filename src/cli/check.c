@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "mpi/verify.h"
 #include "src/cli/compare.h"
 #include "src/cli/input.h"

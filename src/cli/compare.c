@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "mpi/moments.h"
 #include "src/cli/input.h"
 #include "src/cli/label.h"

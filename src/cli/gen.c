@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/cli/cli.h"
 #include "src/oracle/generate.h"
 #include "src/base/problem.h"

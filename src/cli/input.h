@@ -3,7 +3,7 @@
 #ifndef PRECIS_CLI_INPUT_H
 #define PRECIS_CLI_INPUT_H
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/cli/cli.h"
 
 typedef struct precis_input {

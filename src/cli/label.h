@@ -2,7 +2,7 @@
 #ifndef PRECIS_CLI_LABEL_H
 #define PRECIS_CLI_LABEL_H
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 
 typedef struct precis_label {
   char text[240];

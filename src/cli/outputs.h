@@ -3,7 +3,7 @@
 #ifndef PRECIS_CLI_OUTPUTS_H
 #define PRECIS_CLI_OUTPUTS_H
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/cli/checkpoint.h"
 #include "src/cli/cli.h"
 #include "src/cli/input.h"

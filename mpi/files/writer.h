@@ -1,8 +1,8 @@
 /* writer.h - what a writer holds; only writer*.c look inside, files.h is for the rest */
-#ifndef PRECIS_MPI_WRITER_H
-#define PRECIS_MPI_WRITER_H
+#ifndef PRECIS_MPI_FILES_WRITER_H
+#define PRECIS_MPI_FILES_WRITER_H
 
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 #include "src/files/draft.h"
 
 struct precis_writer {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/writer.h"
+#include "mpi/files/writer.h"
 #include "src/files/npy.h"
 #include "src/precis.h"
 #include "src/files/safetensors.h"

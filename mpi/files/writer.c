@@ -1,4 +1,4 @@
-#include "mpi/writer.h"
+#include "mpi/files/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

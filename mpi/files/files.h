@@ -9,8 +9,8 @@
  * collective MPI-IO would have nothing to gather; ranks may need different numbers of pieces, none
  * included; and one rank that cannot open or read keeps no other waiting. MPI-IO of one rank would
  * do the same, but needs memory that ranks share (/dev/shm), and hides what the system says. */
-#ifndef PRECIS_MPI_FILES_H
-#define PRECIS_MPI_FILES_H
+#ifndef PRECIS_MPI_FILES_FILES_H
+#define PRECIS_MPI_FILES_FILES_H
 
 #include <stdint.h>
 

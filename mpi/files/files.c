@@ -1,4 +1,4 @@
-#include "mpi/files.h"
+#include "mpi/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
