@@ -6,7 +6,7 @@
 
 #include "tests/mpi_assert.h"
 
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 #include "src/oracle/generate.h"
 #include "src/oracle/oracle.h"
 #include "src/oracle/reference.h"

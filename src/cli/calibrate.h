@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "mpi/calibrate.h"
+#include "mpi/measure/calibrate.h"
 #include "src/cli/cli.h"
 
 /* --calibrate and -o go together. Errors: ARGUMENT. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/files/files.h"
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 #include "src/cli/compare.h"
 #include "src/cli/input.h"
 #include "src/cli/cli.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "mpi/files/files.h"
-#include "mpi/moments.h"
+#include "mpi/measure/moments.h"
 #include "src/cli/input.h"
 #include "src/cli/label.h"
 #include "src/base/memory.h"

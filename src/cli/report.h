@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 #include "src/cli/settings.h"
 #include "src/cli/topo.h"
 #include "src/precis.h"

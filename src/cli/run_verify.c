@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 #include "src/cli/run.h"
 #include "src/base/memory.h"
 #include "src/oracle/sample.h"

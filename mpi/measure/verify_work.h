@@ -2,10 +2,10 @@
  *
  * verify.c goes through the rows, verify_unit.c finds what errors are measured in, verify_judge.c
  * measures them. */
-#ifndef PRECIS_MPI_VERIFY_WORK_H
-#define PRECIS_MPI_VERIFY_WORK_H
+#ifndef PRECIS_MPI_MEASURE_VERIFY_WORK_H
+#define PRECIS_MPI_MEASURE_VERIFY_WORK_H
 
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 #include "src/oracle/contract.h"
 #include "src/base/share.h"
 

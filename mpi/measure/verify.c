@@ -1,11 +1,11 @@
-#include "mpi/verify.h"
+#include "mpi/measure/verify.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/moments.h"
-#include "mpi/verify_work.h"
+#include "mpi/measure/moments.h"
+#include "mpi/measure/verify_work.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 #include "src/oracle/reference.h"

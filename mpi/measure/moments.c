@@ -1,4 +1,4 @@
-#include "mpi/moments.h"
+#include "mpi/measure/moments.h"
 
 #include <stdlib.h>
 #include <string.h>

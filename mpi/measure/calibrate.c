@@ -1,4 +1,4 @@
-#include "mpi/calibrate.h"
+#include "mpi/measure/calibrate.h"
 
 #include <stdlib.h>
 

@@ -4,8 +4,8 @@
  * rank, every rank attends with them to its share of the keys, and the partial results are
  * merged, all in double. Keys and values are read again piece by piece, twice or more, and queries
  * once, so that nothing of the size of the problem is held. */
-#ifndef PRECIS_MPI_VERIFY_H
-#define PRECIS_MPI_VERIFY_H
+#ifndef PRECIS_MPI_MEASURE_VERIFY_H
+#define PRECIS_MPI_MEASURE_VERIFY_H
 
 #include <stdint.h>
 

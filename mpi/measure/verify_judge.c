@@ -1,7 +1,7 @@
 /* verify_judge.c - errors of the sampled rows, in every unit */
 #include <math.h>
 
-#include "mpi/verify_work.h"
+#include "mpi/measure/verify_work.h"
 #include "src/base/problem.h"
 #include "src/oracle/reference.h"
 

@@ -1,6 +1,6 @@
 /* moments.h - deviations of columns whose rows are spread over ranks */
-#ifndef PRECIS_MPI_MOMENTS_H
-#define PRECIS_MPI_MOMENTS_H
+#ifndef PRECIS_MPI_MEASURE_MOMENTS_H
+#define PRECIS_MPI_MEASURE_MOMENTS_H
 
 #include "mpi/world/world.h"
 #include "src/oracle/contract.h"

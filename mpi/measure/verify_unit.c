@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "mpi/moments.h"
-#include "mpi/verify_work.h"
+#include "mpi/measure/moments.h"
+#include "mpi/measure/verify_work.h"
 #include "src/base/problem.h"
 #include "src/oracle/reference.h"
 

@@ -1,6 +1,6 @@
 /* calibrate.h - the rates of a machine, measured by a job of its own */
-#ifndef PRECIS_MPI_CALIBRATE_H
-#define PRECIS_MPI_CALIBRATE_H
+#ifndef PRECIS_MPI_MEASURE_CALIBRATE_H
+#define PRECIS_MPI_MEASURE_CALIBRATE_H
 
 #include "mpi/world/world.h"
 #include "src/model/rates.h"
