@@ -26,7 +26,7 @@ static precis_segment_origin owner_of(const char *name)
   precis_segment_origin origin;
   snprintf(file, sizeof file, "%s.safetensors", name);
   if (!precis_segment_origin_of(file, &origin))
-    origin.context[0] = '\0';
+    origin = (precis_segment_origin){.sequence = -1};
   return origin;
 }
 
@@ -53,7 +53,10 @@ int precis_uses_drop(precis_journal *j, const char *name, int replaced)
   if (count(j, j->uses, name, -1) > 0 || j->blind)
     return 0;
   precis_segment_origin owner = owner_of(name);
-  if (json_object_get(j->graves, owner.context) != NULL || (replaced && owner.context[0] != '\0'))
+  /* One that was merged may outlive the context that it is named after, and its grave. */
+  int merged = owner.sequence == 0 && !j->strangers;
+  if (owner.context[0] != '\0' &&
+      (replaced || merged || json_object_get(j->graves, owner.context) != NULL))
     return 1;
   count(j, j->owners, owner.context, -1);
   return 0;

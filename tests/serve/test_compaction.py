@@ -153,6 +153,24 @@ class Compaction(Files):
         self.close_to(s.attend(child, old), old, old, old)
         self.close_to(s.attend(c, old), old, rows, rows)
 
+    def test_what_was_merged_for_a_context_that_is_gone(self):
+        """A merged segment is named after a context that may be deleted before the others that have it."""
+        s = self.start(1)
+        rows = tensors.gauss(10, 75, 1, 4)
+        c = s.create(heads=1, dim=4)
+        self.append_singly(s, c, tensors.part(rows, 0, 60))
+        child = s.ask("POST", f"/v1/contexts/{c}/fork").json["id"]
+        self.append_singly(s, child, tensors.part(rows, 60, 75))
+        wait_until(lambda: any(name.startswith(child + "-0-") for name in self.names()))
+        self.settle(20)
+        s.ask("DELETE", f"/v1/contexts/{child}")
+        old = tensors.part(rows, 0, 60)
+        s.stop()
+        s.start()
+        self.close_to(s.attend(c, old), old, old, old)
+        s.ask("DELETE", f"/v1/contexts/{c}")
+        self.assertEqual((self.names(), self.names("contexts")), ([], []))
+
     def test_damage_gets_no_new_sum(self):
         s = self.start(1)
         c = s.create(heads=1, dim=4)
