@@ -262,7 +262,7 @@ void precis_route_append_finish(precis_request *request)
     precis_keys_answer(request, a->done, &sum);
     return;
   }
-  int refused, status = precis_body_end(&a->body, &why);
+  int status = precis_body_end(&a->body, &why);
   if (status == PRECIS_SUCCESS)
     status = flush(a, &why);
   if (status != PRECIS_SUCCESS) {
@@ -272,7 +272,7 @@ void precis_route_append_finish(precis_request *request)
   int64_t rows = a->stage->rows;
   a->stage->sum = sum;
   precis_errand errand = {.kind = PRECIS_ERRAND_COMMIT, .stage = a->stage};
-  precis_queue_run(request->http->queue, &errand, &refused);
+  int refused = precis_request_run(request, &errand);
   if (!refused)
     a->stage = NULL;
   if (refused || errand.status != PRECIS_SUCCESS) {

@@ -168,13 +168,14 @@ static char *report_text(const precis_errand *errand)
 {
   const precis_report *r = &errand->report;
   const precis_spec *spec = &errand->context->spec;
-  json_t *report = json_pack(
-      "{s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:i, s:i, s:i, s:I, s:i, s:f}", "move",
-      precis_move_name(r->move), "why", r->why, "promise", precis_json_number(r->promise),
-      "lse_promise", precis_json_number(r->lse_promise), "tokens", (json_int_t)errand->tokens,
-      "queries", (json_int_t)errand->rows, "kept", r->kept, "lead_axes", r->lead_axes, "degree",
-      r->degree, "envelope_degree", r->envelope_degree, "features", (json_int_t)r->features,
-      "batched", errand->batched, "seconds", r->seconds_total);
+  json_t *report =
+      json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:i, s:i, s:i, s:I, s:i, s:i, s:f}", "move",
+                precis_move_name(r->move), "why", r->why, "promise", precis_json_number(r->promise),
+                "lse_promise", precis_json_number(r->lse_promise), "tokens",
+                (json_int_t)errand->tokens, "queries", (json_int_t)errand->rows, "kept", r->kept,
+                "lead_axes", r->lead_axes, "degree", r->degree, "envelope_degree",
+                r->envelope_degree, "features", (json_int_t)r->features, "batched", errand->batched,
+                "pieces", errand->pieces > 0 ? errand->pieces : 1, "seconds", r->seconds_total);
   if (report == NULL)
     return NULL;
   precis_json_join(report, precis_json_promise(r, spec->tol_of, spec->problem.heads));
@@ -190,7 +191,7 @@ void precis_route_attend_finish(precis_request *request)
   precis_message why = {""};
   char *file = NULL;
   int64_t bytes = 0;
-  int refused, status = precis_body_end(&a->body, &why);
+  int status = precis_body_end(&a->body, &why);
   precis_errand errand = {.kind = PRECIS_ERRAND_ATTEND,
                           .context = request->context,
                           .rows = a->rows,
@@ -202,7 +203,9 @@ void precis_route_attend_finish(precis_request *request)
     precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
     return;
   }
-  precis_queue_run(request->http->queue, &errand, &refused);
+  atomic_fetch_add(&request->http->attending, 1);
+  int refused = precis_request_run(request, &errand);
+  atomic_fetch_sub(&request->http->attending, 1);
   if (refused || errand.status != PRECIS_SUCCESS) {
     free(file);
     precis_request_failed(request, &errand, refused, "q");

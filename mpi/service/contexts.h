@@ -41,6 +41,7 @@ typedef struct precis_context {
   int listed;     /* 0: deleted */
   int64_t tokens; /* committed */
   int with_bias;
+  int pieces; /* attends to it that are under way in pieces; with the queue's lock */
   char owner[PRECIS_TOKEN_NAME + 1];
   char parent[PRECIS_CONTEXT_ID]; /* that it was forked from, or "" */
   int64_t *held;                  /* ranks: rows of each */

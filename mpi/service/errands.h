@@ -13,6 +13,11 @@ typedef struct precis_errands {
   precis_queue *queue;
   const precis_log *log;
   precis_journal *journal; /* NULL: contexts end with the job */
+  /* See pieces.h. */
+  struct precis_pieces *pieces; /* that are under way, the next first */
+  double piece_seconds, piece_ended;
+  int64_t piece_rows; /* with fewer, keys are read for little: a piece has so many at least */
+  double pace;        /* what exact attends take over what is foretold */
 } precis_errands;
 
 /* Makes an empty context on all ranks; not listed yet. Errors: those of precis_create(). */

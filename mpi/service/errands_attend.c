@@ -3,12 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/service/deadlines.h"
 #include "mpi/service/errands_unit.h"
 #include "mpi/service/link.h"
+#include "mpi/service/pieces.h"
 #include "src/base/memory.h"
 
 /* A batch is answered when all of it is, so it stays small. */
 enum { BATCH_ERRANDS = 64, BATCH_ROWS = 256 };
+
+/* What takes so many times as long as a piece is still done in one go. */
+static const double SOME_MORE = 1.5;
 
 typedef struct batch {
   precis_errand *errands[BATCH_ERRANDS];
@@ -19,11 +24,17 @@ typedef struct batch {
 
 static void gather_errands(precis_errands *e, precis_errand *first, batch *b)
 {
+  int64_t most = precis_pieces_rows(e, first, 0);
+  most = most < BATCH_ROWS ? most : BATCH_ROWS;
   *b = (batch){.errands = {first}, .count = 1, .rows = first->rows};
-  while (b->count < BATCH_ERRANDS && b->rows < BATCH_ROWS) {
-    precis_errand *more = precis_queue_take_like(e->queue, first, BATCH_ROWS - b->rows);
+  while (b->count < BATCH_ERRANDS && b->rows < most) {
+    precis_errand *more = precis_queue_take_like(e->queue, first, most - b->rows);
     if (more == NULL)
       return;
+    if (precis_queue_is_useless(more)) {
+      precis_queue_finish(e->queue, more, PRECIS_ERR_ARGUMENT, NULL);
+      continue;
+    }
     b->errands[b->count++] = more;
     b->rows += more->rows;
   }
@@ -101,11 +112,15 @@ static int attend(precis_errands *e, batch *b, precis_report *report)
                                 .slot = c->slot,
                                 .rows = b->rows,
                                 .with_bounds = b->bounds != NULL,
+                                .placed = position_of(b, c) >= 0,
                                 .position = position_of(b, c)};
+    double started = precis_deadlines_now();
     status = precis_link_tell_all(e->hold->world, &e->hold->silence, &order);
     if (status == PRECIS_SUCCESS)
       status = precis_hold_obey(e->hold, &order, &data);
     precis_contexts_weigh(e->contexts, e->hold->bytes);
+    if (status == PRECIS_SUCCESS)
+      precis_pieces_learn(e, b->errands[0], b->rows, report, precis_deadlines_now() - started);
   }
   if (status == PRECIS_SUCCESS && b->count > 1)
     part_results(&c->spec.problem, b);
@@ -143,6 +158,14 @@ static int attend_singly(precis_errands *e, const batch *failed)
   return status;
 }
 
+static int begin_pieces(precis_errands *e, precis_errand *errand)
+{
+  int status = precis_pieces_begin(e, errand);
+  if (status != PRECIS_SUCCESS)
+    precis_queue_finish(e->queue, errand, status, &e->hold->why);
+  return status;
+}
+
 int precis_errands_attend(precis_errands *e, precis_errand *errand)
 {
   batch b;
@@ -153,6 +176,12 @@ int precis_errands_attend(precis_errands *e, precis_errand *errand)
     precis_queue_finish(e->queue, errand, PRECIS_ERR_ARGUMENT, &e->hold->why);
     return PRECIS_SUCCESS;
   }
+  if (precis_queue_is_useless(errand)) {
+    precis_queue_finish(e->queue, errand, PRECIS_ERR_ARGUMENT, NULL);
+    return PRECIS_SUCCESS;
+  }
+  if (errand->rows > 1 && errand->rows > SOME_MORE * (double)precis_pieces_rows(e, errand, 0))
+    return begin_pieces(e, errand);
   gather_errands(e, errand, &b);
   int status = attend(e, &b, &report);
   if (status == PRECIS_SUCCESS)

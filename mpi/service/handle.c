@@ -10,6 +10,7 @@
 #include "mpi/service/request.h"
 #include "mpi/service/request_log.h"
 #include "src/files/body.h"
+#include "src/base/size.h"
 
 /* A body that will not be used is still read, as most clients look for the answer only when they
  * have sent all. Of strangers, so much of it. */
@@ -28,7 +29,11 @@ const char *precis_request_argument(precis_request *request, const char *name)
 void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,
                            const char *field)
 {
-  if (refused)
+  if (errand->late)
+    precis_reply_error(&request->reply, 504, "Precis-Timeout", "was over before it was done");
+  else if (errand->left)
+    precis_reply_error(&request->reply, 499, "client", "was gone before it was done");
+  else if (refused)
     precis_reply_error(&request->reply, 503, "service", "%s",
                        request->http->stopping ? "the service is stopping"
                                                : "too much is waiting, try again");
@@ -46,6 +51,34 @@ void precis_request_take_body(precis_request *request, precis_body *body, const 
   int status = precis_body_take(body, bytes, count, &why);
   if (status != PRECIS_SUCCESS)
     precis_reply_error(&request->reply, precis_reply_code(status), "body", "%s", why.text);
+}
+
+/* What bounds the whole request, if it says so. */
+static void read_timeout(precis_request *request)
+{
+  static const double LONGEST = 1e6;
+  const char *text = precis_request_header(request, "Precis-Timeout");
+  double seconds;
+  if (text == NULL)
+    return;
+  if (precis_number_parse("Precis-Timeout", text, 0, LONGEST, &seconds, NULL) != PRECIS_SUCCESS ||
+      seconds <= 0) {
+    precis_reply_error(&request->reply, 400, "Precis-Timeout",
+                       "must be a number of seconds above 0, at most 1e6");
+    return;
+  }
+  request->until = request->started + seconds;
+  if (request->trusted && seconds < request->http->options->request_seconds)
+    precis_deadlines_set(&request->http->deadlines, request->deadline, seconds);
+}
+
+int precis_request_run(precis_request *request, precis_errand *errand)
+{
+  int refused;
+  errand->client = request->deadline->socket;
+  errand->until = request->until;
+  precis_queue_run(request->http->queue, errand, &refused);
+  return refused;
 }
 
 static void read_length(precis_request *request)
@@ -128,6 +161,7 @@ static void begin(precis_request *request, const char *method, const char *path,
   let_in(request);
   precis_doors_check_origin(request);
   read_length(request);
+  read_timeout(request);
   if (request->cut)
     precis_reply_error(&request->reply, 404, "path", "a path holds no zero");
   else

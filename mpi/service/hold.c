@@ -9,6 +9,7 @@
 #include "mpi/service/hold_attend.h"
 #include "mpi/service/hold_commit.h"
 #include "mpi/service/hold_load.h"
+#include "mpi/service/hold_mean.h"
 #include "mpi/service/hold_unit.h"
 #include "mpi/service/link.h"
 #include "src/base/memory.h"
@@ -174,6 +175,9 @@ int precis_hold_obey(precis_hold *hold, const precis_order *order, const precis_
     break;
   case PRECIS_ORDER_UNIT:
     status = precis_hold_unit(hold, order, data);
+    break;
+  case PRECIS_ORDER_MEAN:
+    status = precis_hold_mean(hold, order, data);
     break;
   case PRECIS_ORDER_ATTEND:
     status = precis_hold_attend(hold, order, data);

@@ -65,8 +65,10 @@ static int attend(precis_hold *hold, const precis_order *order, const precis_hol
   precis_report report = PRECIS_REPORT_INIT;
   const precis_results results = {mine->out, mine->lse, mine->bounds};
   int64_t position = order->position + mine->first;
-  int status = precis_attend_results(a, order->position < 0 ? NULL : &position, mine->rows, mine->q,
+  a->signal.settled = order->again;
+  int status = precis_attend_results(a, order->placed ? &position : NULL, mine->rows, mine->q,
                                      &results, &report);
+  a->signal.settled = 0;
   if (status == PRECIS_SUCCESS && data != NULL)
     *data->report = report;
   return status;

@@ -43,6 +43,7 @@ typedef struct precis_http {
   atomic_int ready;       /* all is loaded; before, requests are refused */
   atomic_int stopping;    /* new requests are refused */
   atomic_int active;      /* requests that have begun and are not answered in full */
+  atomic_int attending;   /* attends whose queries are all there and whose results are not */
   _Atomic int64_t flight; /* bytes of queries and results */
 } precis_http;
 

@@ -78,7 +78,6 @@ void precis_route_create_finish(precis_request *request)
   precis_spec spec;
   precis_sum sum = {""};
   const char *field;
-  int refused;
   if (sum_of("create", t->at, t->bytes, &sum, &why) != PRECIS_SUCCESS) {
     precis_reply_error(&request->reply, 507, "body", "%s", why.text);
     return;
@@ -100,7 +99,7 @@ void precis_route_create_finish(precis_request *request)
   strcpy(request->context->key, t->key);
   request->context->sum = sum;
   errand.context = request->context;
-  precis_queue_run(h->queue, &errand, &refused);
+  int refused = precis_request_run(request, &errand);
   if (refused)
     precis_contexts_vacate(h->contexts, request->context);
   if (refused || errand.status != PRECIS_SUCCESS)
@@ -129,7 +128,6 @@ static void make_fork(precis_request *request, const char *key, const precis_sum
   precis_http *h = request->http;
   precis_message why = {""};
   precis_context *child;
-  int refused;
   if (precis_contexts_make(h->contexts, &request->context->spec, &request->owner, request->context,
                            &child, &why) != PRECIS_SUCCESS) {
     precis_reply_error(&request->reply, 507, "contexts", "%s", why.text);
@@ -139,7 +137,7 @@ static void make_fork(precis_request *request, const char *key, const precis_sum
   strcpy(child->key, key);
   child->sum = *sum;
   precis_errand errand = {.kind = PRECIS_ERRAND_FORK, .context = child, .parent = request->context};
-  precis_queue_run(h->queue, &errand, &refused);
+  int refused = precis_request_run(request, &errand);
   if (refused)
     precis_contexts_vacate(h->contexts, child);
   if (refused || errand.status != PRECIS_SUCCESS)
@@ -186,10 +184,8 @@ void precis_route_inspect(precis_request *request)
 
 void precis_route_delete(precis_request *request)
 {
-  precis_http *h = request->http;
   precis_errand errand = {.kind = PRECIS_ERRAND_DESTROY, .context = request->context};
-  int refused;
-  precis_queue_run(h->queue, &errand, &refused);
+  int refused = precis_request_run(request, &errand);
   if (refused || errand.status != PRECIS_SUCCESS)
     precis_request_failed(request, &errand, refused, "context");
   else

@@ -17,6 +17,7 @@ typedef enum precis_order_kind {
   PRECIS_ORDER_DROP,   /* the shard is forgotten */
   PRECIS_ORDER_LOAD,   /* the rows of `count` segments become the context's */
   PRECIS_ORDER_UNIT,   /* what a context's promises are measured in, where it was known before */
+  PRECIS_ORDER_MEAN,   /* the mean of all queries of an attend that comes in pieces */
   PRECIS_ORDER_ATTEND,
   PRECIS_ORDER_REFRESH, /* keys that have come since are added to the summary */
   PRECIS_ORDER_PING,    /* nothing but to be there */
@@ -30,10 +31,12 @@ typedef struct precis_order {
   precis_order_kind kind;
   int slot, shard, parent;
   int array, with_bias;
-  int with_bounds;      /* ATTEND */
-  int64_t rows;         /* OPEN: of the rank that is told; ATTEND: of all */
-  int64_t first, count; /* FILL */
-  int64_t position;     /* ATTEND: of the first query; -1: the last one stands at the last key */
+  int with_bounds; /* ATTEND */
+  int placed;      /* ATTEND, MEAN: `position` counts, else the last query stands at the last key */
+  int again;       /* ATTEND: rows that were answered before; R stays as it is */
+  int64_t rows;    /* OPEN: of the rank that is told; ATTEND: of all */
+  int64_t first, count;           /* FILL */
+  int64_t position;               /* ATTEND, MEAN: of the first query */
   char name[PRECIS_SEGMENT_NAME]; /* COMMIT: of the segments, but for the rank */
   precis_problem problem;         /* CREATE, OPEN */
   double tol;                     /* CREATE, and the rest */

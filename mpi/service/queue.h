@@ -41,6 +41,12 @@ typedef struct precis_errand {
 
   int gone; /* failed, as the context is no longer there */
 
+  int client;             /* the socket of who waits, to be looked at; 0: none */
+  double until;           /* precis_deadlines_now(); 0: it may take as long as it does */
+  int left, late;         /* was not carried out: the client is gone; its time is over */
+  double put, waited_for; /* when it came in; seconds in the queue */
+  int pieces;             /* ATTEND: that it was done in; 0: in one go */
+
   int waited, done;
   int status; /* when done; words in why */
   precis_message why;
@@ -63,8 +69,8 @@ void precis_queue_create(precis_queue *queue);
 void precis_queue_free(precis_queue *queue);
 
 /* Puts it at the end and waits until it is done. Returns its status; where the queue is full or
- * closed nothing happens and *refused is set. DESTROY and COMMIT are taken in even if it is full.
- */
+ * closed, or it is late before anybody has taken it, nothing happens and *refused is set. DESTROY
+ * and COMMIT are taken in even if it is full. */
 int precis_queue_run(precis_queue *queue, precis_errand *errand, int *refused);
 /* Puts it at the end; a FILL waits for room. Returns 0 if the queue is closed, but a DROP is always
  * taken in. */
@@ -73,12 +79,17 @@ void precis_queue_close(precis_queue *queue);
 int precis_queue_is_closed(precis_queue *queue);
 int64_t precis_queue_length(precis_queue *queue);
 
-/* For the one who carries errands out. The first one, or NULL after about so many seconds. */
+/* For the one who carries errands out. The first one, or NULL after about so many seconds. While
+ * attends to a context are done in pieces (context->pieces), what changes it waits for their end,
+ * and so do the attends of several rows that came after that. */
 precis_errand *precis_queue_take(precis_queue *queue, double seconds);
 /* The next attend to the same context, of at most so many rows, that nothing stands before which
  * changes the context; or NULL. Multi-row causal attends that end at the last key are not given. */
 precis_errand *precis_queue_take_like(precis_queue *queue, const precis_errand *attend,
                                       int64_t rows);
+/* Whether it is of no use to anybody any more: its client is gone, or its time is over; sets left
+ * or late. */
+int precis_queue_is_useless(precis_errand *errand);
 /* Tells who waits, or releases it. */
 void precis_queue_finish(precis_queue *queue, precis_errand *errand, int status,
                          const precis_message *why);

@@ -32,6 +32,7 @@ typedef struct precis_request {
   char id[PRECIS_CONTEXT_ID + 1]; /* ... this one */
   precis_context *context;        /* held */
   double started;
+  double until; /* Precis-Timeout; 0: it may take as long as it does */
   char method[16], path[200], name[72]; /* for the log; name: X-Request-Id */
   int64_t announced;                    /* of the body, or -1 */
   int64_t received, passed_over;        /* bytes of it */
@@ -53,6 +54,10 @@ const char *precis_request_argument(precis_request *request, const char *name);
 /* Hands bytes on to a body of tensors, and answers if they cannot be of one. */
 void precis_request_take_body(precis_request *request, struct precis_body *body, const char *bytes,
                               int64_t count);
+
+/* Has the errand carried out for the request, and waits for it. Returns 1 where it was refused, see
+ * precis_queue_run(). */
+int precis_request_run(precis_request *request, precis_errand *errand);
 
 /* The reply to an errand that failed, or was refused. */
 void precis_request_failed(precis_request *request, const precis_errand *errand, int refused,

@@ -13,12 +13,15 @@
 #include "mpi/service/http.h"
 #include "mpi/service/link.h"
 #include "mpi/service/merger.h"
+#include "mpi/service/pieces.h"
 #include "mpi/service/restore.h"
 #include "mpi/service/folder.h"
 #include "mpi/service/signals.h"
 #include "mpi/service/warden.h"
+#include "src/base/size.h"
 
-static const double LOOK_EVERY = 0.1, MERGE_EVERY = 0.002, PING_EVERY = 1;
+enum { PIECE_ROWS = 64 };
+static const double LOOK_EVERY = 0.1, MERGE_EVERY = 0.002, PING_EVERY = 1, PIECE_SECONDS = .1;
 
 /* Threads of HTTP come and go, and hand blocks to each other: by glibc's own settings memory that
  * nobody uses any more would pile up in the arenas of all of them. */
@@ -66,6 +69,15 @@ static void close_desk(desk *d)
   precis_contexts_free(&d->contexts);
 }
 
+/* Tests have small pieces of small attends. */
+static void limit_pieces(precis_errands *e)
+{
+  const char *text = getenv("PRECIS_PIECE_ROWS");
+  if (text != NULL && precis_size_parse("PRECIS_PIECE_ROWS", text, 1, 1 << 20, &e->piece_rows,
+                                        NULL) == PRECIS_SUCCESS)
+    e->piece_seconds = 0;
+}
+
 static int open_desk(precis_world *world, const precis_service_options *options, precis_hold *hold,
                      desk *d, precis_message *why)
 {
@@ -73,7 +85,14 @@ static int open_desk(precis_world *world, const precis_service_options *options,
   if (status != PRECIS_SUCCESS)
     return status;
   precis_queue_create(&d->queue);
-  d->errands = (precis_errands){hold, &d->contexts, &d->queue, &options->log, NULL};
+  d->errands = (precis_errands){.hold = hold,
+                                .contexts = &d->contexts,
+                                .queue = &d->queue,
+                                .log = &options->log,
+                                .piece_seconds = PIECE_SECONDS,
+                                .piece_rows = PIECE_ROWS * (int64_t)world->ranks,
+                                .pace = 1};
+  limit_pieces(&d->errands);
   d->http = (precis_http){.options = options,
                           .log = &options->log,
                           .loaded = &hold->loaded,
@@ -115,6 +134,12 @@ static void sweep(desk *d)
   }
 }
 
+/* NULL: there is none, or it is the turn of a piece. */
+static precis_errand *next_errand(desk *d, double seconds)
+{
+  return precis_pieces_due(&d->errands) ? NULL : precis_queue_take(&d->queue, seconds);
+}
+
 /* The warden closes the queue; once it is empty then, no thread waits for an errand any more. */
 static int work(desk *d)
 {
@@ -122,9 +147,12 @@ static int work(desk *d)
   int merging = 0;
   for (;;) {
     int closed = precis_queue_is_closed(&d->queue);
-    precis_errand *errand = precis_queue_take(&d->queue, merging ? MERGE_EVERY : LOOK_EVERY);
-    int status = errand ? precis_errands_run(&d->errands, errand) : PRECIS_SUCCESS;
-    if (errand != NULL)
+    int pieces = precis_pieces_any(&d->errands);
+    precis_errand *errand = next_errand(d, pieces ? 0 : merging ? MERGE_EVERY : LOOK_EVERY);
+    int status = errand   ? precis_errands_run(&d->errands, errand)
+                 : pieces ? precis_pieces_step(&d->errands)
+                          : PRECIS_SUCCESS;
+    if (errand != NULL || pieces)
       heard = precis_deadlines_now();
     else if (!closed)
       status = precis_errands_refresh(&d->errands);
@@ -132,7 +160,7 @@ static int work(desk *d)
       status = precis_errands_ping(&d->errands);
       heard = precis_deadlines_now();
     }
-    if (status != PRECIS_SUCCESS || (errand == NULL && closed))
+    if (status != PRECIS_SUCCESS || (errand == NULL && closed && !pieces))
       return status;
     merging = precis_merger_step(&d->merger);
   }

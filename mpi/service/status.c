@@ -63,11 +63,11 @@ void precis_route_status(precis_request *request)
   json_t *routes = routes_of(&h->metrics), *moves = moves_of(&h->metrics);
   pthread_mutex_unlock(&h->metrics.lock);
   precis_reply_json(&request->reply, 200,
-                    json_pack("{s:s, s:i, s:i, s:f, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+                    json_pack("{s:s, s:i, s:i, s:f, s:b, s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
                               "precis", precis_version(), "ranks", h->ranks, "nodes", h->nodes,
                               "uptime", precis_deadlines_now() - h->started, "stopping",
                               (int)h->stopping, "queued", (json_int_t)precis_queue_length(h->queue),
-                              "memory_limit", (json_int_t)h->options->memory_limit, "rank_bytes",
-                              bytes, "contexts", contexts, "moves", moves, "routes", routes,
-                              "edges", edges()));
+                              "attending", (int)h->attending, "memory_limit",
+                              (json_int_t)h->options->memory_limit, "rank_bytes", bytes, "contexts",
+                              contexts, "moves", moves, "routes", routes, "edges", edges()));
 }

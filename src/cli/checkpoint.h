@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/cli/worth.h"
+#include "mpi/measure/worth.h"
 #include "src/base/message.h"
 
 enum { PRECIS_FACTS_MOST = 20, PRECIS_FACT_NAME = 24, PRECIS_FACT_VALUE = 80, PRECIS_PART = 256 };

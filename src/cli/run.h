@@ -12,7 +12,7 @@
 #include "src/cli/outputs.h"
 #include "src/cli/progress.h"
 #include "src/cli/report.h"
-#include "src/cli/worth.h"
+#include "mpi/measure/worth.h"
 #include "src/precis_more.h"
 
 /* Queries [start, start + size) of the job; of them this rank has [first, first + rows). */

@@ -1,10 +1,10 @@
-/* worth.h - what the rows of a run are worth, head by head, while batches are done
+/* worth.h - what the rows of a job are worth, head by head, while batches are done
  *
  * Batches are judged by R as it is then (precis_unit in precis.h): of the rows so far. What a batch
  * relied on is kept, so that those for which R of all rows is too small can be attended to again.
  */
-#ifndef PRECIS_CLI_WORTH_H
-#define PRECIS_CLI_WORTH_H
+#ifndef PRECIS_MPI_WORTH_H
+#define PRECIS_MPI_WORTH_H
 
 #include <stdint.h>
 
@@ -77,8 +77,8 @@ static inline double *precis_worth_part_of(const precis_worth *worth, int stretc
   return worth->parts + ((int64_t)stretch * PRECIS_WORTH_PARTS + part) * worth->heads;
 }
 
-/* Of a batch that ends at query `end`. Where there is no room for another stretch, neighbours become
- * one. */
+/* Of a batch that ends at query `end`. Where there is no room for another stretch, neighbours
+ * become one. */
 void precis_worth_add(precis_worth *worth, int64_t end, const precis_worth_batch *batch);
 
 /* R of all rows so far, as the library has it. */
@@ -91,6 +91,9 @@ int precis_worth_is_short(const precis_worth *worth, int stretch);
  * precis_worth_add_again(). */
 void precis_worth_clear(precis_worth *worth, int stretch);
 void precis_worth_add_again(precis_worth *worth, int stretch, const precis_worth_batch *batch);
+
+/* Of the handle's rows so far: others than those of this job may have been answered meanwhile. */
+void precis_worth_take_rows(precis_worth *worth, const precis_worth_batch *batch);
 
 /* For the library, before its first attend: what all rows so far add up to, into the batch. */
 void precis_worth_answered(const precis_worth *worth, precis_worth_batch *batch);

@@ -1,4 +1,4 @@
-#include "src/cli/worth.h"
+#include "mpi/measure/worth.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -114,6 +114,15 @@ static void merge_stretches(precis_worth *w)
   memmove(&w->end[at + 1], &w->end[at + 2], behind * sizeof *w->end);
 }
 
+void precis_worth_take_rows(precis_worth *w, const precis_worth_batch *batch)
+{
+  for (int h = 0; h < w->heads; h++) {
+    precis_worth_column_of(w, PRECIS_WORTH_SUM)[h] = batch->worth[h].sum;
+    precis_worth_column_of(w, PRECIS_WORTH_MOST)[h] = batch->worth[h].most;
+    precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h] = batch->worth[h].rows;
+  }
+}
+
 /* Of what holds for the rows of one attend. */
 static void add_heads(precis_worth *w, int stretch, const precis_worth_batch *batch)
 {
@@ -130,10 +139,8 @@ static void add_heads(precis_worth *w, int stretch, const precis_worth_batch *ba
     raise(precis_worth_column_of(w, PRECIS_WORTH_LSE) + h, head->lse_promise);
     precis_worth_column_of(w, PRECIS_WORTH_RECOMPUTED)[h] += (double)head->rows_recomputed;
     precis_worth_column_of(w, PRECIS_WORTH_CONSTANT)[h] = head->constant;
-    precis_worth_column_of(w, PRECIS_WORTH_SUM)[h] = sums->sum;
-    precis_worth_column_of(w, PRECIS_WORTH_MOST)[h] = sums->most;
-    precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h] = sums->rows;
   }
+  precis_worth_take_rows(w, batch);
 }
 
 void precis_worth_add(precis_worth *w, int64_t end, const precis_worth_batch *batch)
@@ -176,11 +183,10 @@ void precis_worth_add_again(precis_worth *w, int stretch, const precis_worth_bat
 void precis_worth_answered(const precis_worth *w, precis_worth_batch *batch)
 {
   for (int h = 0; h < w->heads; h++)
-    batch->worth[h] =
-        (precis_head_worth){.size = sizeof *batch->worth,
-                            .sum = precis_worth_column_of(w, PRECIS_WORTH_SUM)[h],
-                            .most = precis_worth_column_of(w, PRECIS_WORTH_MOST)[h],
-                            .rows = precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h]};
+    batch->worth[h] = (precis_head_worth){.size = sizeof *batch->worth,
+                                          .sum = precis_worth_column_of(w, PRECIS_WORTH_SUM)[h],
+                                          .most = precis_worth_column_of(w, PRECIS_WORTH_MOST)[h],
+                                          .rows = precis_worth_column_of(w, PRECIS_WORTH_ROWS)[h]};
 }
 
 /* How much larger bounds are in units of R now than they were by the R of then. */
