@@ -211,7 +211,8 @@ void precis_route_attend_finish(precis_request *request)
     precis_request_failed(request, &errand, refused, "q");
     return;
   }
-  precis_metrics_attend(&request->http->metrics, errand.report.move, a->rows);
+  precis_metrics_attend(&request->http->metrics, &errand.report, a->rows, errand.batched,
+                        errand.pieces > 0 ? errand.pieces : 1);
   request->reply.report = report_text(&errand);
   precis_reply_bytes(&request->reply,
                      a->wants_npy ? "application/x-npy" : "application/x-safetensors", file,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mpi/handle/fork.h"
+#include "mpi/service/deadlines.h"
 #include "mpi/service/errands_attend.h"
 #include "mpi/service/errands_unit.h"
 #include "mpi/service/hold_commit.h"
@@ -181,12 +182,13 @@ typedef struct recording {
   precis_errands *e;
   const precis_stage *stage;
   const char *name;
+  double seconds;
 } recording;
 
 /* All ranks have written their segments. */
 static int record(void *context, precis_message *why)
 {
-  const recording *r = context;
+  recording *r = context;
   int ranks = r->e->contexts->ranks, count = 0;
   precis_segment *segments = malloc((size_t)ranks * sizeof *segments);
   if (segments == NULL)
@@ -197,7 +199,9 @@ static int record(void *context, precis_message *why)
       segment.sum = r->e->hold->sums[rank];
       segments[count++] = segment;
     }
+  double started = precis_deadlines_now();
   int status = precis_journal_append(r->e->journal, r->stage, segments, count, why);
+  r->seconds = precis_deadlines_now() - started;
   free(segments);
   return status;
 }
@@ -213,7 +217,7 @@ static int commit(precis_errands *e, precis_errand *errand)
   }
   precis_order order = {
       .kind = PRECIS_ORDER_COMMIT, .shard = s->number, .slot = c->slot, .with_bias = s->with_bias};
-  recording r = {e, s, order.name};
+  recording r = {e, s, order.name, 0};
   const precis_hold_data data = {.record = record, .context = &r};
   if (e->journal != NULL)
     precis_segment_stem(c->id, c->sequence + 1, e->journal->job, order.name);
@@ -222,6 +226,7 @@ static int commit(precis_errands *e, precis_errand *errand)
     status = precis_hold_obey(e->hold, &order, &data);
   precis_contexts_weigh(e->contexts, e->hold->bytes);
   end_stage(e, errand, status == PRECIS_SUCCESS);
+  errand->synced = r.seconds;
   return status;
 }
 

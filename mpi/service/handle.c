@@ -78,6 +78,8 @@ int precis_request_run(precis_request *request, precis_errand *errand)
   errand->client = request->deadline->socket;
   errand->until = request->until;
   precis_queue_run(request->http->queue, errand, &refused);
+  if (!refused)
+    precis_metrics_errand(&request->http->metrics, errand->waited_for, errand->synced);
   return refused;
 }
 
@@ -311,6 +313,7 @@ void precis_http_end_request(void *http, struct MHD_Connection *connection, void
     return;
   if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
     precis_metrics_cut_off(&h->metrics);
+  precis_metrics_bytes(&h->metrics, request->received, request->sent);
   precis_request_log_end(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
   if (request->route != NULL && request->route->end != NULL)
     request->route->end(request);

@@ -1,8 +1,5 @@
 #include "mpi/service/metrics.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 void precis_metrics_create(precis_metrics *metrics)
@@ -51,11 +48,20 @@ void precis_metrics_cut_off(precis_metrics *metrics)
   pthread_mutex_unlock(&metrics->lock);
 }
 
-void precis_metrics_attend(precis_metrics *metrics, precis_move move, int64_t rows)
+void precis_metrics_attend(precis_metrics *metrics, const precis_report *report, int64_t rows,
+                           int batched, int pieces)
 {
+  int bin = 0;
+  while (bin < PRECIS_METRICS_BATCHES - 1 && batched > 1 << bin)
+    bin++;
   pthread_mutex_lock(&metrics->lock);
-  metrics->moves[move]++;
+  metrics->moves[report->move]++;
   metrics->queries += rows;
+  metrics->batches[bin]++;
+  metrics->batch_sum += batched;
+  metrics->pieces += pieces;
+  if (batched > 0) /* what a batch repaired is told to all of it */
+    metrics->repaired += (double)report->rows_recomputed / batched;
   pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -66,71 +72,19 @@ void precis_metrics_append(precis_metrics *metrics, int64_t rows)
   pthread_mutex_unlock(&metrics->lock);
 }
 
-static void head(FILE *f, const char *name, const char *type, const char *help)
+void precis_metrics_errand(precis_metrics *metrics, double queued, double synced)
 {
-  fprintf(f, "# HELP precis_%s %s\n# TYPE precis_%s %s\n", name, help, name, type);
+  pthread_mutex_lock(&metrics->lock);
+  precis_histogram_add(&metrics->queued, queued);
+  if (synced > 0)
+    precis_histogram_add(&metrics->synced, synced);
+  pthread_mutex_unlock(&metrics->lock);
 }
 
-static void single(FILE *f, const char *name, const char *type, const char *help, double value)
+void precis_metrics_bytes(precis_metrics *metrics, int64_t received, int64_t sent)
 {
-  head(f, name, type, help);
-  fprintf(f, "precis_%s %.15g\n", name, value);
-}
-
-static void print_routes(FILE *f, const precis_metrics *m)
-{
-  head(f, "requests_total", "counter", "Requests that were answered.");
-  for (const precis_route_metrics *r = m->routes; r < m->routes + PRECIS_METRICS_ROUTES; r++)
-    for (int i = 0; r->name != NULL && i < PRECIS_METRICS_CODES && r->codes[i] != 0; i++)
-      fprintf(f, "precis_requests_total{route=\"%s\",code=\"%d\"} %" PRId64 "\n", r->name,
-              r->codes[i], r->replies[i]);
-  head(f, "request_seconds", "histogram", "From a request's head to its answer, if it went well.");
-  for (const precis_route_metrics *r = m->routes; r < m->routes + PRECIS_METRICS_ROUTES; r++) {
-    int64_t below = 0;
-    for (int b = 0; r->name != NULL && b < PRECIS_HISTOGRAM_BINS; b++) {
-      char edge[24] = "+Inf";
-      if (isfinite(precis_histogram_edge(b)))
-        snprintf(edge, sizeof edge, "%g", precis_histogram_edge(b));
-      below += r->seconds.bins[b];
-      fprintf(f, "precis_request_seconds_bucket{route=\"%s\",le=\"%s\"} %" PRId64 "\n", r->name,
-              edge, below);
-    }
-    if (r->name != NULL)
-      fprintf(f,
-              "precis_request_seconds_sum{route=\"%s\"} %.9g\n"
-              "precis_request_seconds_count{route=\"%s\"} %" PRId64 "\n",
-              r->name, r->seconds.sum, r->name, r->seconds.count);
-  }
-}
-
-char *precis_metrics_text(precis_metrics *m, const precis_gauges *g)
-{
-  char *text = NULL;
-  size_t bytes = 0;
-  FILE *f = open_memstream(&text, &bytes);
-  if (f == NULL)
-    return NULL;
-  single(f, "uptime_seconds", "gauge", "Since the service began.", g->uptime);
-  single(f, "ranks", "gauge", "Of the MPI job.", g->ranks);
-  single(f, "contexts", "gauge", "That there are.", (double)g->contexts);
-  single(f, "tokens", "gauge", "In all contexts.", (double)g->tokens);
-  single(f, "queued_errands", "gauge", "That wait for the ranks.", (double)g->queued);
-  single(f, "active_requests", "gauge", "That are being received, worked on or answered.",
-         (double)g->active);
-  single(f, "memory_limit_bytes", "gauge", "For a rank's contexts; 0: none.",
-         (double)g->memory_limit);
-  head(f, "rank_bytes", "gauge", "Held by the contexts of a rank.");
-  for (int r = 0; r < g->ranks; r++)
-    fprintf(f, "precis_rank_bytes{rank=\"%d\"} %" PRId64 "\n", r, g->rank_bytes[r]);
-  pthread_mutex_lock(&m->lock);
-  single(f, "appended_tokens_total", "counter", "Keys and values taken in.", (double)m->tokens);
-  single(f, "queries_total", "counter", "Queries answered.", (double)m->queries);
-  single(f, "requests_cut_off_total", "counter", "Requests that did not end.", (double)m->cut_off);
-  head(f, "attends_total", "counter", "Attends by the move that ran.");
-  for (int i = PRECIS_MOVE_TILES; i < PRECIS_MOVES; i++)
-    fprintf(f, "precis_attends_total{move=\"%s\"} %" PRId64 "\n", precis_move_name((precis_move)i),
-            m->moves[i]);
-  print_routes(f, m);
-  pthread_mutex_unlock(&m->lock);
-  return fclose(f) == 0 ? text : NULL;
+  pthread_mutex_lock(&metrics->lock);
+  metrics->received += received;
+  metrics->sent += sent;
+  pthread_mutex_unlock(&metrics->lock);
 }

@@ -45,6 +45,7 @@ typedef struct precis_errand {
   double until;           /* precis_deadlines_now(); 0: it may take as long as it does */
   int left, late;         /* was not carried out: the client is gone; its time is over */
   double put, waited_for; /* when it came in; seconds in the queue */
+  double synced; /* COMMIT: seconds until it was on record; 0: it is not */
   int pieces;             /* ATTEND: that it was done in; 0: in one go */
 
   int waited, done;

@@ -58,6 +58,7 @@ void precis_route_ready(precis_request *request)
 static precis_gauges gauges_of(precis_http *h, int64_t *bytes)
 {
   precis_gauges g = {.ranks = h->ranks,
+                     .ready = h->ready && !h->stopping,
                      .rank_bytes = bytes,
                      .queued = precis_queue_length(h->queue),
                      .active = h->active,
@@ -68,6 +69,16 @@ static precis_gauges gauges_of(precis_http *h, int64_t *bytes)
   for (const precis_context *c = h->contexts->first; c != NULL; c = c->next) {
     g.contexts++;
     g.tokens += c->tokens;
+  }
+  /* Oldest first: the newest are at the end. */
+  int64_t skipped = g.contexts - PRECIS_METRICS_CONTEXTS;
+  for (const precis_context *c = h->contexts->first; c != NULL; c = c->next) {
+    if (skipped-- > 0)
+      continue;
+    precis_context_gauges *to = &g.context[g.shown++];
+    *to =
+        (precis_context_gauges){.tokens = c->tokens, .appends = c->appends, .attends = c->attends};
+    strcpy(to->id, c->id);
   }
   pthread_mutex_unlock(&h->contexts->lock);
   return g;

@@ -132,3 +132,32 @@ class Ready(Case):
                 self.assertEqual(answer["tokens_to_load"], 600000)
             self.assertLess(starting[0][0]["tokens_loaded"], 600000)
             self.assertEqual(s.ask("GET", "/readyz").json["tokens_loaded"], 600000)
+
+
+class Metrics(Case):
+    def test_all(self):
+        """What was done is counted, and says what it is in words."""
+        with Service(2, "--data", "FOLDER/data", env={"PRECIS_PIECE_ROWS": "4"}) as s:
+            contexts = [s.create(heads=1, dim=4) for _ in range(103)]
+            c = contexts[-1]
+            s.append(c, k=ROWS, v=ROWS)
+            sent = len(s.attend(c, tensors.part(ROWS, 0, 8)).body)
+            s.attend(c, tensors.part(ROWS, 0, 1))
+            for name, least in (("attend_pieces_total", 3), ("rows_repaired_total", 0), ("queue_seconds_count", 106),
+                                ("fsync_seconds_count", 1), ("attend_batch_size_count", 2),
+                                ('attend_batch_size_bucket{le="1"}', 2), ("ready", 1),
+                                (f'context_tokens{{context="{c}"}}', 30),
+                                (f'context_calls_total{{context="{c}",call="append"}}', 1),
+                                (f'context_calls_total{{context="{c}",call="attend"}}', 2)):
+                self.assertEqual(s.metric("precis_" + name), least, name)
+            self.assertGreater(s.metric("precis_fsync_seconds_sum"), 0)
+            self.assertGreater(s.metric("precis_received_bytes_total"), 2 * 30 * 16)
+            self.assertGreater(s.metric("precis_sent_bytes_total"), sent)
+            lines = s.ask("GET", "/metrics").body.decode().splitlines()
+            self.assertEqual(sum(line.startswith("precis_context_tokens{") for line in lines), 100)
+            self.assertFalse(any(f'"{contexts[0]}"' in line for line in lines))
+            self.assertTrue(any(line.startswith('precis_build_info{version="') for line in lines))
+            for line in lines:
+                if line.startswith("# HELP"):
+                    self.assertRegex(line, r"^# HELP precis_\w+ [A-Z][^ ]*( \S+){2,}[^ ]$")
+                    self.assertNotRegex(line, r"HELP precis_\w+ (That|In|Of|For|Held|Since) ")
