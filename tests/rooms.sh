@@ -56,17 +56,71 @@ complain "MPI is for mpi/, the command line and tests" \
 complain "hwloc is for topology/" \
   "$(sources src mpi tests | code | grep -E '[^a-z_]hwloc_|HWLOC_|<hwloc')"
 # In kernels, in the one file that sets threads, and in the yardstick that kernels are measured with.
-kernels='^src/(exact/tile_gemm|summary/gemm_kernel|base/blas|measure/sgemm|sgemm)\.c$'
+kernels='^src/(exact/tile_gemm|summary/gemm_kernel|base/blas|measure/sgemm)\.c$'
 complain "BLAS is for kernels" \
   "$(sources src mpi topology | grep -vE "$kernels" | code | grep -E 'cblas_[a-z]+|openblas_[a-z]+|<cblas')"
 
-# Lower rooms know nothing of higher ones: topology, src, mpi, src/cli, from below.
-complain "topology/ includes a higher room" \
-  "$(sources topology | code | grep -E '#[ \t]*include[ \t]*"(src|mpi|tests)/')"
-complain "src/ includes a higher room" \
-  "$(sources src | grep -v '^src/cli/' | code | grep -E '#[ \t]*include[ \t]*"(src/cli|mpi|tests)/')"
-complain "mpi/ includes a higher room" \
-  "$(sources mpi | code | grep -E '#[ \t]*include[ \t]*"(src/cli|tests)/')"
+# Which room may include which, the lowest first: no arrow runs up. A room may include itself and the public headers.
+rooms='
+topology:
+src/base:
+src/layout:
+src/tokens: src/base
+src/exact: src/base src/tokens
+src/summary: src/base src/tokens
+src/proof: src/base src/summary
+src/rows: src/base src/tokens src/exact src/proof
+src/schedule: src/base src/layout src/exact src/summary
+src/model: src/base src/layout src/exact src/summary src/schedule
+src/plan: src/base src/summary src/proof src/schedule src/model
+src/files: src/base
+src/oracle: src/base
+src/measure: src/base src/tokens src/exact src/summary src/proof src/rows src/model
+src/paper: src/base src/layout src/exact src/summary src/schedule src/model src/plan src/oracle
+src/client: src/base src/files
+mpi/world: topology src/base src/layout src/schedule
+mpi/sequence: src/base src/layout src/tokens src/rows mpi/world
+mpi/rows: src/base src/layout src/tokens src/rows mpi/world
+mpi/moves: src/base src/layout src/tokens src/exact src/rows src/schedule mpi/world mpi/rows
+mpi/summaries: src/base src/layout src/summary src/proof src/rows src/schedule src/plan mpi/sequence mpi/moves
+mpi/handle: src/base src/tokens src/exact src/model mpi/world mpi/sequence mpi/summaries
+mpi/plan: src/base src/layout src/summary src/schedule src/model src/plan mpi/world mpi/rows mpi/summaries mpi/handle
+mpi/call: src/base src/layout src/tokens src/exact src/summary src/model src/plan mpi/world mpi/moves mpi/summaries mpi/handle mpi/plan
+mpi/files: src/base src/tokens src/files mpi/world
+mpi/measure: src/base src/model src/oracle src/measure mpi/world
+mpi/service: src/base src/layout src/files mpi/world mpi/sequence mpi/handle
+src/cli: topology src/base src/exact src/summary src/schedule src/model src/files src/oracle src/measure src/paper src/client mpi/world mpi/files mpi/measure mpi/service
+'
+
+# Prints INCLUDER INCLUDED of the headers of the house.
+includes()
+{
+  sources src mpi topology | code | sed -n 's/^\([^:]*\):[0-9]*:[ \t]*#[ \t]*include[ \t]*"\([^"]*\/[^"]*\)".*/\1 \2/p'
+}
+
+complain "rooms that their row of the table in tests/rooms.sh does not allow to include these" \
+  "$(includes | rooms=$rooms awk '
+    function room(path) { sub("/[^/]*$", "", path); return path }
+    BEGIN {
+      count = split(ENVIRON["rooms"], line, "\n")
+      for (i = 1; i <= count; i++) {
+        words = split(line[i], word, ":? ")
+        sub(":$", "", word[1])
+        known[word[1]] = i
+        for (w = 2; w <= words; w++) {
+          if (known[word[w]] == "")
+            print "the table itself: " word[1] " names " word[w] ", which is not below it"
+          may[word[1], word[w]] = 1
+        }
+      }
+    }
+    room($1) != room($2) && room($2) != "src" && !(may[room($1), room($2)] && known[room($1)]) { print $1 ": " $2 }
+    room($2) == "src" && $2 !~ /^src\/precis(_client|_more)?\.h$/ { print $1 ": " $2 }')"
+complain "files outside of the rooms" \
+  "$(find src mpi topology -maxdepth 1 -name '*.[ch]' | grep -vE '^(src/precis(_client|_more)?\.h|topology/.*)$')"
+# Headers that include each other, at any distance: whichever cannot be sorted.
+complain "a circle of headers" "$(includes | grep '\.h ' | tsort 2>&1 >/dev/null | grep -v 'input contains a loop')"
+
 # Of those that are installed two include the first.
 complain "headers are included by room: \"src/...\", \"mpi/...\"" \
   "$(sources src mpi topology tests | grep -v '^src/precis_\(client\|more\)\.h$' | code | grep -E '#[ \t]*include[ \t]*"' |
