@@ -34,7 +34,8 @@ static precis_scene scene_of(int ranks, int nodes, int64_t tokens)
                         .needed_heads = {1, 1}};
 }
 
-static const precis_summary_size quadratic = {2, 4, 153, 4845 - 153, NULL};
+static const precis_summary_size quadratic = {
+    .degree = 2, .envelope_degree = 4, .features = 153, .count_features = 4845 - 153};
 
 /* More work or more bytes never take less time; a faster machine never more. */
 static void monotone(void **state)

@@ -58,7 +58,7 @@ static void convert_proofs(const precis_call *c, const precis_task *task)
   int64_t dv = p->value_dim;
   for (int64_t i = 0; i < task->rows * p->heads; i++) {
     int g = precis_problem_kv_head(p, (int)(i % p->heads));
-    const precis_norm frozen = {(int)dv, c->terms.largest, c->a->kept.per + g * dv},
+    const precis_norm frozen = {(int)dv, c->terms.largest, c->a->kept.at.per + g * dv},
                       now = precis_terms_norm(&c->terms, g);
     double factor = precis_norm_conversion(&frozen, &now) * (1 + 0x1p-22);
     task->to.proof[PRECIS_PROOF_NUMBERS * i] *= (float)factor;
@@ -71,8 +71,8 @@ static int attend_by_kept(precis_call *c, precis_task *task, precis_summary_resu
   int status = precis_kept_update(task, &a->kept);
   if (status != PRECIS_SUCCESS)
     return status;
-  task->terms.per = a->kept.per;
-  task->terms.fold = a->kept.fold;
+  task->terms.per = a->kept.at.per;
+  task->terms.fold = a->kept.at.fold;
   status = precis_world_agree(&a->world, precis_kept_run(task, &a->kept, result), NULL);
   task->terms.per = c->terms.per;
   task->terms.fold = c->terms.fold;

@@ -59,6 +59,9 @@ struct precis_attention {
 /* What precis_attention_groups() tells of an attend that succeeded. */
 void precis_attention_note_groups(precis_attention *attention, const precis_report *report);
 
+/* What it holds without a summary that is kept. */
+int64_t precis_attention_held(const precis_attention *attention);
+
 /* In which certificates are, of the keys surveyed so far. Borrows from the survey. */
 precis_norm precis_attention_norm(const precis_attention *attention, int kv_head);
 

@@ -2,27 +2,22 @@
 #include <string.h>
 
 #include "mpi/handle/attention.h"
+#include "src/model/held.h"
 #include "src/precis_more.h"
-#include "src/exact/tile.h"
 
-static int64_t keys_bytes(const precis_keys *keys)
+int64_t precis_attention_held(const precis_attention *a)
 {
-  int64_t row = (int64_t)keys->kv_heads * (keys->dim + keys->value_dim) * (int64_t)sizeof *keys->k +
-                (int64_t)sizeof *keys->position +
-                (keys->bias != NULL ? (int64_t)sizeof *keys->bias : 0);
-  return keys->capacity * row;
+  const precis_problem *p = &a->problem;
+  return (int64_t)(sizeof *a + precis_held_bytes(p, (double)a->keys.capacity, a->keys.bias != NULL,
+                                                 &a->engine,
+                                                 sizeof *a->heads + sizeof *a->sums +
+                                                     sizeof *a->head_list)) +
+         precis_past_bytes(&a->past, p);
 }
 
 int64_t precis_attention_bytes(const precis_attention *a)
 {
-  if (a == NULL)
-    return 0;
-  const precis_problem *p = &a->problem;
-  int64_t heads = p->heads * (int64_t)(sizeof *a->heads + sizeof *a->sums + sizeof *a->head_list);
-  return (int64_t)sizeof *a + heads + keys_bytes(&a->keys) +
-         precis_engine_scratch(&a->engine) * (int64_t)sizeof(float) +
-         precis_survey_bytes(&a->keys) + precis_signal_bytes(p) + precis_past_bytes(&a->past, p) +
-         precis_kept_bytes(&a->kept, p) + keys_bytes(&a->kept.tokens);
+  return a != NULL ? precis_attention_held(a) + precis_kept_bytes(&a->kept, &a->problem) : 0;
 }
 
 char *precis_attention_waits(const precis_attention *a, char *text, size_t size)

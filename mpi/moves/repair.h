@@ -4,12 +4,6 @@
 
 #include "mpi/moves/task.h"
 
-/* A (query row, head) that has to be computed exactly. */
-typedef struct precis_failed_row {
-  int64_t row;
-  int head;
-} precis_failed_row;
-
 /* Collective. Replaces the results and proofs of the failed rows of all ranks: each (row, head) moves
  * as one query, keys stay resident. precise: in double, see src/exact/precise.h, else as the exact moves
  * do. failed is reordered by head. *repaired: their number over all ranks. Errors: MEMORY, MPI,

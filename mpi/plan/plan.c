@@ -43,6 +43,16 @@ static int gather(precis_attention *a, int64_t rows, int explicit_positions, int
   return PRECIS_SUCCESS;
 }
 
+/* Where summaries are considered, queries will be remembered. */
+static int64_t past_to_come(const precis_attention *a)
+{
+  int considered = a->options.move == PRECIS_MOVE_SUMMARIES ||
+                   (a->options.move == PRECIS_MOVE_AUTO && a->options.tol > 0);
+  return considered && a->options.guarantee != PRECIS_GUARANTEE_SAMPLED && a->past.q == NULL
+             ? precis_past_most(&a->problem)
+             : 0;
+}
+
 /* Decides on balance and fills the rest of the cost input. */
 static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_input *cost)
 {
@@ -56,12 +66,14 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
               keys = causal ? precis_leaving_keys(&a->keys, &dealt_keys, &a->world) : none;
   int mates = precis_nodes_mates(&a->world.layout, a->world.rank);
   double sum[3] = {mine, (double)keys.network, (double)keys.node},
-         most[] = {mine, -(double)(mates > 1 ? precis_room_share(mates) : INT64_MAX)};
+         most[] = {mine, -(double)(mates > 1 ? precis_room_share(mates) : INT64_MAX),
+                   (double)(precis_attention_held(a) + past_to_come(a))};
   if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, most, 2, MPI_DOUBLE, MPI_MAX, a->world.comm))
+      MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_DOUBLE, MPI_MAX, a->world.comm))
     return PRECIS_ERR_MPI;
   keys = (precis_wire){(int64_t)sum[1], (int64_t)sum[2]};
   plan->shared_room = -most[1] < 0x1p62 ? (int64_t)-most[1] : INT64_MAX;
+  plan->held = (int64_t)most[2];
   plan->deal_queries = precis_balance_queries_uneven(&plan->map, plan->start, ranks);
   plan->deal_keys = plan->deal_queries && causal;
   plan->deal_keys_for_queries = precis_balance_uneven(most[0], sum[0], ranks);
@@ -97,6 +109,8 @@ static precis_scene scene_of(const precis_attention *a, const precis_attend_plan
                     .memory_limit = a->options.memory_limit_bytes,
                     .results_in_place = a->options.results_in_place,
                     .shared_room = plan->shared_room,
+                    .held = plan->held,
+                    .held_kept = precis_kept_bytes(&a->kept, &a->problem),
                     .deal_queries = plan->deal_queries,
                     .deal_keys = plan->deal_keys,
                     .deal_keys_for_queries = plan->deal_keys_for_queries};

@@ -17,6 +17,7 @@ typedef struct precis_attend_plan {
   int deal_queries, deal_keys, deal_keys_for_queries;
   int tiles_apart, summary_apart; /* no room for memory that ranks of a node would share */
   int64_t shared_room;            /* bytes of it that a rank may count on */
+  int64_t held;                   /* bytes of the rank that holds most, a kept summary apart */
   precis_scene scene;
   int64_t bytes[PRECIS_MOVES];               /* predicted, by move; -1: not considered */
   precis_prediction predicted[PRECIS_MOVES]; /* by move; zeros: not considered */

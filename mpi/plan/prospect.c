@@ -95,7 +95,9 @@ static void explain_nothing(precis_study *s)
 {
   precis_limits tightest = precis_study_tightest(s);
   double bound = precis_study_bound(s, precis_study_widest(s, tightest), tightest);
-  if (bound <= PRECIS_BOUND_MOST)
+  if (s->out->over_memory)
+    decline(s, "no summary that keeps the tolerance keeps the memory limit");
+  else if (bound <= PRECIS_BOUND_MOST)
     decline(s, "no summary that is cheaper keeps the tolerance");
   else
     snprintf(s->out->why, sizeof s->out->why,
@@ -143,6 +145,7 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
   if (status != PRECIS_SUCCESS)
     return status;
   if (plain.candidate < 0 && !turned) {
+    s->out->over_memory = plain.over_memory;
     explain_nothing(s);
     return PRECIS_SUCCESS;
   }

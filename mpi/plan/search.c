@@ -15,7 +15,8 @@ static const double FITS_SHARE = 0.02;
 static const double MOST_ROWS = 0.3;
 enum { FITS_LEAST = 3, FITS_MOST = 100, AT_ONCE = 32, HIGH_FROM = 5 };
 
-typedef enum state { UNKNOWN, TAKEN, KNOWN } state;
+/* FORBIDDEN: by the memory limit. */
+typedef enum state { UNKNOWN, TAKEN, KNOWN, FORBIDDEN } state;
 
 typedef struct entry {
   int candidate;
@@ -143,6 +144,9 @@ static int create(search *x, const precis_study *s, const precis_candidate *cand
                             .state = bound <= PRECIS_BOUND_MOST ? UNKNOWN : KNOWN,
                             .failing = 1,
                             .seconds = INFINITY};
+    precis_summary_size size = precis_candidate_size(&candidates[i / x->each]);
+    if (bound <= PRECIS_BOUND_MOST && !precis_study_keeps_memory(s, limits, &size))
+      x->entries[i].state = FORBIDDEN;
   }
   return PRECIS_SUCCESS;
 }
@@ -347,6 +351,8 @@ int precis_search(const precis_study *study, const precis_candidate *candidates,
                                   precis_study_outlier_seconds(study, x.entries[i].limits),
                               .price = best};
     }
+  for (int i = 0; i < count * x.each && status == PRECIS_SUCCESS; i++)
+    found->over_memory |= x.entries[i].state == FORBIDDEN;
   free(x.entries);
   return status;
 }

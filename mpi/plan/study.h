@@ -69,6 +69,11 @@ int precis_study_widest(const precis_study *study, precis_limits limits);
 /* Predicted seconds for what lies beyond the limits. */
 double precis_study_outlier_seconds(const precis_study *study, precis_limits limits);
 
+/* Whether a call through summaries of this size keeps the memory limit, with what lies beyond the
+ * limits: fills in how much that is. */
+int precis_study_keeps_memory(const precis_study *study, precis_limits limits,
+                              precis_summary_size *size);
+
 /* Limits as tight as there are. */
 precis_limits precis_study_tightest(const precis_study *study);
 
@@ -78,6 +83,7 @@ typedef struct precis_found {
   precis_limits limits;
   double outlier_seconds; /* predicted, for what lies beyond the limits */
   double price;           /* seconds in all, with what failing rows are feared to cost */
+  int over_memory;        /* some were not tried for the memory limit */
 } precis_found;
 
 /* Collective. The cheapest of the candidates (ascending by seconds) with any limits, failing rows

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "mpi/plan/study.h"
+#include "src/model/footprint.h"
 #include "src/schedule/cost.h"
 
 double precis_study_key_radius(const precis_study *s, int g, precis_limits limits)
@@ -49,6 +50,16 @@ precis_head_sample precis_study_sample(const precis_study *s, int g, precis_limi
                               .all = {.histogram = s->query_lengths,
                                       .unit = s->out->plan.query_unit[g],
                                       .most = s->queries.rho[limits.queries]}};
+}
+
+int precis_study_keeps_memory(const precis_study *s, precis_limits limits,
+                              precis_summary_size *size)
+{
+  const precis_scene *scene = s->wish->scene;
+  size->outlier_keys = s->keys.beyond[limits.keys];
+  size->outlier_queries = s->queries.beyond[limits.queries];
+  return scene->memory_limit == 0 ||
+         precis_footprint_summaries(scene, size) <= scene->memory_limit;
 }
 
 /* Outlier keys meet all queries, outlier queries all keys; both travel to all ranks. */

@@ -91,7 +91,8 @@ static void price(study *s, const precis_feature_set *sets, int count)
     precis_summary_size size = precis_candidate_size(&c.price);
     size.set = set;
     c.later = precis_wish_later(q->wish, &size);
-    if (c.price.seconds + c.later < most)
+    if (c.price.seconds + c.later < most &&
+        precis_study_keeps_memory(q, s->question->limits, &size))
       s->choice[s->choices++] = c;
   }
 }

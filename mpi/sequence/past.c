@@ -53,9 +53,14 @@ precis_past precis_past_copy(const precis_past *past, const precis_problem *p)
   return made;
 }
 
+int64_t precis_past_most(const precis_problem *p)
+{
+  return ROWS * row_words(p) * (int64_t)sizeof(float);
+}
+
 int64_t precis_past_bytes(const precis_past *past, const precis_problem *p)
 {
-  return past->q != NULL ? ROWS * row_words(p) * (int64_t)sizeof *past->q : 0;
+  return past->q != NULL ? precis_past_most(p) : 0;
 }
 
 void precis_past_free(precis_past *past)

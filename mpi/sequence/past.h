@@ -26,7 +26,10 @@ void precis_past_add(precis_past *past, const precis_problem *problem, int64_t r
 /* A copy for another handle, as far as there is memory. */
 precis_past precis_past_copy(const precis_past *past, const precis_problem *problem);
 void precis_past_free(precis_past *past);
+
+/* What it takes, and what it takes from the first rows on. */
 int64_t precis_past_bytes(const precis_past *past, const precis_problem *problem);
+int64_t precis_past_most(const precis_problem *problem);
 
 /* The rows of a call and those of the past, which see all keys. */
 typedef struct precis_past_view {

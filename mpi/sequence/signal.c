@@ -5,29 +5,19 @@
 #include <string.h>
 
 #include "mpi/sequence/signal_prefixes.h"
+#include "src/model/held.h"
 #include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
 #include "src/tokens/norm.h"
 #include "src/base/problem.h"
 #include "src/base/weaken.h"
 
-static int64_t numbers_of(const precis_problem *p)
-{
-  return (int64_t)p->heads * (p->dim + p->value_dim + 5) +
-         (int64_t)p->kv_heads * (p->dim + p->value_dim + 1);
-}
-
-int64_t precis_signal_bytes(const precis_problem *p)
-{
-  return numbers_of(p) * (int64_t)sizeof(double);
-}
-
 int precis_signal_create(const precis_problem *p, precis_signal *signal)
 {
-  double *at = precis_memory_array(numbers_of(p), sizeof *at);
+  double *at = precis_memory_array(precis_held_signal_numbers(p), sizeof *at);
   if (at == NULL)
     return PRECIS_ERR_MEMORY;
-  for (int64_t i = 0; i < numbers_of(p); i++)
+  for (int64_t i = 0; i < precis_held_signal_numbers(p); i++)
     at[i] = 0;
   *signal = (precis_signal){.array = at, .mean_query = at};
   signal->k_base = signal->mean_query + (int64_t)p->heads * p->dim;
@@ -59,7 +49,7 @@ void precis_signal_copy(const precis_problem *p, const precis_signal *from, prec
 
 void precis_signal_copy_all(const precis_problem *p, const precis_signal *from, precis_signal *to)
 {
-  memcpy(to->array, from->array, (size_t)precis_signal_bytes(p));
+  memcpy(to->array, from->array, (size_t)precis_held_signal_numbers(p) * sizeof *to->array);
   to->has_mean = from->has_mean;
   to->has_base = from->has_base;
   to->rows_in = from->rows_in;

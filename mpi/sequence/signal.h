@@ -35,7 +35,6 @@ typedef struct precis_signal {
 /* Errors: MEMORY. */
 int precis_signal_create(const precis_problem *problem, precis_signal *signal);
 void precis_signal_free(precis_signal *signal);
-int64_t precis_signal_bytes(const precis_problem *problem);
 void precis_signal_copy(const precis_problem *problem, const precis_signal *from,
                         precis_signal *to);
 /* The same with what is known of the keys, which must be the same. */

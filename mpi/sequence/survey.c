@@ -14,14 +14,6 @@ static const double DRIFT = 0.125;
 /* Weights of the spreads are taken anew when a bias exceeds what they are relative to by this. */
 static const double BIAS_DRIFT = 50;
 
-int64_t precis_survey_bytes(const precis_keys *keys)
-{
-  int64_t sums = precis_survey_sums_size(keys), extremes = precis_survey_extremes_size(keys);
-  return (2 * sums + extremes + (sums > extremes ? sums : extremes) +
-          4 * (int64_t)keys->kv_heads * keys->value_dim) *
-         (int64_t)sizeof(double);
-}
-
 int precis_survey_create(const precis_keys *keys, precis_survey *survey)
 {
   int64_t sums = precis_survey_sums_size(keys), extremes = precis_survey_extremes_size(keys);

@@ -28,7 +28,6 @@ int precis_survey_create(const precis_keys *keys, precis_survey *survey);
 void precis_survey_free(precis_survey *survey);
 /* The same survey of the same keys, for a fork of them. */
 void precis_survey_copy(const precis_keys *keys, const precis_survey *survey, precis_survey *to);
-int64_t precis_survey_bytes(const precis_keys *keys);
 
 /* Collective. Takes in the rows added since the last call: one pass over them and two small
  * reductions, unless the keys have doubled or drifted, when the centres move to the means and all

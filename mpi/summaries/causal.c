@@ -27,15 +27,10 @@ typedef struct chain {
   precis_execution execution;
   const int64_t *position; /* of the queries, ascending */
   int64_t blocks;
-  int64_t *first_row; /* blocks + 2: rows first_row[b] .. first_row[b + 1] - 1 see b whole blocks */
-  double *scale; /* blocks + 1: log-scale of the first b blocks ... */
-  precis_weight_mass *weights; /* ... and their weights */
-  double before;               /* the same of all lower ranks */
-  precis_weight_mass before_weights;
-  precis_summary_sums incoming;
-  float *rounded;       /* a tile */
+  precis_prefix_arrays at;
+  double before; /* log-scale of all lower ranks' keys, ... */
+  precis_weight_mass before_weights; /* ... and their weights */
   precis_queries exact; /* of outlier keys and diagonal blocks */
-  precis_job *jobs;
 } chain;
 
 static void poll(precis_summary_work *work)
@@ -56,14 +51,14 @@ static void group_rows(chain *c)
   const precis_keys *keys = c->work.keys;
   int64_t row = 0, rows = c->work.task->rows;
   for (int64_t b = 0; b <= c->blocks; b++) {
-    c->first_row[b] = row;
+    c->at.first_row[b] = row;
     if (b == c->blocks)
       row = rows;
     int64_t last = (b + 1) * BLOCK - 1; /* a row that sees this key sees block b whole */
     while (row < rows && (last >= keys->rows || c->position[row] < keys->position[last]))
       row++;
   }
-  c->first_row[c->blocks + 1] = rows;
+  c->at.first_row[c->blocks + 1] = rows;
 }
 
 static int64_t block_keys(const chain *c, int64_t b)
@@ -82,17 +77,17 @@ static void attend_diagonal(chain *c, const precis_step *step)
   const char *parcel = precis_execution_at(&c->execution, step);
   int count = 0;
   for (int64_t b = first; b < end; b++) {
-    int64_t rows = c->first_row[b + 1] - c->first_row[b], skip = b * BLOCK - key;
+    int64_t rows = c->at.first_row[b + 1] - c->at.first_row[b], skip = b * BLOCK - key;
     if (rows == 0)
       continue;
-    precis_queries_jobs(p, &c->exact, &c->shape.kind, step->block.rows, parcel, c->jobs + count);
+    precis_queries_jobs(p, &c->exact, &c->shape.kind, step->block.rows, parcel, c->at.jobs + count);
     for (int h = 0; h < p->heads; h++) {
-      precis_job *job = &c->jobs[count++];
+      precis_job *job = &c->at.jobs[count++];
       job->rows = rows;
-      job->q += c->first_row[b] * job->q_stride;
-      job->query_position += c->first_row[b];
+      job->q += c->at.first_row[b] * job->q_stride;
+      job->query_position += c->at.first_row[b];
       job->partial =
-          precis_partial_at(&job->partial, c->first_row[b], precis_problem_columns(p));
+          precis_partial_at(&job->partial, c->at.first_row[b], precis_problem_columns(p));
       job->tile.keys = block_keys(c, b);
       job->tile.k += skip * p->dim;
       job->tile.v += skip * precis_parcel_columns(&c->shape.kind);
@@ -100,7 +95,7 @@ static void attend_diagonal(chain *c, const precis_step *step)
       job->key_position += skip;
     }
   }
-  precis_task_compute(task, c->jobs, count);
+  precis_task_compute(task, c->at.jobs, count);
 }
 
 /* Log-scales of this head's prefixes, here and on lower ranks, and the weights of each block
@@ -110,17 +105,17 @@ static int scale_head(chain *c, int g)
   precis_summary_work *x = &c->work;
   precis_world *world = x->task->world;
   precis_summary_load_keys(x, g);
-  c->scale[0] = -INFINITY;
+  c->at.scale[0] = -INFINITY;
   for (int64_t b = 0; b < c->blocks; b++) {
-    double most = c->scale[b];
+    double most = c->at.scale[b];
     for (int64_t j = b * BLOCK; j < b * BLOCK + block_keys(c, b); j++)
-      most = x->log_weight[j] > most ? x->log_weight[j] : most;
-    c->scale[b + 1] = most;
+      most = x->at.log_weight[j] > most ? x->at.log_weight[j] : most;
+    c->at.scale[b + 1] = most;
     precis_summary_weigh(x, b * BLOCK, block_keys(c, b), most);
   }
   c->before = -INFINITY;
   c->before_weights = (precis_weight_mass){0, 0};
-  if (MPI_Exscan(&c->scale[c->blocks], &c->before, 1, MPI_DOUBLE, MPI_MAX, world->comm))
+  if (MPI_Exscan(&c->at.scale[c->blocks], &c->before, 1, MPI_DOUBLE, MPI_MAX, world->comm))
     return PRECIS_ERR_MPI;
   return PRECIS_SUCCESS;
 }
@@ -129,8 +124,8 @@ static void rescale(chain *c, const precis_summary_part *part, double factor)
 {
   if (factor == 1)
     return;
-  precis_summary_merge(part->values, factor, c->work.values, 0, c->work.values);
-  precis_summary_merge(part->counts, factor, c->work.counts, 0, c->work.counts);
+  precis_summary_merge(part->values, factor, c->work.at.values, 0, c->work.at.values);
+  precis_summary_merge(part->counts, factor, c->work.at.counts, 0, c->work.at.counts);
 }
 
 /* A tile of the running summary: applied to the rows that see b blocks, then block b is added. */
@@ -141,17 +136,17 @@ static void run_blocks(chain *c, const precis_summary_part *part)
   double start = MPI_Wtime(), applying = 0;
   precis_summary_clear(x, part);
   for (int64_t b = 0; b <= c->blocks; b++) {
-    int64_t rows = c->first_row[b + 1] - c->first_row[b];
+    int64_t rows = c->at.first_row[b + 1] - c->at.first_row[b];
     if (first)
-      c->weights[b] = b > 0 ? precis_summary_weights(part, x->counts) : (precis_weight_mass){0, 0};
+      c->at.weights[b] = b > 0 ? precis_summary_weights(part, x->at.counts) : (precis_weight_mass){0, 0};
     if (rows > 0 && b > 0) {
       double before = MPI_Wtime();
-      precis_summary_get(x, part, c->rounded);
-      precis_summary_apply(x, part, c->rounded, c->first_row[b], rows, &x->sums);
+      precis_summary_get(x, part, c->at.rounded);
+      precis_summary_apply(x, part, c->at.rounded, c->at.first_row[b], rows, &x->at.sums);
       applying += MPI_Wtime() - before;
     }
     if (b < c->blocks) {
-      rescale(c, part, ratio(c->scale[b], c->scale[b + 1]));
+      rescale(c, part, ratio(c->at.scale[b], c->at.scale[b + 1]));
       precis_summary_add(x, part, b * BLOCK, block_keys(c, b));
     }
   }
@@ -163,10 +158,10 @@ static void run_blocks(chain *c, const precis_summary_part *part)
 static void merge(chain *c, const precis_summary_part *part, const float *in)
 {
   precis_summary_work *x = &c->work;
-  double own = c->scale[c->blocks], after = own > c->before ? own : c->before;
-  precis_summary_merge_wire(part->values, ratio(own, after), x->values, ratio(c->before, after),
+  double own = c->at.scale[c->blocks], after = own > c->before ? own : c->before;
+  precis_summary_merge_wire(part->values, ratio(own, after), x->at.values, ratio(c->before, after),
                             in);
-  precis_summary_merge_wire(part->counts, ratio(own, after), x->counts, ratio(c->before, after),
+  precis_summary_merge_wire(part->counts, ratio(own, after), x->at.counts, ratio(c->before, after),
                             in + part->values);
 }
 
@@ -177,7 +172,7 @@ static void apply(chain *c, const precis_summary_part *part, const float *in)
   double start = MPI_Wtime();
   if (part->first == 0)
     c->before_weights = precis_summary_weights_wire(part, in);
-  precis_summary_apply(&c->work, part, in, 0, task->rows, &c->incoming);
+  precis_summary_apply(&c->work, part, in, 0, task->rows, &c->at.incoming);
   task->seconds_apply += MPI_Wtime() - start;
 }
 
@@ -193,8 +188,8 @@ static void collect(const void *context, const precis_summary_work *x, int g, in
   const alike *a = context;
   const chain *c = a->c;
   if (x->task->world->rank > 0)
-    precis_summary_gather(x, g, i, &c->incoming, c->before, &c->before_weights, row);
-  precis_summary_gather(x, g, i, &x->sums, c->scale[a->blocks], &c->weights[a->blocks], row);
+    precis_summary_gather(x, g, i, &c->at.incoming, c->before, &c->before_weights, row);
+  precis_summary_gather(x, g, i, &x->at.sums, c->at.scale[a->blocks], &c->at.weights[a->blocks], row);
   precis_summary_gather_queries(x, g, i, &c->exact, row);
 }
 
@@ -202,8 +197,8 @@ static void finish_head(chain *c, int g)
 {
   for (int64_t b = 0; b <= c->blocks; b++) {
     alike rows = {c, b};
-    precis_summary_finish(&c->work, g, c->first_row[b] * c->work.group,
-                          c->first_row[b + 1] * c->work.group, collect, &rows);
+    precis_summary_finish(&c->work, g, c->at.first_row[b] * c->work.group,
+                          c->at.first_row[b + 1] * c->work.group, collect, &rows);
   }
 }
 
@@ -211,7 +206,7 @@ static int begin_head(chain *c, int g)
 {
   int status = scale_head(c, g);
   precis_summary_load_queries(&c->work, g);
-  precis_summary_clear_sums(&c->work, &c->incoming);
+  precis_summary_clear_sums(&c->work, &c->at.incoming);
   return status;
 }
 
@@ -275,25 +270,16 @@ static int create(chain *c, precis_task *task, const precis_summaries *plan,
   int status = precis_summary_work_create(task, plan, result, &c->work);
   if (status != PRECIS_SUCCESS)
     return status;
-  int64_t rows = task->rows * c->work.group, keys = task->keys->rows,
-          numbers = c->work.numbers_most;
+  int64_t keys = task->keys->rows;
   c->blocks = (keys + BLOCK - 1) / BLOCK;
   c->work.poll = poll;
   c->work.poll_context = c;
   plan_schedule(c);
-  c->first_row = precis_memory_array(c->blocks + 2, sizeof *c->first_row);
-  c->scale = precis_memory_array(c->blocks + 1, sizeof *c->scale);
-  c->weights = precis_memory_array(c->blocks + 1, sizeof *c->weights);
-  c->incoming.num = precis_memory_array(rows * p->value_dim, sizeof(double));
-  c->incoming.den = precis_memory_array(rows, sizeof(double));
-  c->incoming.env = precis_memory_array(rows, sizeof(double));
-  c->incoming.deviating = precis_memory_array(rows, sizeof(double));
-  c->rounded = precis_memory_array(numbers, sizeof *c->rounded);
-  c->jobs = precis_memory_array((int64_t)p->heads * PRECIS_PREFIX_PARCEL_BLOCKS, sizeof *c->jobs);
-  int made = c->first_row && c->scale && c->weights && c->incoming.num && c->incoming.den &&
-             c->incoming.env && c->incoming.deviating && c->rounded && c->jobs;
+  precis_allotment allotment = {.failed = 0};
+  precis_prefix_arrays_lay(&c->work.extent, c->blocks,
+                           (int64_t)p->heads * PRECIS_PREFIX_PARCEL_BLOCKS, &allotment, &c->at);
   status = precis_execution_create(task, &c->schedule, work, c, &c->execution);
-  return made && status == PRECIS_SUCCESS
+  return !allotment.failed && status == PRECIS_SUCCESS
              ? precis_queries_create(p, task->rows, task->q, c->position, &c->exact)
              : PRECIS_ERR_MEMORY;
 }
@@ -302,10 +288,7 @@ static void release(chain *c)
 {
   precis_queries_free(&c->exact);
   precis_execution_free(&c->execution);
-  void *arrays[] = {c->first_row,    c->scale,   c->weights, c->incoming.num,      c->incoming.den,
-                    c->incoming.env, c->rounded, c->jobs,    c->incoming.deviating};
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-    free(arrays[i]);
+  precis_prefix_arrays_free(&c->at);
   precis_summary_work_free(&c->work);
 }
 

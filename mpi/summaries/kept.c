@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "mpi/moves/spread.h"
+#include "src/model/held.h"
 #include "src/schedule/cost.h"
 #include "src/base/memory.h"
-
-enum { BATCH = 1024 };
 
 int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis_kept *kept)
 {
@@ -17,25 +16,20 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
       .plan = *plan, .tokens = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim}};
   made.value_numbers = plan->features * p->value_dim;
   made.count_numbers = PRECIS_SUMMARY_COUNTS * plan->features + plan->count_features;
-  made.moments = precis_memory_array(p->kv_heads, (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
-  made.values = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values);
-  made.counts = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts);
-  made.values32 = precis_memory_array(p->kv_heads * made.value_numbers, sizeof *made.values32);
-  made.counts32 = precis_memory_array(p->kv_heads * made.count_numbers, sizeof *made.counts32);
-  made.per = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.per);
-  made.fold = precis_memory_array((int64_t)p->kv_heads * p->value_dim, sizeof *made.fold);
-  made.shared = precis_memory_array(1, sizeof *made.shared);
+  precis_allotment allotment = {.failed = 0};
+  precis_kept_arrays_lay(p, made.value_numbers, made.count_numbers, &allotment, &made.at);
+  made.shared = precis_allot_array(&allotment, 1, sizeof *made.shared);
   if (made.shared != NULL)
     *made.shared = (precis_kept_shared){.handles = 1};
-  if (!made.shared || !made.per || !made.fold || !made.moments || !made.values || !made.counts || !made.values32 || !made.counts32) {
+  if (allotment.failed) {
     made.plan = (precis_summaries){0};
     precis_kept_free(&made);
     return PRECIS_ERR_MEMORY;
   }
-  memcpy(made.moments, plan->moments,
-         (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.moments);
-  memcpy(made.per, terms->per, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.per);
-  memcpy(made.fold, terms->fold, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.fold);
+  memcpy(made.at.moments, plan->moments,
+         (size_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1) * sizeof *made.at.moments);
+  memcpy(made.at.per, terms->per, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.at.per);
+  memcpy(made.at.fold, terms->fold, (size_t)p->kv_heads * (size_t)p->value_dim * sizeof *made.at.fold);
   *kept = made;
   plan->q_center = plan->key_radius = plan->query_radius = NULL;
   plan->key_unit = plan->query_unit = plan->log_scale = plan->least_deviation = NULL;
@@ -47,40 +41,35 @@ int precis_kept_create(const precis_terms *terms, precis_summaries *plan, precis
 
 int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *p)
 {
-  if (kept->values == NULL)
+  precis_allotment measure = {.measures = 1};
+  precis_kept_arrays arrays;
+  if (kept->at.values == NULL)
     return 0;
-  int64_t head = (kept->value_numbers + kept->count_numbers) *
-                     (int64_t)(sizeof *kept->values + sizeof *kept->values32) +
-                 (PRECIS_DEGREE_MAX + 1 + 2 * (int64_t)p->value_dim) * (int64_t)sizeof(double) +
-                 (int64_t)sizeof *kept->plan.fit;
-  return p->kv_heads * head;
+  precis_kept_arrays_lay(p, kept->value_numbers, kept->count_numbers, &measure, &arrays);
+  return (int64_t)measure.bytes + p->kv_heads * (int64_t)sizeof *kept->plan.fit +
+         kept->tokens.capacity * precis_held_key(p, 1);
 }
 
 void precis_kept_free(precis_kept *kept)
 {
   precis_summaries_release(&kept->plan);
-  free(kept->moments);
-  free(kept->per);
-  free(kept->fold);
-  if (kept->shared == NULL || --kept->shared->handles == 0) {
-    free(kept->values);
-    free(kept->counts);
-    free(kept->values32);
-    free(kept->counts32);
+  if (kept->shared != NULL && --kept->shared->handles > 0)
+    kept->at.values = kept->at.counts = NULL, kept->at.values32 = kept->at.counts32 = NULL;
+  else
     free(kept->shared);
-  }
+  precis_kept_arrays_free(&kept->at);
   precis_keys_free(&kept->tokens);
   *kept = (precis_kept){0};
 }
 
 static double *values_at(const precis_kept *k, int value_dim, const precis_summary_part *part)
 {
-  return k->values + part->kv_head * k->value_numbers + part->first * value_dim;
+  return k->at.values + part->kv_head * k->value_numbers + part->first * value_dim;
 }
 
 static double *counts_at(const precis_kept *k, const precis_summary_part *part)
 {
-  return k->counts + part->kv_head * k->count_numbers + part->first;
+  return k->at.counts + part->kv_head * k->count_numbers + part->first;
 }
 
 /* A tile's counts are together where it is on its way, and apart here: of each of its features, in
@@ -98,10 +87,10 @@ static int counts_apart(const precis_kept *k, const precis_summary_part *part, d
 static void refresh(precis_kept *k, int value_dim, const precis_summary_part *part)
 {
   const double *values = values_at(k, value_dim, part);
-  precis_summary_round(part->values, 1, values, k->values32 + (values - k->values));
+  precis_summary_round(part->values, 1, values, k->at.values32 + (values - k->at.values));
   double *counts[2];
   for (int c = 0, columns = counts_apart(k, part, counts); c < columns; c++)
-    precis_summary_round(part->features, 1, counts[c], k->counts32 + (counts[c] - k->counts));
+    precis_summary_round(part->features, 1, counts[c], k->at.counts32 + (counts[c] - k->at.counts));
 }
 
 void precis_kept_store(precis_kept *kept, int value_dim, const precis_summary_part *part,
@@ -140,10 +129,10 @@ static void raise_scale(precis_kept *kept, int g, double most)
   if (!(most > *scale))
     return;
   double keep = exp(*scale - most);
-  precis_summary_merge(kept->value_numbers, keep, kept->values + g * kept->value_numbers, 0,
-                       kept->values);
-  precis_summary_merge(kept->count_numbers, keep, kept->counts + g * kept->count_numbers, 0,
-                       kept->counts);
+  precis_summary_merge(kept->value_numbers, keep, kept->at.values + g * kept->value_numbers, 0,
+                       kept->at.values);
+  precis_summary_merge(kept->count_numbers, keep, kept->at.counts + g * kept->count_numbers, 0,
+                       kept->at.counts);
   *scale = most;
 }
 
@@ -158,16 +147,16 @@ static void add_rows(precis_summary_work *x, precis_kept *kept)
     if (precis_summary_load_keys(x, part.kv_head)) {
       double most = -INFINITY;
       for (int64_t j = 0; j < rows; j++)
-        most = fmax(most, x->log_weight[j]);
+        most = fmax(most, x->at.log_weight[j]);
       raise_scale(kept, part.kv_head, most);
       precis_summary_weigh(x, 0, rows, kept->plan.log_scale[part.kv_head]);
     }
     precis_summary_clear(x, &part);
     precis_summary_add(x, &part, 0, rows);
-    precis_summary_merge(part.values, 1, values_at(kept, dv, &part), 1, x->values);
+    precis_summary_merge(part.values, 1, values_at(kept, dv, &part), 1, x->at.values);
     double *counts[2];
     for (int c = 0, columns = counts_apart(kept, &part, counts); c < columns; c++)
-      precis_summary_merge(part.features, 1, counts[c], 1, x->counts + c * part.features);
+      precis_summary_merge(part.features, 1, counts[c], 1, x->at.counts + c * part.features);
     refresh(kept, dv, &part);
   }
 }
@@ -194,8 +183,8 @@ static int add_batch(precis_task *task, precis_kept *kept, int root, int64_t fir
   precis_summary_result none;
   precis_summary_work work;
   adding.keys = &rows;
-  adding.terms.per = kept->per;
-  adding.terms.fold = kept->fold;
+  adding.terms.per = kept->at.per;
+  adding.terms.fold = kept->at.fold;
   adding.rows = 0;
   int made = precis_summary_work_create(&adding, &kept->plan, &none, &work);
   if (made == PRECIS_SUCCESS)
@@ -215,7 +204,7 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
   precis_world *world = task->world;
   int64_t fresh = task->keys->rows - kept->local_rows,
           *counts = precis_memory_array(world->ranks, sizeof *counts);
-  float *message = precis_memory_array(BATCH * batch_words(task->keys), sizeof *message);
+  float *message = precis_memory_array(PRECIS_KEPT_BATCH * batch_words(task->keys), sizeof *message);
   int status =
       precis_world_agree(world, counts && message ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
   if (status == PRECIS_SUCCESS &&
@@ -227,8 +216,8 @@ int precis_kept_update(precis_task *task, precis_kept *kept)
   if (all > 0) /* the same on all ranks */
     status = precis_world_agree(world, precis_kept_own(kept, task->problem), NULL);
   for (int root = 0; root < world->ranks && status == PRECIS_SUCCESS; root++) {
-    for (int64_t done = 0; done < counts[root] && status == PRECIS_SUCCESS; done += BATCH) {
-      int64_t left = counts[root] - done, count = left < BATCH ? left : BATCH;
+    for (int64_t done = 0; done < counts[root] && status == PRECIS_SUCCESS; done += PRECIS_KEPT_BATCH) {
+      int64_t left = counts[root] - done, count = left < PRECIS_KEPT_BATCH ? left : PRECIS_KEPT_BATCH;
       status = add_batch(task, kept, root, kept->local_rows + done, count, message);
     }
     if (status == PRECIS_SUCCESS)

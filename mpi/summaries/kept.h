@@ -32,14 +32,10 @@ typedef struct precis_kept {
   int64_t rows;               /* of all ranks' */
   double calls;               /* that it has served */
   precis_summaries plan;      /* arrays owned, but for those of the survey */
-  double *moments;            /* kv_heads x (PRECIS_DEGREE_MAX + 1), of the fits */
   int64_t value_numbers;      /* of a head: features x value_dim */
   int64_t count_numbers;      /* features, then with deviations features + count_features */
-  double *values, *counts;    /* kv_heads x each */
-  float *values32, *counts32; /* the same, rounded */
-  precis_kept_shared *shared; /* who has these four */
-  double *per, *fold;         /* kv_heads x value_dim: of the norm of the deviations in it, and of
-                                 the values, see terms.h */
+  precis_kept_arrays at;
+  precis_kept_shared *shared; /* who has its sums: values, counts and both rounded */
   precis_keys tokens;         /* outlier keys of all ranks */
 } precis_kept;
 
@@ -53,7 +49,7 @@ int precis_kept_fork(precis_kept *kept, const precis_problem *problem, precis_ke
 int precis_kept_own(precis_kept *kept, const precis_problem *problem);
 /* Bytes of its sums, 0 if they were weighed with this number already; numbers are positive. */
 int64_t precis_kept_weigh(const precis_kept *kept, const precis_problem *problem, int64_t number);
-/* Of its sums and fits, those of outliers' keys apart. */
+/* Of its sums and fits, and of outliers' keys. */
 int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *problem);
 
 /* Stores reduced sums of a tile. */

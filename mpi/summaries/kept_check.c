@@ -142,7 +142,7 @@ static precis_bivariate_moments grow(precis_kept *kept, const precis_kept_reach 
     *before = larger(*before, reach[g].queries);
     return *m;
   }
-  double *m = kept->moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1), power = 1;
+  double *m = kept->at.moments + (int64_t)g * (PRECIS_DEGREE_MAX + 1), power = 1;
   double factor = growth(reach[g].radius, plan->query_radius[g]);
   for (int k = 0; k <= PRECIS_DEGREE_MAX; k++, power *= factor) {
     m[k] *= power;
@@ -195,7 +195,7 @@ static int norm_serves(const precis_terms *terms, const precis_kept *kept)
 {
   int dv = terms->problem->value_dim;
   for (int g = 0; g < terms->problem->kv_heads; g++) {
-    const precis_norm frozen = {dv, terms->largest, kept->per + (int64_t)g * dv},
+    const precis_norm frozen = {dv, terms->largest, kept->at.per + (int64_t)g * dv},
                       now = precis_terms_norm(terms, g);
     if (!(precis_norm_conversion(&frozen, &now) < NORM_DRIFT))
       return 0;

@@ -63,10 +63,10 @@ int precis_kept_fork(precis_kept *kept, const precis_problem *p, precis_kept *ch
   int good = 1;
   precis_kept made = *kept;
   copy_plan(p, &kept->plan, &made.plan, &good);
-  made.moments = copy(kept->moments, (int64_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1),
-                      sizeof *made.moments, &good);
-  made.per = copy(kept->per, columns, sizeof *made.per, &good);
-  made.fold = copy(kept->fold, columns, sizeof *made.fold, &good);
+  made.at.moments = copy(kept->at.moments, (int64_t)p->kv_heads * (PRECIS_DEGREE_MAX + 1),
+                      sizeof *made.at.moments, &good);
+  made.at.per = copy(kept->at.per, columns, sizeof *made.at.per, &good);
+  made.at.fold = copy(kept->at.fold, columns, sizeof *made.at.fold, &good);
   copy_tokens(&kept->tokens, &made.tokens, &good);
   made.shared->handles++;
   if (!good) {
@@ -84,24 +84,24 @@ int precis_kept_own(precis_kept *kept, const precis_problem *p)
   int64_t values = p->kv_heads * kept->value_numbers, counts = p->kv_heads * kept->count_numbers;
   const precis_kept_shared alone = {.handles = 1};
   int good = 1;
-  precis_kept own = {.values = copy(kept->values, values, sizeof *own.values, &good),
-                     .counts = copy(kept->counts, counts, sizeof *own.counts, &good),
-                     .values32 = copy(kept->values32, values, sizeof *own.values32, &good),
-                     .counts32 = copy(kept->counts32, counts, sizeof *own.counts32, &good),
+  precis_kept own = {.at.values = copy(kept->at.values, values, sizeof *own.at.values, &good),
+                     .at.counts = copy(kept->at.counts, counts, sizeof *own.at.counts, &good),
+                     .at.values32 = copy(kept->at.values32, values, sizeof *own.at.values32, &good),
+                     .at.counts32 = copy(kept->at.counts32, counts, sizeof *own.at.counts32, &good),
                      .shared = copy(&alone, 1, sizeof alone, &good)};
   if (!good) {
-    free(own.values);
-    free(own.counts);
-    free(own.values32);
-    free(own.counts32);
+    free(own.at.values);
+    free(own.at.counts);
+    free(own.at.values32);
+    free(own.at.counts32);
     free(own.shared);
     return PRECIS_ERR_MEMORY;
   }
   kept->shared->handles--;
-  kept->values = own.values;
-  kept->counts = own.counts;
-  kept->values32 = own.values32;
-  kept->counts32 = own.counts32;
+  kept->at.values = own.at.values;
+  kept->at.counts = own.at.counts;
+  kept->at.values32 = own.at.values32;
+  kept->at.counts32 = own.at.counts32;
   kept->shared = own.shared;
   return PRECIS_SUCCESS;
 }
@@ -112,5 +112,5 @@ int64_t precis_kept_weigh(const precis_kept *kept, const precis_problem *p, int6
     return 0;
   kept->shared->weighed = number;
   return p->kv_heads * (kept->value_numbers + kept->count_numbers) *
-         (int64_t)(sizeof *kept->values + sizeof *kept->values32);
+         (int64_t)(sizeof *kept->at.values + sizeof *kept->at.values32);
 }

@@ -14,9 +14,9 @@ static void collect(const void *context, const precis_summary_work *x, int g, in
                     precis_row *row)
 {
   const applying *a = context;
-  const float *counts = a->kept->counts32 + g * a->kept->count_numbers;
+  const float *counts = a->kept->at.counts32 + g * a->kept->count_numbers;
   const precis_weight_mass weights = {counts[0], counts[a->kept->plan.features]};
-  precis_summary_gather(x, g, i, &x->sums, a->kept->plan.log_scale[g], &weights, row);
+  precis_summary_gather(x, g, i, &x->at.sums, a->kept->plan.log_scale[g], &weights, row);
   if (a->kept->tokens.rows > 0)
     precis_summary_gather_queries(x, g, i, &a->exact, row);
 }
@@ -25,8 +25,8 @@ static void apply_head(precis_summary_work *x, const applying *a, int g)
 {
   const precis_kept *kept = a->kept;
   precis_summary_load_queries(x, g);
-  precis_summary_apply_whole(x, g, kept->values32 + g * kept->value_numbers,
-                             kept->counts32 + g * kept->count_numbers);
+  precis_summary_apply_whole(x, g, kept->at.values32 + g * kept->value_numbers,
+                             kept->at.counts32 + g * kept->count_numbers);
   precis_summary_finish(x, g, 0, x->task->rows * x->group, collect, a);
 }
 

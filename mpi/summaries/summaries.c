@@ -73,7 +73,7 @@ static void collect(const void *context, const precis_summary_work *x, int g, in
                     precis_row *row)
 {
   const pipeline *p = context;
-  precis_summary_gather(x, g, i, &x->sums, x->plan->log_scale[g], &p->weights, row);
+  precis_summary_gather(x, g, i, &x->at.sums, x->plan->log_scale[g], &p->weights, row);
   if (x->plan->outlier_keys > 0)
     precis_summary_gather_queries(x, g, i, &p->exact, row);
 }
@@ -89,7 +89,7 @@ static void apply(pipeline *p, const precis_step *step)
     p->weights = precis_summary_weights_wire(&part, sums);
   if (p->kept != NULL)
     precis_kept_store(p->kept, x->task->problem->value_dim, &part, sums);
-  precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->sums);
+  precis_summary_apply(x, &part, sums, 0, x->task->rows, &x->at.sums);
   x->task->seconds_apply += MPI_Wtime() - start;
 }
 

@@ -44,7 +44,8 @@ precis_bulk precis_summaries_bulk(const precis_terms *terms, const precis_summar
 static inline precis_summary_size precis_summaries_size(const precis_summaries *plan)
 {
   return (precis_summary_size){plan->degree, plan->envelope_degree, plan->features,
-                               plan->count_features, &plan->set};
+                               plan->count_features, &plan->set,
+                               plan->outlier_keys, plan->outlier_queries};
 }
 
 /* Frees what is not borrowed. */

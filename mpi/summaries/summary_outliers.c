@@ -19,9 +19,7 @@ typedef struct exchange {
   precis_queries *exact;
   precis_keys *kept_tokens;
   precis_parcel_kind kind;
-  char *parcel;
-  precis_job *jobs;
-  int64_t *counts; /* of each rank */
+  precis_outlier_arrays at;
 } exchange;
 
 static int create(exchange *x)
@@ -30,23 +28,21 @@ static int create(exchange *x)
   x->kind = task->kind;
   x->kind.with_bias = 1;
   x->kind.with_positions = x->exact->position != NULL;
-  x->counts = precis_memory_array(task->world->ranks, sizeof *x->counts);
-  x->shape = precis_shape_outlier_keys(task->problem, x->counts);
+  precis_allotment allotment = {.failed = 0};
+  precis_outlier_arrays_lay(task->world->ranks, task->problem->heads,
+                            precis_parcel_bytes(&x->kind, PRECIS_OUTLIERS_MOST), &allotment, &x->at);
+  x->shape = precis_shape_outlier_keys(task->problem, x->at.counts);
   x->waiting = (precis_keys){
       .kv_heads = x->tokens->kv_heads, .dim = x->tokens->dim, .value_dim = x->tokens->value_dim};
   int status = precis_keys_reserve(&x->waiting, x->shape.batch_rows, 1);
-  x->parcel = precis_memory_array(precis_parcel_bytes(&x->kind, x->shape.batch_rows), 1);
-  x->jobs = precis_memory_array(task->problem->heads, sizeof *x->jobs);
-  return x->parcel && x->jobs && x->counts ? status : PRECIS_ERR_MEMORY;
+  return allotment.failed ? PRECIS_ERR_MEMORY : status;
 }
 
 static void release(exchange *x)
 {
   precis_execution_free(&x->execution);
   precis_keys_free(&x->waiting);
-  free(x->parcel);
-  free(x->jobs);
-  free(x->counts);
+  precis_outlier_arrays_free(&x->at);
 }
 
 /* The rows of a message as keys. */
@@ -81,9 +77,9 @@ static void attend(exchange *x)
   if (keys->rows == 0)
     return;
   precis_parcel_pack(&x->kind, keys, 0, keys->rows, &task->terms,
-                     task->engine.threads, x->parcel);
-  precis_queries_jobs(task->problem, x->exact, &x->kind, keys->rows, x->parcel, x->jobs);
-  precis_task_compute(task, x->jobs, task->problem->heads);
+                     task->engine.threads, x->at.parcel);
+  precis_queries_jobs(task->problem, x->exact, &x->kind, keys->rows, x->at.parcel, x->at.jobs);
+  precis_task_compute(task, x->at.jobs, task->problem->heads);
   keys->rows = 0;
 }
 
@@ -130,12 +126,12 @@ static int prepare(exchange *x)
   int64_t total = 0;
   int status = precis_world_agree(world, create(x), NULL);
   if (status == PRECIS_SUCCESS &&
-      MPI_Allgather(&x->tokens->rows, 1, MPI_INT64_T, x->counts, 1, MPI_INT64_T, world->comm))
+      MPI_Allgather(&x->tokens->rows, 1, MPI_INT64_T, x->at.counts, 1, MPI_INT64_T, world->comm))
     status = PRECIS_ERR_MPI;
   if (status != PRECIS_SUCCESS)
     return status;
   for (int r = 0; r < world->ranks; r++)
-    total += x->counts[r];
+    total += x->at.counts[r];
   status = plan_schedule(x);
   if (status == PRECIS_SUCCESS && x->kept_tokens != NULL)
     status = precis_keys_reserve(x->kept_tokens, total, 1);

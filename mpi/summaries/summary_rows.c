@@ -24,7 +24,7 @@ static double weight_rounding(const precis_summary_work *x, int g, double log_sc
 static double turning_rounding(const precis_summary_work *x, int g, int64_t i)
 {
   const double *error = x->plan->turning.error;
-  double bound = fabs(x->task->problem->scale) * x->norm[i].plain * x->plan->key_radius[g];
+  double bound = fabs(x->task->problem->scale) * x->at.norm[i].plain * x->plan->key_radius[g];
   return error ? expm1(error[g] * bound) : 0;
 }
 
@@ -34,8 +34,8 @@ static double term_magnitude(const precis_summary_work *x, int g, int64_t i)
   const precis_bivariate *fit = &x->plan->fit[g];
   const precis_reach plain = {.lead = x->plan->key_radius[g]};
   const precis_reach *keys = x->plan->turning.keys ? &x->plan->turning.keys[g] : &plain;
-  double scale = fabs(x->task->problem->scale), y1 = scale * x->norm[i].lead * keys->lead,
-         y2 = scale * x->norm[i].trail * keys->trail;
+  double scale = fabs(x->task->problem->scale), y1 = scale * x->at.norm[i].lead * keys->lead,
+         y2 = scale * x->at.norm[i].trail * keys->trail;
   return precis_bivariate_magnitude(fit, y1, y2) + precis_bivariate_envelope_magnitude(fit, y1, y2);
 }
 
@@ -74,7 +74,7 @@ void precis_summary_gather(const precis_summary_work *x, int g, int64_t i,
 static int is_outlier(const precis_summary_work *x, int g, int64_t index)
 {
   const precis_summaries *plan = x->plan;
-  const precis_bulk_norms *norm = &x->norm[index];
+  const precis_bulk_norms *norm = &x->at.norm[index];
   double scale = fabs(x->task->problem->scale);
   precis_reach query = {.lead = scale * norm->lead, .trail = scale * norm->trail};
   precis_reach keys = {.whole = plan->key_radius[g], .lead = plan->key_radius[g]};

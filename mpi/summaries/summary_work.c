@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/memory.h"
 #include "src/rows/queries.h"
 #include "src/schedule/emit.h"
 
@@ -49,10 +48,10 @@ int precis_summary_load_keys(precis_summary_work *x, int g)
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(x->keys->rows, threads, i, &a, &b);
-    precis_bulk_weights(&bulk, x->keys, a, b - a, x->log_weight + a);
-    precis_bulk_keys(&bulk, x->keys, a, b - a, x->k + a * x->keys->dim,
-                     x->v + a * x->keys->value_dim);
-    precis_bulk_deviations(&bulk, x->keys, a, b - a, x->deviation + a);
+    precis_bulk_weights(&bulk, x->keys, a, b - a, x->at.log_weight + a);
+    precis_bulk_keys(&bulk, x->keys, a, b - a, x->at.k + a * x->keys->dim,
+                     x->at.v + a * x->keys->value_dim);
+    precis_bulk_deviations(&bulk, x->keys, a, b - a, x->at.deviation + a);
   }
   x->keys_of = g;
   return 1;
@@ -60,9 +59,9 @@ int precis_summary_load_keys(precis_summary_work *x, int g)
 
 void precis_summary_weigh(precis_summary_work *x, int64_t first, int64_t keys, double log_scale)
 {
-  precis_bulk_scale_weights(keys, x->log_weight + first, log_scale, x->w + first);
+  precis_bulk_scale_weights(keys, x->at.log_weight + first, log_scale, x->at.w + first);
   for (int64_t j = first; j < first + keys && x->plan->count_features > 0; j++)
-    x->w_deviation[j] = x->w[j] * x->deviation[j];
+    x->at.w_deviation[j] = x->at.w[j] * x->at.deviation[j];
 }
 
 void precis_summary_clear_sums(const precis_summary_work *x, const precis_summary_sums *sums)
@@ -88,17 +87,17 @@ int precis_summary_load_queries(precis_summary_work *x, int g)
     part_of(x->task->rows, threads, i, &a, &b);
     precis_bulk_queries(&bulk, p->dim, x->group, b - a,
                         x->task->q + (int64_t)g * x->group * p->dim + a * stride, stride,
-                        x->q + a * x->group * p->dim, x->norm + a * x->group);
+                        x->at.q + a * x->group * p->dim, x->at.norm + a * x->group);
   }
-  precis_summary_clear_sums(x, &x->sums);
+  precis_summary_clear_sums(x, &x->at.sums);
   x->queries_of = g;
   return 1;
 }
 
 void precis_summary_clear(precis_summary_work *x, const precis_summary_part *t)
 {
-  memset(x->values, 0, (size_t)t->values * sizeof *x->values);
-  memset(x->counts, 0, (size_t)t->counts * sizeof *x->counts);
+  memset(x->at.values, 0, (size_t)t->values * sizeof *x->at.values);
+  memset(x->at.counts, 0, (size_t)t->counts * sizeof *x->at.counts);
 }
 
 void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, int64_t first,
@@ -111,17 +110,17 @@ void precis_summary_add(precis_summary_work *x, const precis_summary_part *t, in
   int threads = x->task->engine.threads;
   for (int64_t key = first; key < end; key += POLL_KEYS) {
     int64_t some = end - key < POLL_KEYS ? end - key : POLL_KEYS;
-    const float *w = t->counts_only ? x->w_deviation : x->w;
+    const float *w = t->counts_only ? x->at.w_deviation : x->at.w;
     precis_weighted_keys rows = {
-        some,    x->k + key * p->dim, p->dim, x->v + key * p->value_dim, p->value_dim,
-        w + key, x->deviation + key};
+        some,    x->at.k + key * p->dim, p->dim, x->at.v + key * p->value_dim, p->value_dim,
+        w + key, x->at.deviation + key};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int i = 0; i < threads; i++) {
       int64_t from, to;
       part_of(t->features, threads, i, &from, &to);
-      precis_summarise_add(shape, &rows, t->first + from, to - from, x->values + from * columns,
-                           x->counts + from, x->counts + t->features + from,
-                           x->scratch + i * x->kernels.scratch);
+      precis_summarise_add(shape, &rows, t->first + from, to - from, x->at.values + from * columns,
+                           x->at.counts + from, x->at.counts + t->features + from,
+                           x->at.scratch + i * x->kernels.scratch);
     }
     x->poll(x);
   }
@@ -140,8 +139,8 @@ precis_weight_mass precis_summary_weights_wire(const precis_summary_part *t, con
 
 void precis_summary_get(const precis_summary_work *x, const precis_summary_part *t, float *to)
 {
-  precis_summary_round(t->values, 1, x->values, to);
-  precis_summary_round(t->counts, 1, x->counts, to + t->values);
+  precis_summary_round(t->values, 1, x->at.values, to);
+  precis_summary_round(t->counts, 1, x->at.counts, to + t->values);
 }
 
 /* Counts alone are those with deviations, and none of P's. */
@@ -153,7 +152,7 @@ static precis_query_rows queries_at(const precis_summary_work *x, const precis_s
 {
   const precis_problem *p = x->task->problem;
   return (precis_query_rows){.rows = rows,
-                             .q = x->q + first * p->dim,
+                             .q = x->at.q + first * p->dim,
                              .q_stride = p->dim,
                              .num = sums->num + first * p->value_dim,
                              .num_stride = p->value_dim,
@@ -176,7 +175,7 @@ void precis_summary_apply(precis_summary_work *x, const precis_summary_part *t, 
     int64_t a, b;
     part_of(rows * x->group, threads, i, &a, &b);
     precis_query_rows part = queries_at(x, sums, first * x->group + a, b - a, t->counts_only);
-    precis_apply_tile(shape, &coefficients, &tile, &part, x->scratch + i * x->kernels.scratch);
+    precis_apply_tile(shape, &coefficients, &tile, &part, x->at.scratch + i * x->kernels.scratch);
   }
   x->poll(x);
 }
@@ -195,9 +194,9 @@ void precis_summary_apply_whole(precis_summary_work *x, int g, const float *valu
   for (int i = 0; i < threads; i++) {
     int64_t a, b;
     part_of(x->task->rows * x->group, threads, i, &a, &b);
-    precis_query_rows part = queries_at(x, &x->sums, a, b - a, 0),
-                      counted = queries_at(x, &x->sums, a, b - a, 1);
-    void *scratch = x->scratch + i * x->kernels.scratch;
+    precis_query_rows part = queries_at(x, &x->at.sums, a, b - a, 0),
+                      counted = queries_at(x, &x->at.sums, a, b - a, 1);
+    void *scratch = x->at.scratch + i * x->kernels.scratch;
     precis_apply_whole(&x->kernels.apply, &coefficients, &all, &part, scratch);
     precis_apply_whole(&x->kernels.apply_counts, &envelope, &only, &counted, scratch);
   }
@@ -212,34 +211,25 @@ static int plan_shapes(precis_summary_work *x)
                                   &x->kernels))
     return PRECIS_ERR_INTERNAL;
   x->shape = precis_shape_summaries(&at, plan->features, plan->count_features, &x->kernels);
-  x->numbers_most = precis_summaries_numbers_most(&x->shape);
+  x->extent = (precis_summary_extent){.heads = x->task->problem->heads,
+                                      .kv_heads = x->task->problem->kv_heads,
+                                      .dim = x->task->problem->dim,
+                                      .value_dim = x->task->problem->value_dim,
+                                      .keys = x->task->keys->rows,
+                                      .rows = x->task->rows,
+                                      .numbers_most = precis_summaries_numbers_most(&x->shape),
+                                      .scratch = (int64_t)x->kernels.scratch,
+                                      .threads = x->task->engine.threads};
   return PRECIS_SUCCESS;
 }
 
+/* Errors: MEMORY. */
 static int allocate(precis_summary_work *x)
 {
-  const precis_problem *p = x->task->problem;
-  int64_t keys = x->keys->rows, rows = x->task->rows * x->group;
-  x->values = precis_memory_array(x->numbers_most, sizeof *x->values);
-  x->counts = precis_memory_array(x->numbers_most, sizeof *x->counts);
-  x->scratch = precis_memory_scratch(x->kernels.scratch, (size_t)x->task->engine.threads);
-  x->k = precis_memory_array(keys * p->dim, sizeof *x->k);
-  x->v = precis_memory_array(keys * p->value_dim, sizeof *x->v);
-  x->w = precis_memory_array(keys, sizeof *x->w);
-  x->deviation = precis_memory_array(keys, sizeof *x->deviation);
-  x->w_deviation = precis_memory_array(keys, sizeof *x->w_deviation);
-  x->log_weight = precis_memory_array(keys, sizeof *x->log_weight);
-  x->q = precis_memory_array(rows * p->dim, sizeof *x->q);
-  x->norm = precis_memory_array(rows, sizeof *x->norm);
-  x->sums.num = precis_memory_array(rows * p->value_dim, sizeof *x->sums.num);
-  x->sums.den = precis_memory_array(rows, sizeof *x->sums.den);
-  x->sums.env = precis_memory_array(rows, sizeof *x->sums.env);
-  x->sums.deviating = precis_memory_array(rows, sizeof *x->sums.deviating);
-  x->result->rows = precis_memory_array(x->task->rows * p->heads, sizeof *x->result->rows);
-  int made = x->values && x->counts && x->scratch && x->k && x->v && x->w && x->deviation &&
-             x->w_deviation && x->log_weight && x->q && x->norm && x->sums.num && x->sums.den &&
-             x->sums.env && x->sums.deviating && x->result->rows;
-  return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
+  precis_allotment allotment = {.failed = 0};
+  precis_summary_arrays_lay(&x->extent, &allotment, &x->at);
+  x->result->rows = precis_summary_aside_lay(&x->extent, &allotment);
+  return allotment.failed ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS;
 }
 
 static void no_poll(precis_summary_work *x)
@@ -270,10 +260,6 @@ int precis_summary_work_create(precis_task *task, const precis_summaries *plan,
 
 void precis_summary_work_free(precis_summary_work *x)
 {
-  void *arrays[] = {x->values, x->counts,    x->scratch,     x->k,          x->v,
-                    x->w,      x->deviation, x->w_deviation, x->log_weight, x->q,
-                    x->norm,   x->sums.num,  x->sums.den,    x->sums.env,   x->sums.deviating};
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-    free(arrays[i]);
+  precis_summary_arrays_free(&x->at);
   precis_outliers_free(&x->split);
 }

@@ -4,6 +4,7 @@
 #define PRECIS_MPI_SUMMARIES_SUMMARY_WORK_H
 
 #include "mpi/summaries/summaries.h"
+#include "src/model/summary_arrays.h"
 #include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
 #include "src/rows/queries.h"
@@ -18,14 +19,6 @@ typedef struct precis_summary_part {
   int64_t numbers;        /* of both, values first */
 } precis_summary_part;
 
-/* Sums over some keys, applied to the packed queries. */
-typedef struct precis_summary_sums {
-  double *num; /* rows x group x value_dim */
-  double *den; /* rows x group */
-  double *env;
-  double *deviating; /* as env, with deviations */
-} precis_summary_sums;
-
 typedef struct precis_summary_work {
   precis_task *task;
   const precis_summaries *plan;
@@ -35,17 +28,9 @@ typedef struct precis_summary_work {
   const precis_keys *keys; /* those to summarise: all of the task's, or the bulk */
   precis_summary_kernels kernels;
   precis_summaries_shape shape; /* of all keys; causal.c makes its own of prefixes */
-  int64_t numbers_most;         /* in a tile */
-  double *values, *counts;      /* of one tile */
-  char *scratch;                /* kernels.scratch bytes of each thread */
+  precis_summary_extent extent;
+  precis_summary_arrays at;
   int keys_of, queries_of;      /* heads whose rows are packed; -1: none */
-  float *k, *v, *w;             /* keys x dim, keys x value_dim, keys */
-  float *deviation;             /* keys */
-  float *w_deviation;           /* keys: w times deviation, where a plan has counts alone */
-  double *log_weight;           /* keys */
-  float *q;                     /* rows x group x dim */
-  precis_bulk_norms *norm;      /* rows x group */
-  precis_summary_sums sums;
   void (*poll)(struct precis_summary_work *work); /* keeps messages moving */
   void *poll_context;
 } precis_summary_work;

@@ -30,6 +30,10 @@ int precis_footprint_summary_apart(const precis_scene *scene, const precis_summa
 int64_t precis_footprint_exact(const precis_scene *scene, precis_move move);
 int64_t precis_footprint_summaries(const precis_scene *scene, const precis_summary_size *size);
 
+/* Through a summary that is kept, to which so many keys come. */
+int64_t precis_footprint_kept(const precis_scene *scene, const precis_summary_size *size,
+                              int64_t added);
+
 /* Whether a summary is kept for later calls: where it takes no more memory than the keys
  * themselves, or little, and the limit allows it. */
 int precis_footprint_keeps(const precis_scene *scene, const precis_summary_size *size);

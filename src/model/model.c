@@ -376,7 +376,7 @@ precis_prediction precis_model_kept(const precis_scene *s, const precis_summary_
   made.wire = node_seconds(s, (double)bytes->node) + network_seconds(s, (double)bytes->network, 0);
   made.seconds = made.survey + made.compute + made.passes + made.wire;
   made.fast_memory_words = precis_footprint_summary_words(s, size);
-  made.peak_bytes = precis_footprint_summaries(s, size);
+  made.peak_bytes = precis_footprint_kept(s, size, added);
   return made;
 }
 

@@ -37,6 +37,8 @@ typedef struct precis_scene {
   int64_t memory_limit;  /* bytes of a rank; 0: none */
   int results_in_place;  /* not in arrays of the call's own, to be copied */
   int64_t shared_room;   /* bytes that a rank may take of memory shared by its node; 0: enough */
+  int64_t held;          /* bytes of the rank that holds most; 0: as of keys that came at once */
+  int64_t held_kept;     /* besides, of a summary that is kept */
 } precis_scene;
 
 typedef struct precis_prediction {
@@ -54,6 +56,8 @@ typedef struct precis_summary_size {
   int degree, envelope_degree;
   int64_t features, count_features; /* with values; beyond them, with counts alone */
   const precis_feature_set *set;    /* NULL: the full one of these degrees */
+  int64_t outlier_keys;    /* of all ranks, that are left out of it, */
+  int64_t outlier_queries; /* and (query, head) pairs that are answered exactly */
 } precis_summary_size;
 
 /* An exact move that puts `bytes` on the wire. */

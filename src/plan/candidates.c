@@ -10,7 +10,10 @@ static const int64_t features_most = INT64_C(1) << 40;
 
 precis_summary_size precis_candidate_size(const precis_candidate *c)
 {
-  return (precis_summary_size){c->degree, c->envelope_degree, c->features, c->count_features, NULL};
+  return (precis_summary_size){.degree = c->degree,
+                               .envelope_degree = c->envelope_degree,
+                               .features = c->features,
+                               .count_features = c->count_features};
 }
 
 double precis_choose_seconds(const precis_scene *scene, const precis_candidate *c)

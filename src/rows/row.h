@@ -16,6 +16,12 @@ typedef struct precis_row {
   double *o; /* value_dim */
 } precis_row;
 
+/* A (query row, head) that has to be computed exactly. */
+typedef struct precis_failed_row {
+  int64_t row;
+  int head;
+} precis_failed_row;
+
 /* Numbers of a proof: a bound on |computed - true| in the norm of the terms, and one on the error of
  * lse before it is rounded to float32. Infinity: nothing is proved. */
 enum { PRECIS_PROOF_NUMBERS = 2 };

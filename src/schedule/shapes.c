@@ -9,7 +9,7 @@
 #include "src/base/problem.h"
 #include "src/base/share.h"
 
-enum { QUERIES_MOST = 4096, OUTLIERS_MOST = 1024, REPAIRED_MOST = 1 << 14, LEAST_SLICE = 1024 };
+enum { QUERIES_MOST = 4096, LEAST_SLICE = 1024 };
 
 void precis_shape_rows_free(precis_shape_rows *rows)
 {
@@ -179,7 +179,7 @@ precis_spread_shape precis_shape_outlier_keys(const precis_problem *p, const int
 {
   return (precis_spread_shape){.move = "outlier keys",
                                .rows = counts,
-                               .batch_rows = OUTLIERS_MOST,
+                               .batch_rows = PRECIS_OUTLIERS_MOST,
                                .row_bytes = precis_cost_outlier_key(p),
                                .kv_heads = p->kv_heads,
                                .heads = p->heads,
@@ -204,7 +204,7 @@ precis_queries_shape precis_shape_repair(const precis_placement *at, const int64
                                 .columns = columns,
                                 .rows = counts,
                                 .owners = PRECIS_QUERIES_OWNERS,
-                                .batch_rows = all < REPAIRED_MOST ? all : REPAIRED_MOST,
+                                .batch_rows = all < PRECIS_REPAIRED_MOST ? all : PRECIS_REPAIRED_MOST,
                                 .row_bytes = (int64_t)(sizeof(int64_t) + sizeof(int32_t)) + query,
                                 .key_rows = at->key_rows,
                                 .tile_rows = precis_shape_parcel_rows(at->problem, at->tile_rows),

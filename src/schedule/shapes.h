@@ -16,6 +16,10 @@ enum {
   PRECIS_PREFIX_PARCEL_ROWS = PRECIS_PREFIX_PARCEL_BLOCKS * PRECIS_KEY_BLOCK
 };
 
+/* On their way at a time: keys that summaries leave out, and (query, head) pairs that are answered
+ * exactly. */
+enum { PRECIS_OUTLIERS_MOST = 1024, PRECIS_REPAIRED_MOST = 1 << 14 };
+
 /* Where rows lie and how a move takes them. Borrowed by all that is made of it. */
 typedef struct precis_placement {
   const precis_problem *problem;
