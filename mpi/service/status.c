@@ -27,7 +27,26 @@ static json_t *route_of(const precis_route_metrics *r)
                    seconds_or_null(precis_histogram_quantile(h, 0.99)), "bins", bins);
 }
 
-/* With the lock of the metrics. */
+/* With the lock of the metrics, like the next ones. Refusals and failures, by route and status. */
+static json_t *errors_of(const precis_metrics *m)
+{
+  json_t *list = json_array();
+  for (const precis_route_metrics *r = m->routes; r < m->routes + PRECIS_METRICS_ROUTES; r++)
+    for (int i = 0; r->name != NULL && i < PRECIS_METRICS_CODES && r->codes[i] != 0; i++)
+      if (r->codes[i] >= 400)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:I}", "route", r->name, "status",
+                                              r->codes[i], "count", (json_int_t)r->replies[i]));
+  return list;
+}
+
+static json_t *limits_of(const precis_service_options *o)
+{
+  return json_pack("{s:I, s:I, s:I, s:I, s:i}", "contexts", (json_int_t)o->contexts_most,
+                   "context_tokens", (json_int_t)o->tokens_most, "query_bytes",
+                   (json_int_t)o->query_bytes_most, "connections", (json_int_t)o->connections_most,
+                   "queued", PRECIS_QUEUE_ERRANDS);
+}
+
 static json_t *routes_of(const precis_metrics *m)
 {
   json_t *list = json_array();
@@ -60,14 +79,16 @@ void precis_route_status(precis_request *request)
   precis_http *h = request->http;
   json_t *contexts = precis_contexts_list(h->contexts), *bytes = rank_bytes(h->contexts);
   pthread_mutex_lock(&h->metrics.lock);
-  json_t *routes = routes_of(&h->metrics), *moves = moves_of(&h->metrics);
+  json_t *routes = routes_of(&h->metrics), *moves = moves_of(&h->metrics),
+         *errors = errors_of(&h->metrics);
   pthread_mutex_unlock(&h->metrics.lock);
-  precis_reply_json(&request->reply, 200,
-                    json_pack("{s:s, s:i, s:i, s:f, s:b, s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
-                              "precis", precis_version(), "ranks", h->ranks, "nodes", h->nodes,
-                              "uptime", precis_deadlines_now() - h->started, "stopping",
-                              (int)h->stopping, "queued", (json_int_t)precis_queue_length(h->queue),
-                              "attending", (int)h->attending, "memory_limit",
-                              (json_int_t)h->options->memory_limit, "rank_bytes", bytes, "contexts",
-                              contexts, "moves", moves, "routes", routes, "edges", edges()));
+  precis_reply_json(
+      &request->reply, 200,
+      json_pack("{s:s, s:i, s:i, s:f, s:b, s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                "precis", precis_version(), "ranks", h->ranks, "nodes", h->nodes, "uptime",
+                precis_deadlines_now() - h->started, "stopping", (int)h->stopping, "queued",
+                (json_int_t)precis_queue_length(h->queue), "attending", (int)h->attending,
+                "memory_limit", (json_int_t)h->options->memory_limit, "rank_bytes", bytes, "limits",
+                limits_of(h->options), "errors", errors, "contexts", contexts, "moves", moves,
+                "routes", routes, "edges", edges()));
 }

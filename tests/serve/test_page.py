@@ -35,6 +35,8 @@ class Page(Case):
     @unittest.skipUnless(BROWSER, "there is no chromium")
     def test_in_a_browser(self):
         with Service(2, "--memory-limit", "1G") as s:
+            self.assertEqual(s.ask("GET", "/v1/contexts/c404").status, 404)
+            s.create(name="x" * 128, heads=1, dim=2)
             c = s.create(name="<b>bold</b> & \u00e4", heads=4, kv_heads=2, dim=8, tol=0.01)
             k = tensors.gauss(1, 1234, 2, 8)
             s.append(c, k=k, v=k)
@@ -44,7 +46,8 @@ class Page(Case):
             folder = os.path.join(s.folder, "browser")
             page = browse(s.url + "/#token=" + s.token, folder, "--dump-dom")
             for text in (c, child, "&lt;b&gt;bold&lt;/b&gt; &amp; \u00e4", "1,234", "4/2", "half within", "<td>queries</td>", "<svg",
-                         "limit 954 MiB", "2 ranks"):
+                         "limit 954 MiB", "2 ranks", "<td>inspect</td><td>404</td><td>1</td>", "<td>contexts</td><td>256</td><td>3</td>",
+                         'class="name">' + "x" * 128):
                 self.assertTrue(text in page, f"the page does not say {text}")
             picture = os.environ.get("PRECIS_PAGE_PICTURE")
             if picture:
