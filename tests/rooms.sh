@@ -69,9 +69,9 @@ src/tokens: src/base
 src/exact: src/base src/tokens
 src/summary: src/base src/tokens
 src/proof: src/base src/summary
-src/rows: src/base src/tokens src/exact src/proof
+src/rows: src/base src/tokens src/exact src/summary src/proof
 src/schedule: src/base src/layout src/exact src/summary
-src/model: src/base src/layout src/exact src/summary src/schedule
+src/model: src/base src/layout src/tokens src/exact src/summary src/proof src/rows src/schedule
 src/plan: src/base src/summary src/proof src/schedule src/model
 src/files: src/base
 src/oracle: src/base
@@ -82,7 +82,7 @@ mpi/world: topology src/base src/layout src/schedule
 mpi/sequence: src/base src/layout src/tokens src/rows mpi/world
 mpi/rows: src/base src/layout src/tokens src/rows mpi/world
 mpi/moves: src/base src/layout src/tokens src/exact src/rows src/schedule mpi/world mpi/rows
-mpi/summaries: src/base src/layout src/summary src/proof src/rows src/schedule src/plan mpi/sequence mpi/moves
+mpi/summaries: src/base src/layout src/tokens src/summary src/proof src/rows src/schedule src/plan mpi/sequence mpi/moves
 mpi/handle: src/base src/tokens src/exact src/model mpi/world mpi/sequence mpi/summaries
 mpi/plan: src/base src/layout src/summary src/schedule src/model src/plan mpi/world mpi/rows mpi/summaries mpi/handle
 mpi/call: src/base src/layout src/tokens src/exact src/summary src/model src/plan mpi/world mpi/moves mpi/summaries mpi/handle mpi/plan

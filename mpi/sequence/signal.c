@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/sequence/signal_prefixes.h"
-#include "src/model/held.h"
+#include "src/tokens/survey.h"
 #include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
 #include "src/tokens/norm.h"
@@ -14,10 +14,10 @@
 
 int precis_signal_create(const precis_problem *p, precis_signal *signal)
 {
-  double *at = precis_memory_array(precis_held_signal_numbers(p), sizeof *at);
+  double *at = precis_memory_array(precis_survey_signal_numbers(p), sizeof *at);
   if (at == NULL)
     return PRECIS_ERR_MEMORY;
-  for (int64_t i = 0; i < precis_held_signal_numbers(p); i++)
+  for (int64_t i = 0; i < precis_survey_signal_numbers(p); i++)
     at[i] = 0;
   *signal = (precis_signal){.array = at, .mean_query = at};
   signal->k_base = signal->mean_query + (int64_t)p->heads * p->dim;
@@ -49,7 +49,7 @@ void precis_signal_copy(const precis_problem *p, const precis_signal *from, prec
 
 void precis_signal_copy_all(const precis_problem *p, const precis_signal *from, precis_signal *to)
 {
-  memcpy(to->array, from->array, (size_t)precis_held_signal_numbers(p) * sizeof *to->array);
+  memcpy(to->array, from->array, (size_t)precis_survey_signal_numbers(p) * sizeof *to->array);
   to->has_mean = from->has_mean;
   to->has_base = from->has_base;
   to->rows_in = from->rows_in;

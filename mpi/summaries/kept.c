@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mpi/moves/spread.h"
-#include "src/model/held.h"
+#include "src/tokens/keys.h"
 #include "src/schedule/cost.h"
 #include "src/base/memory.h"
 
@@ -47,7 +47,7 @@ int64_t precis_kept_bytes(const precis_kept *kept, const precis_problem *p)
     return 0;
   precis_kept_arrays_lay(p, kept->value_numbers, kept->count_numbers, &measure, &arrays);
   return (int64_t)measure.bytes + p->kv_heads * (int64_t)sizeof *kept->plan.fit +
-         kept->tokens.capacity * precis_held_key(p, 1);
+         kept->tokens.capacity * precis_keys_row_bytes(p, 1);
 }
 
 void precis_kept_free(precis_kept *kept)

@@ -4,7 +4,7 @@
 #define PRECIS_MPI_SUMMARIES_SUMMARY_WORK_H
 
 #include "mpi/summaries/summaries.h"
-#include "src/model/summary_arrays.h"
+#include "src/rows/summary_arrays.h"
 #include "src/proof/certificate.h"
 #include "src/summary/outliers.h"
 #include "src/rows/queries.h"

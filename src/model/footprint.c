@@ -11,7 +11,8 @@
 #include "src/schedule/emit.h"
 #include "src/schedule/shapes.h"
 #include "src/model/held.h"
-#include "src/model/summary_arrays.h"
+#include "src/tokens/keys.h"
+#include "src/rows/summary_arrays.h"
 #include "src/proof/bivariate.h"
 
 static const double WORD = sizeof(float), LONG = sizeof(double);
@@ -30,7 +31,7 @@ static int64_t whole(double bytes)
 
 static double key_row(const precis_scene *s)
 {
-  return (double)precis_held_key(s->problem, s->with_bias);
+  return (double)precis_keys_row_bytes(s->problem, s->with_bias);
 }
 
 static double keys_of(const precis_scene *s)
@@ -271,7 +272,7 @@ static int64_t least(int64_t a, int64_t b)
 /* Outliers' keys: all may be one rank's. */
 static double token_bytes(const precis_scene *s, int64_t tokens)
 {
-  return (double)tokens * (double)precis_held_key(s->problem, 1);
+  return (double)tokens * (double)precis_keys_row_bytes(s->problem, 1);
 }
 
 /* Polynomials of each head. */

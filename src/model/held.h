@@ -8,16 +8,9 @@
 #include "src/exact/jobs.h"
 #include "src/precis.h"
 
-/* Bytes of a key with its value, its position and, where there are any, its bias. */
-int64_t precis_held_key(const precis_problem *problem, int with_bias);
-
 /* Bytes with room for so many keys, as doubles: on paper there may be more than any memory holds.
  * `head`: bytes for each head of what is reported of it. */
 double precis_held_bytes(const precis_problem *problem, double keys, int with_bias,
                          const precis_engine *engine, size_t head);
-
-/* Numbers that a survey has, and those that answers are measured by (mpi/sequence/signal.h). */
-int64_t precis_held_survey_numbers(const precis_problem *problem);
-int64_t precis_held_signal_numbers(const precis_problem *problem);
 
 #endif

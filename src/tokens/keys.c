@@ -212,3 +212,9 @@ int precis_keys_masked(const precis_keys *keys, int64_t row)
 {
   return keys->bias != NULL && keys->bias[row] == -INFINITY;
 }
+
+int64_t precis_keys_row_bytes(const precis_problem *p, int with_bias)
+{
+  return (int64_t)sizeof(float) * ((int64_t)p->kv_heads * (p->dim + p->value_dim) + (with_bias != 0)) +
+         (int64_t)sizeof(int64_t);
+}

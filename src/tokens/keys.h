@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "src/precis.h"
 #include "src/tokens/strip.h"
 
 typedef struct precis_keys {
@@ -59,5 +60,8 @@ void precis_keys_free(precis_keys *keys);
 void precis_bias_settle(float *bias, int64_t rows);
 
 int precis_keys_masked(const precis_keys *keys, int64_t row);
+
+/* Bytes of a key with its value, its position and, where there are any, its bias. */
+int64_t precis_keys_row_bytes(const precis_problem *problem, int with_bias);
 
 #endif

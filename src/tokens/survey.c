@@ -213,3 +213,18 @@ int64_t precis_survey_nonfinite(int64_t rows, int64_t row_elements, const float 
   }
   return -1;
 }
+
+/* Sums and centres, extremes, room for a message of either, sigma and what is made of it. */
+int64_t precis_survey_numbers(const precis_problem *p)
+{
+  const precis_keys keys = {.kv_heads = p->kv_heads, .dim = p->dim, .value_dim = p->value_dim};
+  int64_t sums = precis_survey_sums_size(&keys), extremes = precis_survey_extremes_size(&keys);
+  return 2 * sums + extremes + (sums > extremes ? sums : extremes) +
+         4 * (int64_t)p->kv_heads * p->value_dim;
+}
+
+int64_t precis_survey_signal_numbers(const precis_problem *p)
+{
+  return (int64_t)p->heads * (p->dim + p->value_dim + 5) +
+         (int64_t)p->kv_heads * (p->dim + p->value_dim + 1);
+}

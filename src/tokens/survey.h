@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "src/precis.h"
 #include "src/tokens/keys.h"
 
 /* Sums over keys, laid out for one reduction: kv_heads x dim of k, kv_heads x value_dim of v, the
@@ -57,5 +58,10 @@ double precis_survey_queries(int64_t rows, int heads, int dim, const float *q, i
 
 /* The first row with a value that is not finite, or -1. */
 int64_t precis_survey_nonfinite(int64_t rows, int64_t row_elements, const float *x);
+
+/* Numbers that a handle holds of a survey, and of what answers are measured by, see
+ * mpi/sequence/signal.h. */
+int64_t precis_survey_numbers(const precis_problem *problem);
+int64_t precis_survey_signal_numbers(const precis_problem *problem);
 
 #endif

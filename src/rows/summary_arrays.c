@@ -1,8 +1,8 @@
-#include "src/model/summary_arrays.h"
+#include "src/rows/summary_arrays.h"
 
 #include <stdlib.h>
 
-#include "src/proof/polynomial.h"
+#include "src/base/problem.h"
 
 /* Packed query rows. */
 static int64_t packed(const precis_summary_extent *e)

@@ -10,7 +10,6 @@
 #include "src/summary/bulk.h"
 #include "src/proof/certificate.h"
 #include "src/exact/jobs.h"
-#include "src/tokens/keys.h"
 #include "src/rows/row.h"
 
 /* Of one rank. */
