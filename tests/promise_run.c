@@ -7,11 +7,6 @@
 
 #include "tests/promise_judge.h"
 
-/* So that the suite also runs on a library from before the call. */
-extern int precis_attend_results(precis_attention *attention, const int64_t *first_position,
-                                 int64_t rows, const float *q, const precis_results *results,
-                                 precis_report *report) __attribute__((weak));
-
 typedef struct running {
   MPI_Comm comm;
   int ranks, rank;
@@ -87,12 +82,8 @@ static int attend(running *r, const promise_step *step, int64_t first, int64_t r
   const float *q = r->p->q + (r->queries + first) * s->heads * s->dim;
   int64_t position = step->position + first;
   precis_results places = {to->out, to->lse, to->bounds};
-  if (precis_attend_results != NULL)
-    return precis_attend_results(r->attention, step->explicit_position ? &position : NULL, rows, q,
-                                 &places, &to->report);
-  return step->explicit_position
-             ? precis_attend_at(r->attention, position, rows, q, to->out, to->lse, &to->report)
-             : precis_attend(r->attention, rows, q, to->out, to->lse, &to->report);
+  return precis_attend_results(r->attention, step->explicit_position ? &position : NULL, rows, q,
+                               &places, &to->report);
 }
 
 static int judge(running *r, int step, int64_t first, int64_t rows, const results *from)
@@ -124,7 +115,7 @@ static int judge(running *r, int step, int64_t first, int64_t rows, const result
                        rows,
                        from->out,
                        from->lse,
-                       precis_attend_results ? from->bounds : NULL,
+                       from->bounds,
                        &from->report,
                        r->mean_signal};
   broken |= promise_judge(&call, &oracle, r->tally) > 0;
@@ -163,8 +154,6 @@ static int is_thrifty(const running *r, int step, const precis_report *report)
 static int may_decline(const promise_problem *p, int status)
 {
   int asked = p->options.tol > 0 || p->options.move == PRECIS_MOVE_SUMMARIES;
-  if (status == PRECIS_ERR_RANGE && precis_attend_results == NULL)
-    return p->has_bias; /* masks of -3e38 were not known before */
   return status == PRECIS_ERR_TOLERANCE && asked && !p->must_succeed;
 }
 
