@@ -197,7 +197,8 @@ static void metrics(void **state)
   precis_metrics_create(&m);
   for (int i = 0; i < 100; i++)
     precis_metrics_reply(&m, i % 2 ? "append" : "attend", 200 + i, 0.01);
-  precis_metrics_attend(&m, PRECIS_MOVE_QUERIES, 7);
+  const precis_report report = {.size = sizeof report, .move = PRECIS_MOVE_QUERIES, .rows_recomputed = 3};
+  precis_metrics_attend(&m, &report, 7, 1, 1);
   char *text = precis_metrics_text(&m, &gauges);
   assert_non_null(text);
   assert_non_null(strstr(text, "\nprecis_contexts 3\n"));
