@@ -88,7 +88,7 @@ mpi/plan: src/base src/layout src/summary src/schedule src/model src/plan mpi/wo
 mpi/call: src/base src/layout src/tokens src/exact src/summary src/model src/plan mpi/world mpi/moves mpi/summaries mpi/handle mpi/plan
 mpi/files: src/base src/tokens src/files mpi/world
 mpi/measure: src/base src/model src/oracle src/measure mpi/world
-mpi/service: src/base src/layout src/files mpi/world mpi/sequence mpi/handle
+mpi/service: src/base src/layout src/files mpi/world mpi/sequence mpi/handle mpi/measure
 src/cli: topology src/base src/exact src/summary src/schedule src/model src/files src/oracle src/measure src/paper src/client mpi/world mpi/files mpi/measure mpi/service
 '
 
