@@ -27,8 +27,9 @@ typedef struct precis_bench_kernel {
   void (*run)(precis_bench *bench, const struct precis_bench_kernel *kernel);
 } precis_bench_kernel;
 
-/* Ends with a NULL name. */
-extern const precis_bench_kernel precis_bench_kernels[];
+/* Ends with one without a name. */
+enum { PRECIS_BENCH_KERNELS_MOST = 64 };
+extern const precis_bench_kernel precis_bench_kernels[PRECIS_BENCH_KERNELS_MOST];
 
 /* What one run counts. */
 double precis_bench_flops(const precis_bench_kernel *kernel);

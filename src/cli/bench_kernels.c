@@ -16,7 +16,7 @@
 #include "src/measure/sgemm.h"
 #include "topology/cache.h"
 
-enum { REPEATS = 5, KERNELS_MOST = 32 };
+enum { REPEATS = 5, KERNELS_MOST = PRECIS_BENCH_KERNELS_MOST };
 
 typedef struct measurement {
   int repeats;

@@ -147,7 +147,7 @@ static void run_apply(precis_bench *bench, const precis_bench_kernel *kernel)
     precis_apply_tile(&shape, &coefficients, &tile, &queries, bench->scratch);
 }
 
-const precis_bench_kernel precis_bench_kernels[] = {
+const precis_bench_kernel precis_bench_kernels[PRECIS_BENCH_KERNELS_MOST] = {
     {"tile", NULL, 15, 0, tile_scratch, run_tile},
     {"tile", NULL, 16, 0, tile_scratch, run_tile},
     {"tile", NULL, 32, 0, tile_scratch, run_tile},
@@ -238,8 +238,12 @@ int precis_bench_create(precis_bench *bench)
 {
   extent most = largest(bench);
   int64_t square = (int64_t)PRECIS_BENCH_ORDER * PRECIS_BENCH_ORDER;
+  /* A matrix for sgemm, and any numbers where a kernel wants deviations or sums. */
+  int64_t numbers = square;
+  raise(&numbers, most.tokens);
+  raise(&numbers, most.feature_numbers);
   int complete = 1;
-  bench->a = floats(square, &complete);
+  bench->a = floats(numbers, &complete);
   bench->b = floats(square, &complete);
   bench->c = floats(square, &complete);
   bench->q = floats(most.token_floats, &complete);
@@ -258,7 +262,7 @@ int precis_bench_create(precis_bench *bench)
   bench->scratch = precis_memory_array(most.scratch, 1);
   if (!complete || bench->scratch == NULL)
     return PRECIS_ERR_MEMORY;
-  fill(1, square, bench->a);
+  fill(1, numbers, bench->a);
   fill(2, square, bench->b);
   fill(3, most.token_floats, bench->q);
   fill(4, most.token_floats, bench->k);
