@@ -409,7 +409,13 @@ says "summaries: "
 holds "$(number max_error) <= $(number error) && $(number error) <= 1e-2 && $(number count) == 7"
 
 echo "cli.sh: kernels"
+# Where OpenBLAS does not know the processor, sgemm is slow, and it has its turn before each kernel.
+coretype=${OPENBLAS_CORETYPE-}
+! grep -q avx2 /proc/cpuinfo || export OPENBLAS_CORETYPE="${coretype:-Haswell}"
+limit=$((4 * limit))
 works 0 bench kernels --repeats 1 --json -
+limit=$((limit / 4))
+[ -n "$coretype" ] || unset OPENBLAS_CORETYPE
 for kernel in tile summarise apply; do
   says "\"kernel\": \"$kernel\""
 done

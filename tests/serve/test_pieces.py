@@ -113,7 +113,7 @@ class Pieces(Case):
                         waits.append(time.monotonic() - begin)
                 thread.join()
                 self.assertEqual(found[0].status, 200, found[0].body[:200])
-                self.assertGreater(found[0].report["pieces"], 5)
+                self.assertGreater(found[0].report["pieces"], 2)
                 print(f"{ranks} ranks: one query beside an attend of {found[1]:.1f} s in {found[0].report['pieces']} pieces: "
                       f"{1e3 * statistics.median(waits):.0f} ms, at most {1e3 * max(waits):.0f} ms")
                 begin = time.monotonic()

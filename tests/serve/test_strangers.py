@@ -43,14 +43,22 @@ class Crowd(Case):
                 with contextlib.suppress(OSError):
                     links.append(connect(s, f"127.0.1.{i % 7 + 1}"))
                 if i % 20 == 19:
-                    begin = time.monotonic()
-                    self.assertEqual(s.ask("GET", "/v1/contexts").status, 200)
-                    self.assertLess(time.monotonic() - begin, 2)
+                    self.assertEqual(self.soon(s).status, 200)
             # Those of one address have not put out all the others.
             held = sum(1 for link in links if not self.ended(link))
             self.assertGreater(held, 0)
             for link in links:
                 link.close()
+
+    def soon(self, s):
+        """An answer within 2 s. Where the house is full a client may be sent away while strangers leave; it knocks again."""
+        begin = time.monotonic()
+        while True:
+            with contextlib.suppress(ConnectionError):
+                answer = s.ask("GET", "/v1/contexts")
+                self.assertLess(time.monotonic() - begin, 2)
+                return answer
+            self.assertLess(time.monotonic() - begin, 2)
 
     def ended(self, link):
         link.setblocking(False)
