@@ -25,10 +25,16 @@ def draw(script, path, size=(430, 340)):
     else:
         kind = f"pngcairo enhanced size {2 * size[0]},{2 * size[1]} fontscale 2 linewidth 2 pointscale 2"
     head = f"set terminal {kind} background rgb 'white' font 'Helvetica,13'\nset output '{path}'\n"
-    done = subprocess.run(["gnuplot"], input=head + STYLE + script, text=True,
-                          capture_output=True, check=False)
+    for attempt in range(2):
+        done = subprocess.run(["gnuplot"], input=head + STYLE + script, text=True,
+                              capture_output=True, check=False)
+        if done.returncode == 0 or done.stderr.strip():
+            break
+        # It said nothing: something else ended it, which a busy machine does, and it deserves another start.
     if done.returncode != 0 or "error" in done.stderr.lower():
-        raise OSError(f"gnuplot: {done.stderr.strip()}")
+        said = done.stderr.strip() or (f"ended by signal {-done.returncode}" if done.returncode < 0 else
+                                       f"exit status {done.returncode}")
+        raise OSError(f"gnuplot, twice: {said}" if attempt else f"gnuplot: {said}")
 
 
 def block(name, lines):

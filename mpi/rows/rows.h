@@ -7,8 +7,6 @@
 #include "mpi/world/world.h"
 #include "src/layout/layout.h"
 
-enum { PRECIS_ROWS_ARRAYS = 4 };
-
 /* One array: rows of row_bytes bytes each. */
 typedef struct precis_rows_array {
   int64_t row_bytes;
@@ -18,7 +16,7 @@ typedef struct precis_rows_array {
 
 /* Collective. `index` names this rank's rows in the whole sequence, ascending; over all ranks every
  * row of the sequence occurs once. Sends, per row that leaves its rank, its index (8 bytes) and its
- * row in each of the arrays (at most PRECIS_ROWS_ARRAYS). Buffers hold what goes to one other rank
+ * row in each of the arrays. Buffers hold what goes to one other rank
  * at a time. Errors: MEMORY, MPI. */
 int precis_rows_exchange(precis_world *world, int64_t rows, const int64_t *index,
                          const precis_layout *to, const precis_rows_array *arrays, int count);

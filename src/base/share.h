@@ -19,13 +19,6 @@ static inline int64_t precis_share_rows(int64_t rows, int parts, int part)
   return rows / parts + (part < rows % parts);
 }
 
-/* The part that holds a row, 0 <= row < rows. */
-static inline int precis_share_part(int64_t rows, int parts, int64_t row)
-{
-  int64_t small = rows / parts, large = small + 1, extra = rows % parts;
-  return (int)(row < extra * large ? row / large : extra + (row - extra * large) / small);
-}
-
 /* Of any shares; 0 if there are none. */
 static inline int64_t precis_largest(const int64_t *rows, int count)
 {
