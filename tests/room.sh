@@ -31,7 +31,13 @@ case $size in
 esac || exit 99
 [ "$size" != full ] || head -c 17000000 /dev/zero >/dev/shm/filler 2>/dev/null
 [ "$size" != readonly ] || mount -o remount,ro /dev/shm
-exec "$@"
+"$@"
+status=$?
+if ls /dev/shm/precis-* >/dev/null 2>&1; then
+  echo "something was left in /dev/shm"
+  exit 98
+fi
+exit $status
 END
 chmod +x with
 
@@ -84,5 +90,4 @@ grep -q 'send.* node ' said || fail "the schedule on paper has no messages insid
 "$precis" $paper --shared-memory 1G >said 2>&1 || fail "$paper"
 ! grep -q 'by messages' said || fail "the plan on paper goes by messages though there is room"
 
-ls /dev/shm/precis-* >/dev/null 2>&1 && fail "something was left in /dev/shm"
 echo "passed: results are right in every /dev/shm, and reports, plans and topo say what went by messages"
