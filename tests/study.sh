@@ -184,6 +184,16 @@ for luac in luac5.4 luac5.3 luac; do
 done
 
 if command -v gnuplot >/dev/null; then
+  echo "study.sh: a regime map in which nothing wins"
+  PYTHONDONTWRITEBYTECODE=1 python3 - "$top/jobs" >out 2>err <<'END' || complain "no map where no summary wins"
+import sys
+sys.path.insert(0, sys.argv[1])
+from scaling import figures
+points = [{"dim": d, "tol": 0.1, "spread": s, "tokens_per_rank": n, "gain": 0.5}
+          for d in (3, 8) for s in (0.1, 0.2, 0.3) for n in (100, 1000, 10000)]
+script, size = figures.regime({"points": points})
+figures.draw(script, "none.png", size)
+END
   echo "study.sh: the page"
   ends 0 $report small/table.csv --pictures pictures
   says "report.html"

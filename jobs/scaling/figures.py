@@ -25,16 +25,12 @@ def draw(script, path, size=(430, 340)):
     else:
         kind = f"pngcairo enhanced size {2 * size[0]},{2 * size[1]} fontscale 2 linewidth 2 pointscale 2"
     head = f"set terminal {kind} background rgb 'white' font 'Helvetica,13'\nset output '{path}'\n"
-    for attempt in range(2):
-        done = subprocess.run(["gnuplot"], input=head + STYLE + script, text=True,
-                              capture_output=True, check=False)
-        if done.returncode == 0 or done.stderr.strip():
-            break
-        # It said nothing: something else ended it, which a busy machine does, and it deserves another start.
+    done = subprocess.run(["gnuplot"], input=head + STYLE + script, text=True,
+                          capture_output=True, check=False)
     if done.returncode != 0 or "error" in done.stderr.lower():
         said = done.stderr.strip() or (f"ended by signal {-done.returncode}" if done.returncode < 0 else
                                        f"exit status {done.returncode}")
-        raise OSError(f"gnuplot, twice: {said}" if attempt else f"gnuplot: {said}")
+        raise OSError(f"gnuplot: {said}")
 
 
 def block(name, lines):
@@ -305,7 +301,8 @@ def regime_panel(name, points, shares, spreads, top, last_row, first_column):
     told = [f'{x} {y} "{gain:.0f}×" {0xffffff if math.log(gain) > .4 * math.log(top) else 0x222222}'
             if gain >= 10 else f'{x} {y} "{gain:.2g}×" {0x222222}'
             for x, y, gain in cells if gain > 1 and x % 4 == len(shares) % 4 and y % 2 == 0]
-    data += block(name + "n", told or ['NaN NaN "" 0'])
+    # Outside of the panel: gnuplot 5.4 crashes where all labels are NaN.
+    data += block(name + "n", told or ['-9 -9 "" 0'])
     columns = ", ".join(f"'{short(s)}' {i}" for i, s in enumerate(shares) if i % 2 == 0)
     rows = ", ".join(f"'{spread:g}' {i}" for i, spread in enumerate(spreads) if i % 2 == 0)
     return (data + f"set title 'd = {points[0]['dim']}, tol {points[0]['tol']:g}' "
