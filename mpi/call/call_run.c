@@ -157,9 +157,9 @@ static void settle_kept(precis_call *c, int status)
     a->repair_patience = fmax(a->repair_patience, a->kept.plan.seconds);
   }
   a->kept.calls++;
-  a->repair_spent += precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
-  /* Where an exact move would have been about as fast, it gives way. */
   double repair = precis_model_repair_seconds(&c->plan.scene, (double)c->repaired);
+  a->repair_spent += repair;
+  /* Where an exact move would have been about as fast, it gives way. */
   if (status != PRECIS_SUCCESS ||
       (repair > 0.5 * exact_seconds(c) && (double)c->repaired > 0.05 * rows + 1))
     precis_kept_free(&a->kept);

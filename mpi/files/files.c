@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/files/header.h"
+#include "src/files/read.h"
 #include "src/tokens/keys.h"
 #include "src/base/memory.h"
 #include "src/precis.h"
@@ -92,19 +93,13 @@ int precis_file_open(precis_world *world, const char *path, const char *name, in
 static int read_bytes(const precis_file_array *array, int64_t offset, int64_t bytes, void *to,
                       precis_message *why)
 {
-  for (int64_t done = 0; done < bytes;) {
-    ssize_t count =
-        pread(array->file, (char *)to + done, (size_t)(bytes - done), (off_t)(offset + done));
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return precis_message_set(
-          why, PRECIS_ERR_IO,
-          "%s: cannot read %" PRId64 " bytes of \"%.80s\" at offset %" PRId64 ": %s", array->path,
-          bytes, array->name, offset, count < 0 ? strerror(errno) : "the file became shorter");
-    done += count;
-  }
-  return PRECIS_SUCCESS;
+  int64_t got = precis_read_at(array->file, to, offset, bytes);
+  if (got == bytes)
+    return PRECIS_SUCCESS;
+  return precis_message_set(
+      why, PRECIS_ERR_IO,
+      "%s: cannot read %" PRId64 " bytes of \"%.80s\" at offset %" PRId64 ": %s", array->path, bytes,
+      array->name, offset, got < 0 ? strerror(errno) : "the file became shorter");
 }
 
 static double as_double(const void *raw, int64_t at)

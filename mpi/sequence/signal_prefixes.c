@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/tokens/mean_query.h"
+#include "src/base/ascending.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
 
@@ -15,15 +16,7 @@ enum { NUMBERS_MOST = 1 << 20 };
 /* Keys of this rank before a position. */
 static int64_t before(const precis_keys *keys, int64_t position)
 {
-  int64_t low = 0, high = keys->rows;
-  while (low < high) {
-    int64_t middle = low + (high - low) / 2;
-    if (keys->position[middle] < position)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return precis_ascending_below(keys->position, keys->rows, position);
 }
 
 static int64_t rows_of(const precis_query_map *map, int rank)

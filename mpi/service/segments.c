@@ -10,6 +10,7 @@
 
 #include "mpi/service/landing.h"
 #include "src/files/header.h"
+#include "src/files/read.h"
 #include "src/files/safetensors.h"
 
 enum { ARRAYS = 3 };
@@ -110,16 +111,10 @@ static int same_shape(const precis_tensor *a, const precis_tensor *b)
 static int read_bytes(const char *path, int file, int64_t offset, int64_t bytes, void *to,
                       precis_message *why)
 {
-  for (int64_t done = 0; done < bytes;) {
-    ssize_t got = pread(file, (char *)to + done, (size_t)(bytes - done), (off_t)(offset + done));
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got <= 0)
-      return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read: %s", path,
-                                got < 0 ? strerror(errno) : "it is too short");
-    done += got;
-  }
-  return PRECIS_SUCCESS;
+  int64_t got = precis_read_at(file, to, offset, bytes);
+  return got == bytes ? PRECIS_SUCCESS
+                      : precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read: %s", path,
+                                           got < 0 ? strerror(errno) : "it is too short");
 }
 
 /* Rows of one array. A file without bias has zeros. */

@@ -4,6 +4,7 @@
 
 #include "mpi/measure/verify.h"
 #include "src/cli/run.h"
+#include "src/base/ascending.h"
 #include "src/base/memory.h"
 #include "src/oracle/sample.h"
 #include "src/base/share.h"
@@ -41,15 +42,7 @@ static int grow(precis_run *r, int64_t more)
 /* The first sample at or beyond a row. */
 static int64_t find(const precis_samples *s, int64_t row)
 {
-  int64_t low = 0, high = s->count;
-  while (low < high) {
-    int64_t middle = low + (high - low) / 2;
-    if (s->rows[middle] < row)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return precis_ascending_below(s->rows, s->count, row);
 }
 
 /* Rows of an earlier run come from the file aside, evenly over the ranks. */

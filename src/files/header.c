@@ -13,6 +13,7 @@
 #include "src/files/name_list.h"
 #include "src/files/npy.h"
 #include "src/files/npz.h"
+#include "src/files/read.h"
 #include "src/precis.h"
 #include "src/files/safetensors.h"
 
@@ -56,17 +57,12 @@ static int open_file(const char *path, int *file, int64_t *bytes, precis_message
 static int read_at(const char *path, int file, char *to, int64_t offset, int64_t bytes,
                    precis_message *why)
 {
-  for (int64_t done = 0; done < bytes;) {
-    ssize_t got = pread(file, to + done, (size_t)(bytes - done), (off_t)(offset + done));
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0)
-      return read_error(path, errno, why);
-    if (got == 0)
-      return precis_message_set(why, PRECIS_ERR_IO, "%s: became shorter while it was read", path);
-    done += got;
-  }
-  return PRECIS_SUCCESS;
+  int64_t got = precis_read_at(file, to, offset, bytes);
+  if (got < 0)
+    return read_error(path, errno, why);
+  return got == bytes ? PRECIS_SUCCESS
+                      : precis_message_set(why, PRECIS_ERR_IO,
+                                           "%s: became shorter while it was read", path);
 }
 
 static int ends_with(const char *path, const char *ending)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/files/read.h"
 #include "src/precis.h"
 
 /* Of the format (APPNOTE.TXT 4.3): what ends the file, may be followed by a comment of 65,535
@@ -44,16 +45,10 @@ int precis_npz_recognise(const void *prefix, int64_t prefix_bytes)
 static int read_at(const char *path, int file, void *to, int64_t offset, int64_t bytes,
                    precis_message *why)
 {
-  for (int64_t done = 0; done < bytes;) {
-    ssize_t got = pread(file, (char *)to + done, (size_t)(bytes - done), (off_t)(offset + done));
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got <= 0)
-      return precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read: %s", path,
-                                got < 0 ? strerror(errno) : "it became shorter");
-    done += got;
-  }
-  return PRECIS_SUCCESS;
+  int64_t got = precis_read_at(file, to, offset, bytes);
+  return got == bytes ? PRECIS_SUCCESS
+                      : precis_message_set(why, PRECIS_ERR_IO, "%s: cannot be read: %s", path,
+                                           got < 0 ? strerror(errno) : "it became shorter");
 }
 
 typedef struct directory {
