@@ -19,12 +19,12 @@ fail() { echo "FAILED: $*"; ls -la work; cat said; exit 1; }
 
 "$precis" gen --kind gauss --tokens 60000 --heads 2 --dim 64 -o in.safetensors >said 2>&1 || fail gen
 
-# until_part: there is one, within a minute.
+# until_part: there is one, within a minute. Looks often: the moment after it was made is the one that matters.
 until_part()
 {
-  for _ in $(seq 600); do
+  for _ in $(seq 6000); do
     ls work/*.part* >/dev/null 2>&1 && return
-    sleep .1
+    sleep .005
   done
   fail "$what: no file aside"
 }

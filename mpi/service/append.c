@@ -253,15 +253,7 @@ void precis_route_append_take(precis_request *request, const char *bytes, int64_
     precis_request_take_body(request, &a->body, bytes, count);
 }
 
-/* Before the answer goes out: who asks again at once must not meet the request that was answered. */
-static void release_key(append *a)
-{
-  if (a->key[0] != '\0')
-    precis_keys_release(a->request->http->contexts, a->request->context, a->key);
-  a->key[0] = '\0';
-}
-
-static void finish(precis_request *request)
+void precis_route_append_finish(precis_request *request)
 {
   append *a = request->work;
   precis_message why = {""};
@@ -293,22 +285,15 @@ static void finish(precis_request *request)
       json_pack("{s:I, s:I}", "appended", (json_int_t)rows, "tokens", (json_int_t)errand.tokens));
 }
 
-void precis_route_append_finish(precis_request *request)
-{
-  finish(request);
-  release_key(request->work);
-}
-
 void precis_route_append_end(precis_request *request)
 {
   append *a = request->work;
-  if (a == NULL)
-    return;
   /* Without memory for it, the rows stay where they are until the service ends. */
   precis_errand *errand = a->stage ? make_errand(PRECIS_ERRAND_DROP, a->stage) : NULL;
   if (errand != NULL)
     precis_queue_put(request->http->queue, errand);
-  release_key(a);
+  if (a->key[0] != '\0')
+    precis_keys_release(request->http->contexts, request->context, a->key);
   if (a->summing.hash != NULL)
     precis_sum_end(&a->summing);
   json_decref(a->done);

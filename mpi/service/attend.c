@@ -20,7 +20,7 @@ typedef struct attend {
   int64_t position; /* -1: the last query stands at the last key */
   int wants_npy;
   int wants_bounds;
-  int64_t rows, bytes; /* bytes: counted in http->flight */
+  int64_t rows;
   float *q;
 } attend;
 
@@ -39,8 +39,8 @@ static int check_size(attend *a, int64_t rows)
                        "has %" PRId64 " queries, and %" PRId64 " may be asked at once", rows, most);
     return PRECIS_ERR_MEMORY;
   }
-  a->bytes = bytes_of(p, rows);
-  if (atomic_fetch_add(&h->flight, a->bytes) + a->bytes > FLIGHTS * h->options->query_bytes_most) {
+  int64_t bytes = a->request->flight = bytes_of(p, rows);
+  if (atomic_fetch_add(&h->flight, bytes) + bytes > FLIGHTS * h->options->query_bytes_most) {
     precis_reply_error(&a->request->reply, 503, "q",
                        "too many queries are on their way, try again");
     return PRECIS_ERR_MEMORY;
@@ -222,9 +222,6 @@ void precis_route_attend_finish(precis_request *request)
 void precis_route_attend_end(precis_request *request)
 {
   attend *a = request->work;
-  if (a == NULL)
-    return;
-  atomic_fetch_sub(&request->http->flight, a->bytes);
   free(a->q);
   precis_body_free(&a->body);
   free(a);

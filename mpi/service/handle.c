@@ -212,9 +212,18 @@ static void add_headers(const precis_request *request, struct MHD_Response *resp
     MHD_add_response_header(response, "Precis-Report", reply->report);
 }
 
+/* Before the answer goes out: who asks again at once must not meet what the request has claimed. */
+static void end_work(precis_request *request)
+{
+  if (request->route != NULL && request->route->end != NULL && request->work != NULL)
+    request->route->end(request);
+  request->work = NULL;
+}
+
 static enum MHD_Result answer(precis_request *request)
 {
   precis_reply *reply = &request->reply;
+  end_work(request);
   if (reply->code == 0)
     precis_reply_error(reply, 500, "service", "no answer");
   struct MHD_Response *response =
@@ -315,8 +324,8 @@ void precis_http_end_request(void *http, struct MHD_Connection *connection, void
     precis_metrics_cut_off(&h->metrics);
   precis_metrics_bytes(&h->metrics, request->received, request->sent);
   precis_request_log_end(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-  if (request->route != NULL && request->route->end != NULL)
-    request->route->end(request);
+  end_work(request);
+  atomic_fetch_sub(&h->flight, request->flight);
   if (request->context != NULL)
     precis_contexts_release(h->contexts, request->context);
   if (request->deadline != NULL) {

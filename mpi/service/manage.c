@@ -113,8 +113,6 @@ void precis_route_create_end(precis_request *request)
 {
   text *t = request->work;
   precis_contexts *contexts = request->http->contexts;
-  if (t == NULL)
-    return;
   if (t->key[0] != '\0')
     precis_keys_release_context(contexts, request->owner.name, t->key);
   if (t->done != NULL)

@@ -20,7 +20,7 @@ typedef struct precis_route {
   void (*begin)(struct precis_request *); /* may be NULL, like take and end */
   void (*take)(struct precis_request *, const char *bytes, int64_t count);
   void (*finish)(struct precis_request *); /* all is there: answers */
-  void (*end)(struct precis_request *);    /* it is over, answered or not */
+  void (*end)(struct precis_request *);    /* lets go of `work`, which is there */
 } precis_route;
 
 typedef struct precis_request {
@@ -37,6 +37,7 @@ typedef struct precis_request {
   int64_t announced;                    /* of the body, or -1 */
   int64_t received, passed_over;        /* bytes of it */
   int64_t sent;                         /* bytes of the answer's */
+  int64_t flight; /* bytes that it counts for in http->flight until the answer has gone */
   int cut;            /* the path goes on after a zero, of which nothing is seen */
   int seen, trusted;  /* the head was read; it brought a token ... */
   int may_write;      /* ... that may do this ... */

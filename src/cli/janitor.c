@@ -23,7 +23,9 @@ static void take(list *l, const char *line)
   for (int i = 0; i < PRECIS_JANITOR_FILES; i++) {
     if (l->path[i] == NULL) {
       free_place = i;
-    } else if (line[0] == SPARE && strcmp(l->path[i], line + 1) == 0) {
+    } else if (strcmp(l->path[i], line + 1) == 0) {
+      if (line[0] == GUARD)
+        return;
       free(l->path[i]);
       l->path[i] = NULL;
     }

@@ -10,6 +10,7 @@
 #include "src/cli/ending.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/launch.h"
+#include "src/files/draft.h"
 
 /* What EX_TEMPFAIL is to sysexits.h: to be tried again. */
 enum { INTERRUPTED = 75 };
@@ -109,6 +110,11 @@ static int work(precis_cli *cli, int argc, char **argv)
   return status;
 }
 
+static void guard(void *janitor, const char *aside)
+{
+  precis_janitor_guard(janitor, aside);
+}
+
 /* Before MPI starts, which waits for all ranks: the deadline, and whether signals may come. What is
  * wrong with the command line is said later. Returns whether MPI is needed at all: most of what one
  * process can do must work where MPI cannot start. */
@@ -122,8 +128,10 @@ static int prepare(precis_cli *cli, int argc, char **argv)
   if (settings.verb == PRECIS_VERB_RUN && settings.files.out != NULL)
     precis_interrupt_expect();
   if ((settings.verb == PRECIS_VERB_RUN || settings.verb == PRECIS_VERB_GEN) &&
-      precis_launch_rank() <= 0)
+      precis_launch_rank() <= 0) {
     precis_janitor_start(&cli->watchdog.janitor);
+    precis_draft_tell(guard, &cli->watchdog.janitor);
+  }
   switch (settings.verb) {
   case PRECIS_VERB_HELP:
   case PRECIS_VERB_VERSION:

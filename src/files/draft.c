@@ -90,6 +90,17 @@ static int find_target(precis_draft *draft, precis_message *why)
 
 static const char ENDING[] = ".part";
 
+static struct {
+  void (*made)(void *context, const char *aside);
+  void *context;
+} told;
+
+void precis_draft_tell(void (*made)(void *context, const char *aside), void *context)
+{
+  told.made = made;
+  told.context = context;
+}
+
 static int open_aside(precis_draft *draft, precis_message *why)
 {
   size_t length = strlen(draft->target);
@@ -105,7 +116,11 @@ static int open_aside(precis_draft *draft, precis_message *why)
     snprintf(draft->aside + length, SUFFIX_MOST, ".%ld-%d%s", (long)getpid(), i, ENDING);
     draft->file = open(draft->aside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   }
-  return draft->file >= 0 ? PRECIS_SUCCESS : failure(draft->path, errno, why);
+  if (draft->file < 0)
+    return failure(draft->path, errno, why);
+  if (told.made != NULL)
+    told.made(told.context, draft->aside);
+  return PRECIS_SUCCESS;
 }
 
 static void forget(precis_draft *draft)

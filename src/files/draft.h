@@ -20,6 +20,10 @@ typedef struct precis_draft {
   int kept;     /* nonzero: should a commit fail, it stays aside, to be reopened */
 } precis_draft;
 
+/* Tells `made` of each file aside that this process makes from now on, as soon as it is there: who
+ * cleans up behind a process that is killed has no time to lose. NULL: nobody. */
+void precis_draft_tell(void (*made)(void *context, const char *aside), void *context);
+
 /* Errors: IO (with the system's words), MEMORY. */
 int precis_draft_create(const char *path, precis_draft *draft, precis_message *why);
 
