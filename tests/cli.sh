@@ -450,7 +450,8 @@ fails 2 "unknown option '-x'" 0 run -x
 fails 2 "unknown option '--tool'; did you mean --tol?" 2 run --tool 3
 fails 2 "unknown option '--tol_of=lse'; did you mean --tol-of?" 0 run --tol_of=lse
 fails 2 "did you mean --tol or --tol-of?" 0 run --to 3
-fails 2 "did you mean --tol or --tol-of?" 0 run -tol 3
+fails 2 "did you mean --tol?" 0 run -tol 3
+fails 2 "did you mean --q?" 0 run -q q.npy
 fails 2 "did you mean --out?" 0 run --output out.npy
 fails 2 "unknown option '--ranks': that is for precis plan" 0 run --ranks 3
 fails 2 "unknown command 'rnu'; did you mean run?" 0 rnu
@@ -570,7 +571,7 @@ fails 2 "the numbers of tokens differ" 2 run --q q.npy --k bad.npy --v v.npy --o
 zeros bad.npy "4, 3, 3" 36
 fails 2 "multiple of heads" 0 run --q q.npy --k bad.npy --v bad.npy --out new.npy
 zeros bad.npy "5, 3" 15
-fails 2 "has 2 axes" 0 run --q q.npy --k bad.npy --v v.npy --out new.npy
+fails 2 "has shape (5, 3), must have 3 axes" 0 run --q q.npy --k bad.npy --v v.npy --out new.npy
 zeros bad.npy "0, 1, 3" 0
 fails 2 "at least 1" 2 run --q q.npy --k bad.npy --v bad.npy --out new.npy
 zeros bad.npy "4," 4
@@ -583,6 +584,17 @@ fails 2 "nan.npy" 3 run --q q.npy --k nan.npy --v v.npy --out new.npy
 npy inf.npy '<f4' "5,"
 { head -c 16 /dev/zero; printf '\000\000\200\177'; } >>inf.npy # +inf
 fails 2 "inf.npy" 2 run --q q.npy --k k.npy --v v.npy --bias inf.npy --out new.npy
+
+zeros batch.npy "1, 2, 5, 4" 40
+zeros heads.npy "2, 50, 4" 400
+zeros plain.npy "5, 2, 4" 40
+printf 'hello world, this is no tensor\n' >text.safetensors
+fails 2 "q has shape (1, 2, 5, 4), must have 3 axes: (tokens, heads, dim). Of a batch" 2 run --q batch.npy --k batch.npy --v batch.npy
+fails 2 "holds one array only: name three" 2 run --input plain.npy
+fails 2 "begins with the text 'hello wo'" 2 run --input text.safetensors
+works 0 run --q heads.npy --k heads.npy --v heads.npy --quiet
+grep -q 'warning: k has 2 tokens of 50 heads: axes are (tokens, heads, dim)' ../err || complain "no word of heads before tokens"
+rm batch.npy heads.npy plain.npy text.safetensors
 
 echo "cli.sh: output that cannot be written"
 mkdir taken.npy

@@ -1,7 +1,11 @@
 #include "src/cli/input.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "src/cli/input_names.h"
 #include "src/cli/label.h"
+#include "src/cli/suffix.h"
 #include "src/base/problem.h"
 
 static int check_options(precis_cli *cli)
@@ -15,6 +19,11 @@ static int check_options(precis_cli *cli)
                               : s->files.k ? "k"
                               : s->files.v ? "v"
                                            : "bias");
+  if (s->files.input != NULL && precis_ends_in(s->files.input, ".npy"))
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
+                              "--input is '%s', which holds one array only: name three, --q Q.npy "
+                              "--k K.npy --v V.npy, or a .safetensors or .npz file of all",
+                              s->files.input);
   if (s->files.input == NULL && !single)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--input is missing (or --q, --k and --v)");
@@ -50,6 +59,19 @@ int precis_input_open_file(precis_cli *cli, const char *path, const char *name, 
   return status == PRECIS_ERR_IO ? PRECIS_ERR_FORMAT : status;
 }
 
+static int refuse_axes(precis_cli *cli, const char *source, const char *name, int axes,
+                       const precis_tensor *tensor)
+{
+  const char *remedy = axes == 1 ? "(keys)"
+                       : tensor->axes == 4
+                           ? "(tokens, heads, dim). Of a batch (batch, heads, tokens, "
+                             "dim), as PyTorch has it, write x[0].transpose(0, 1)"
+                           : "(tokens, heads, dim)";
+  return precis_message_set(
+      &cli->why, PRECIS_ERR_ARGUMENT, "%s: %s has shape %s, must have %d %s: %s", source, name,
+      precis_tensor_shape_text(tensor).text, axes, axes == 1 ? "axis" : "axes", remedy);
+}
+
 /* found NULL: the array must be there. given: the name of the tensor in --input, or NULL. */
 static int open_array(precis_cli *cli, const char *path, const char *given, const char *role,
                       int axes, int *found, precis_file_array *array)
@@ -61,11 +83,8 @@ static int open_array(precis_cli *cli, const char *path, const char *given, cons
     status = precis_input_open_file(cli, source, name, found, array);
   if (status != PRECIS_SUCCESS || (found != NULL && !*found))
     return status;
-  if (array->tensor.axes != axes)
-    return precis_message_set(
-        &cli->why, PRECIS_ERR_ARGUMENT, "%s: %s has %d axes, must have %d: %s", source, name,
-        array->tensor.axes, axes, axes == 1 ? "(keys)" : "(tokens, heads, dim)");
-  return PRECIS_SUCCESS;
+  return array->tensor.axes == axes ? PRECIS_SUCCESS
+                                    : refuse_axes(cli, source, name, axes, &array->tensor);
 }
 
 static int open_arrays(precis_cli *cli, precis_input *input)
@@ -120,6 +139,18 @@ static int check_shapes(precis_cli *cli, const precis_input *in)
   return PRECIS_SUCCESS;
 }
 
+/* Arrays (heads, tokens, dim) are valid ones of other meaning. */
+static void warn_of_order(precis_cli *cli, const precis_input *in)
+{
+  const int64_t *k = in->k.tensor.shape;
+  if (cli->world.rank == 0 && k[1] > 4 * k[0] && k[0] > 1)
+    fprintf(stderr,
+            "precis: warning: k has %" PRId64 " tokens of %" PRId64
+            " heads: axes are (tokens, heads, "
+            "dim); of (heads, tokens, dim) write x.transpose(1, 0, 2)\n",
+            k[0], k[1]);
+}
+
 int precis_input_open(precis_cli *cli, precis_input *input)
 {
   const precis_settings *s = &cli->settings;
@@ -134,6 +165,7 @@ int precis_input_open(precis_cli *cli, precis_input *input)
     status = precis_input_check_rest(cli, input);
   if (status != PRECIS_SUCCESS)
     return status;
+  warn_of_order(cli, input);
   input->queries = input->q.tensor.shape[0];
   input->keys = input->k.tensor.shape[0];
   input->first_position =

@@ -3,17 +3,12 @@
 #include <string.h>
 
 #include "src/cli/json.h"
-
-static int ends_in(const char *text, const char *ending)
-{
-  size_t length = strlen(text), tail = strlen(ending);
-  return length >= tail && strcmp(text + length - tail, ending) == 0;
-}
+#include "src/cli/suffix.h"
 
 int precis_outputs_bounds_in_out(const precis_settings *s)
 {
   return s->files.out != NULL && s->files.bounds != NULL &&
-         strcmp(s->files.out, s->files.bounds) == 0 && ends_in(s->files.out, ".safetensors");
+         strcmp(s->files.out, s->files.bounds) == 0 && precis_ends_in(s->files.out, ".safetensors");
 }
 
 /* A file must not be written over another that is read or written. */
@@ -39,11 +34,11 @@ static int check_names(precis_cli *cli)
         return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                                   "%s and %s name the same file, '%s'", names[i].flag,
                                   names[j].flag, names[i].path);
-  if (s->files.lse != NULL && !ends_in(s->files.lse, ".npy"))
+  if (s->files.lse != NULL && !precis_ends_in(s->files.lse, ".npy"))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "--lse is '%s', must end in .npy",
                               s->files.lse);
   if (s->files.bounds != NULL && !precis_outputs_bounds_in_out(s) &&
-      !ends_in(s->files.bounds, ".npy"))
+      !precis_ends_in(s->files.bounds, ".npy"))
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
                               "--bounds is '%s', must end in .npy, or be the .safetensors file of "
                               "--out",
@@ -83,7 +78,7 @@ int precis_outputs_open(precis_cli *cli, const precis_input *input, const precis
   if (status == PRECIS_SUCCESS)
     status = open_json(cli, outputs);
   if (status == PRECIS_SUCCESS && s->files.out != NULL) {
-    outputs->out_has_lse = ends_in(s->files.out, ".safetensors");
+    outputs->out_has_lse = precis_ends_in(s->files.out, ".safetensors");
     outputs->out_has_bounds = precis_outputs_bounds_in_out(s);
     int count = 1 + outputs->out_has_lse + outputs->out_has_bounds;
     status = open_writer(cli, s->files.out, all, count, from->rows, from->out, &outputs->out);

@@ -14,6 +14,7 @@
 
 #include "src/cli/cli.h"
 #include "src/cli/input_names.h"
+#include "src/cli/suffix.h"
 #include "src/client/client.h"
 #include "src/files/draft.h"
 
@@ -153,6 +154,8 @@ static int make_request(remote *r, const action *a)
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--context is no context's id");
   if (s->remote.bounds && !a->out)
     return precis_message_set(&r->cli->why, PRECIS_ERR_ARGUMENT, "--bounds is for attend");
+  if (a->out && precis_ends_in(s->files.out, ".npy"))
+    r->request.accept = "application/x-npy";
   int bytes =
       snprintf(r->path, sizeof r->path, "/v1/contexts%s%s%s%s", a->context ? "/" : "",
                a->context ? s->remote.context : "", a->rest, s->remote.bounds ? "?bounds=1" : "");

@@ -154,7 +154,7 @@ static const precis_flag *flag_of(int code, precis_verb verb)
 static const char *argument_of(char letter, int argc, char **argv)
 {
   for (int i = 1; i < argc; i++)
-    if (argv[i][0] == '-' && argv[i][1] == letter && argv[i][2] != '\0')
+    if (argv[i][0] == '-' && argv[i][1] == letter)
       return argv[i];
   return "";
 }

@@ -48,11 +48,17 @@ static void take_name(const char *option, char name[NAME_MOST + 1])
   snprintf(name, NAME_MOST + 1, "%.*s", (int)strcspn(option, "="), option);
 }
 
-/* Options that begin like this, which getopt takes for none of them. */
+/* The option of this name, given with one dash, or those that begin like this, which getopt takes
+ * for none of them. */
 static int list_beginnings(const char *name, precis_verb verb, precis_suggestion *made)
 {
   char list[64] = "";
   int count = 0;
+  for (const precis_flag *f = precis_flags; f->name != NULL; f++)
+    if ((f->verbs & verb) && strcmp(f->name + 2, name) == 0) {
+      snprintf(made->text, sizeof made->text, "; did you mean %s?", f->name);
+      return 1;
+    }
   for (const precis_flag *f = precis_flags; f->name != NULL; f++) {
     if (!(f->verbs & verb) || strncmp(f->name + 2, name, strlen(name)) != 0)
       continue;

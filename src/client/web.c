@@ -43,12 +43,13 @@ static int send_request(precis_web *w, const precis_web_url *u, const precis_web
   for (int i = 0; i < r->parts; i++)
     length += r->bytes[i];
   int token = w->token != NULL && w->token[0] != '\0';
-  int bytes =
-      snprintf(head, sizeof head,
-               "%s %s%s HTTP/1.1\r\nHost: %s\r\n%s%s%s%s%s%sContent-Length: %" PRId64 "\r\n\r\n",
-               r->method, u->prefix, r->path, u->authority, token ? "Authorization: Bearer " : "",
-               token ? w->token : "", token ? "\r\n" : "", r->key ? "Idempotency-Key: " : "",
-               r->key ? r->key : "", r->key ? "\r\n" : "", length);
+  int bytes = snprintf(
+      head, sizeof head,
+      "%s %s%s HTTP/1.1\r\nHost: %s\r\n%s%s%s%s%s%s%s%s%sContent-Length: %" PRId64 "\r\n\r\n",
+      r->method, u->prefix, r->path, u->authority, token ? "Authorization: Bearer " : "",
+      token ? w->token : "", token ? "\r\n" : "", r->key ? "Idempotency-Key: " : "",
+      r->key ? r->key : "", r->key ? "\r\n" : "", r->accept ? "Accept: " : "",
+      r->accept ? r->accept : "", r->accept ? "\r\n" : "", length);
   if (bytes >= (int)sizeof head || precis_web_link_send(&w->link, head, bytes) != 0)
     return -1;
   for (int i = 0; i < r->parts; i++)

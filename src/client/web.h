@@ -25,7 +25,8 @@ typedef struct precis_web_request {
   const char *method, *path;
   const char *key; /* Idempotency-Key, or NULL */
   int changes;     /* done twice it is not what it is done once: it needs a key to be sent again */
-  int parts;       /* of the body; 0: none */
+  const char *accept; /* the media type wanted of the answer, or NULL */
+  int parts;          /* of the body; 0: none */
   const void *part[PRECIS_WEB_PARTS];
   int64_t bytes[PRECIS_WEB_PARTS];
 } precis_web_request;

@@ -20,6 +20,14 @@ int precis_safetensors_recognise(const void *prefix, int64_t prefix_bytes)
   return prefix_bytes > LENGTH_BYTES && ((const char *)prefix)[LENGTH_BYTES] == '{';
 }
 
+static int is_text(const unsigned char *at)
+{
+  int i = 0;
+  while (i < LENGTH_BYTES && at[i] >= ' ' && at[i] <= '~')
+    i++;
+  return i == LENGTH_BYTES;
+}
+
 int precis_safetensors_header_bytes(const char *path, const void *prefix, int64_t prefix_bytes,
                                     int64_t file_bytes, int64_t *header_bytes, precis_message *why)
 {
@@ -30,6 +38,12 @@ int precis_safetensors_header_bytes(const char *path, const void *prefix, int64_
                  file_bytes);
   for (int i = 0; i < LENGTH_BYTES; i++)
     text |= (uint64_t)at[i] << 8 * i;
+  if (text > TEXT_MOST && is_text(at))
+    return fault(
+        why,
+        "%s: is no .safetensors file: it begins with the text '%.*s', where these have the "
+        "length of their header",
+        path, LENGTH_BYTES, (const char *)prefix);
   if (text > TEXT_MOST)
     return fault(why,
                  "%s: .safetensors header of %" PRIu64 " bytes, more than the %d that are allowed",

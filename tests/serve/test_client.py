@@ -59,6 +59,9 @@ class Remote(Case):
                     bounds = tensors.read_safetensors(file.read())["bounds"]
                 self.assertTrue(all(0 < b < 1e-2 for b in bounds.values))
                 self.fails(2, "--bounds is for attend", "list", "--bounds")
+                self.works(s, "attend", "--context", c, "--input", source, "--out", target + ".npy")
+                with open(target + ".npy", "rb") as file:
+                    plain = tensors.read_npy(file.read())
                 with open(source + "2", "wb") as file:
                     file.write(tensors.safetensors(q=q, k=k, v=v, attn_mask=k))
                 for action in ("append", "attend"):
@@ -69,6 +72,7 @@ class Remote(Case):
                 want = tensors.attention(q, k, v, causal=True)
                 self.assertLess(tensors.difference(got["out"], want[0]), 1e-5)
                 self.assertLess(tensors.difference(got["lse"], want[1]), 1e-5)
+                self.assertLess(tensors.difference(plain, want[0]), 1e-5)
                 child = self.works(s, "fork", "--context", c)["id"]
                 self.assertEqual(len(self.works(s, "list")["contexts"]), 2)
                 self.assertEqual(self.works(s, "inspect", "--context", child)["parent"], c)
