@@ -76,7 +76,7 @@ typedef struct precis_group {
 #endif
 
 /* Not collective. How many groups the last successful attend was made of: at least 1, or 0 if there
- * was none. Each query head is in one of them. In this version there is one. */
+ * was none. Each query head is in one of them. */
 PRECIS_API int precis_attention_groups(const precis_attention *attention);
 /* Not collective. Fills *group up to group->size bytes; index from 0. Errors: ARGUMENT. */
 PRECIS_API int precis_attention_group(const precis_attention *attention, int index,

@@ -1,5 +1,6 @@
-/* How far rows are from what the mean query gets, on ranks that have any of the keys and queries, against
- * the oracle: means, sums over all keys and over prefixes, several appends, positions as they come. */
+/* How far rows are from what the mean query gets, on ranks that have any of the keys and queries,
+ * against the oracle: means, sums over all keys and over prefixes, several appends, positions as
+ * they come. */
 #include "tests/mpi_assert.h"
 
 #include <math.h>
@@ -17,7 +18,13 @@ static int rank, ranks;
 enum { RANKS_MOST = 64, APPENDS = 3 };
 
 /* Where the queries of the ranks are. */
-typedef enum places { PLACES_ALIGNED, PLACES_ASCENDING, PLACES_SCATTERED, PLACES_ALIKE, PLACES } places;
+typedef enum places {
+  PLACES_ALIGNED,
+  PLACES_ASCENDING,
+  PLACES_SCATTERED,
+  PLACES_ALIKE,
+  PLACES
+} places;
 
 typedef struct setting {
   attention_data d;
@@ -95,8 +102,10 @@ static void place(setting *s, places where)
     for (int64_t i = 0; i < rows; i++)
       s->position[s->start[r] + i] = at + i;
   }
-  s->map = (precis_query_map){.ranks = ranks, .causal = s->d.problem.causal,
-                              .keys = s->appended, .start = s->start,
+  s->map = (precis_query_map){.ranks = ranks,
+                              .causal = s->d.problem.causal,
+                              .keys = s->appended,
+                              .start = s->start,
                               .first_position = s->first_position};
 }
 
@@ -109,11 +118,17 @@ static precis_oracle oracle_of(const setting *s, const double *mean_query)
   precis_oracle oracle;
   for (int64_t i = 0; i < count; i++)
     rows[i] = first + i;
-  const precis_oracle_case of = {.problem = &s->d.problem, .queries = c->queries,
-                                 .keys = s->appended, .q = s->d.q, .k = s->d.k, .v = s->d.v,
+  const precis_oracle_case of = {.problem = &s->d.problem,
+                                 .queries = c->queries,
+                                 .keys = s->appended,
+                                 .q = s->d.q,
+                                 .k = s->d.k,
+                                 .v = s->d.v,
                                  .bias = c->bias == BIAS_NONE ? NULL : s->d.bias,
-                                 .position = s->position, .mean_query = mean_query,
-                                 .count = count, .rows = rows};
+                                 .position = s->position,
+                                 .mean_query = mean_query,
+                                 .count = count,
+                                 .rows = rows};
   int status = precis_oracle_make(&of, &oracle);
   free(rows);
   assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
@@ -150,9 +165,14 @@ static int measured(const setting *s, const precis_oracle *o, double off, double
     convert[g] = 1;
   assert_all(MPI_COMM_WORLD, precis_finished_create(o->count * p->heads, p->value_dim, &to) == 0);
   make_results(s, o, off, toward, &to);
-  const precis_signal_rows of = {.world = (precis_world *)&s->world, .problem = p,
-                                 .keys = &s->keys, .survey = &s->survey, .map = &s->map,
-                                 .prefixes = p->causal, .rows = o->count, .results = &to,
+  const precis_signal_rows of = {.world = (precis_world *)&s->world,
+                                 .problem = p,
+                                 .keys = &s->keys,
+                                 .survey = &s->survey,
+                                 .map = &s->map,
+                                 .prefixes = p->causal,
+                                 .rows = o->count,
+                                 .results = &to,
                                  .convert = convert};
   int good = precis_signal_measure(&s->signal, &of, least, distance) == PRECIS_SUCCESS;
   for (int64_t i = 0; i < count && good; i++) {
@@ -195,7 +215,8 @@ static int bounded(const setting *s, const precis_oracle *o)
   return good;
 }
 
-/* The mean query is that of the first call whose rows see a key, and stays; keys come in between. */
+/* The mean query is that of the first call whose rows see a key, and stays; keys come in between.
+ */
 static void run(const attention_case *c, places where)
 {
   setting s;
@@ -228,8 +249,8 @@ static void run(const attention_case *c, places where)
       for (int toward = -1; toward <= 1; toward++)
         good &= measured(&s, &o, toward == 0 ? 0 : .3, toward);
       if (!good)
-        fprintf(stderr, "rank %d: %s, causal %d, places %d, append %d\n", rank, c->name,
-                p->causal, where, a);
+        fprintf(stderr, "rank %d: %s, causal %d, places %d, append %d\n", rank, c->name, p->causal,
+                where, a);
       assert_all(MPI_COMM_WORLD, good);
     }
     precis_oracle_free(&o);
@@ -239,17 +260,37 @@ static void run(const attention_case *c, places where)
 }
 
 static const attention_case cases[] = {
-    {.name = "even", .problem = {.heads = 4, .kv_heads = 2, .dim = 5, .value_dim = 3},
-     .queries = 90, .keys = 200},
-    {.name = "masks", .problem = {.heads = 2, .dim = 4}, .queries = 60, .keys = 150,
-     .bias = BIAS_HALF_MASKED, .spread = SPREAD_RANDOM},
-    {.name = "not on the first", .problem = {.heads = 1, .dim = 3, .value_dim = 7},
-     .queries = 50, .keys = 60, .spread = SPREAD_NOT_FIRST, .bias = BIAS_RANDOM},
-    {.name = "on the last", .problem = {.heads = 2, .dim = 3}, .queries = 30, .keys = 90,
-     .spread = SPREAD_LAST, .key_offset = 30, .value_offset = 50},
-    {.name = "queries have something in common", .problem = {.heads = 2, .dim = 8},
-     .queries = 70, .keys = 120, .query_offset = 2},
-    {.name = "more queries than keys", .problem = {.heads = 2, .dim = 8}, .queries = 150,
+    {.name = "even",
+     .problem = {.heads = 4, .kv_heads = 2, .dim = 5, .value_dim = 3},
+     .queries = 90,
+     .keys = 200},
+    {.name = "masks",
+     .problem = {.heads = 2, .dim = 4},
+     .queries = 60,
+     .keys = 150,
+     .bias = BIAS_HALF_MASKED,
+     .spread = SPREAD_RANDOM},
+    {.name = "not on the first",
+     .problem = {.heads = 1, .dim = 3, .value_dim = 7},
+     .queries = 50,
+     .keys = 60,
+     .spread = SPREAD_NOT_FIRST,
+     .bias = BIAS_RANDOM},
+    {.name = "on the last",
+     .problem = {.heads = 2, .dim = 3},
+     .queries = 30,
+     .keys = 90,
+     .spread = SPREAD_LAST,
+     .key_offset = 30,
+     .value_offset = 50},
+    {.name = "queries have something in common",
+     .problem = {.heads = 2, .dim = 8},
+     .queries = 70,
+     .keys = 120,
+     .query_offset = 2},
+    {.name = "more queries than keys",
+     .problem = {.heads = 2, .dim = 8},
+     .queries = 150,
      .keys = 40},
 };
 
@@ -277,7 +318,8 @@ static void copies(void **state)
   (void)state;
   const precis_problem p = {.heads = 2, .kv_heads = 1, .dim = 3, .value_dim = 2, .scale = 1};
   precis_signal from, to;
-  assert_all(MPI_COMM_WORLD, precis_signal_create(&p, &from) == 0 && precis_signal_create(&p, &to) == 0);
+  assert_all(MPI_COMM_WORLD,
+             precis_signal_create(&p, &from) == 0 && precis_signal_create(&p, &to) == 0);
   from.has_mean = 1;
   from.keys_in = 9;
   from.m[1] = 4;
@@ -292,10 +334,69 @@ static void copies(void **state)
   precis_signal_free(&to);
 }
 
+/* The largest deviation of a head's values so far, from the centre and in the norm of now. */
+static double true_farthest(const setting *s, int g)
+{
+  const precis_problem *p = &s->d.problem;
+  const double *center = precis_survey_v_center(&s->keys, &s->survey) + (int64_t)g * p->value_dim,
+               *per = s->survey.per + (int64_t)g * p->value_dim;
+  double most = 0;
+  for (int64_t j = 0; j < s->appended; j++) {
+    double square = 0;
+    for (int c = 0; c < p->value_dim; c++) {
+      double off = per[c] * (s->d.v[(j * p->kv_heads + g) * p->value_dim + c] - center[c]);
+      square += off * off;
+    }
+    most = fmax(most, sqrt(square));
+  }
+  return most;
+}
+
+/* Values of the first keys spread far less than those of the second; or later keys that have nearly
+ * all of the weight spread less. The norm is another one then, and what was known of earlier keys
+ * is in the old one: it was 1e5 times too large, or too small. */
+static void deviations(void **state)
+{
+  (void)state;
+  enum { HALF = 60 };
+  const attention_case c = {.name = "widths",
+                            .problem = {.heads = 2, .dim = 3, .value_dim = 2},
+                            .queries = 10,
+                            .keys = 2 * HALF,
+                            .bias = BIAS_RANDOM};
+  for (int grows = 0; grows < 2; grows++) {
+    setting s;
+    set_up(&c, &s);
+    const int64_t width = (int64_t)s.d.problem.kv_heads * s.d.problem.value_dim;
+    for (int64_t j = 0; j < c.keys; j++) {
+      s.d.bias[j] = grows || j < HALF ? 0 : 60;
+      for (int64_t i = 0; i < width && (grows ? j < HALF : j >= HALF); i++)
+        s.d.v[j * width + i] *= 1e-5F;
+    }
+    s.signal.has_mean = 1;
+    int good = 1;
+    for (int half = 0; half < 2; half++) {
+      append(&s, HALF);
+      int status =
+          precis_signal_take(&s.world, &s.d.problem, &s.keys, &s.survey, s.appended, &s.signal);
+      assert_all(MPI_COMM_WORLD, status == PRECIS_SUCCESS);
+      for (int g = 0; g < s.d.problem.kv_heads; g++) {
+        double all = true_farthest(&s, g);
+        good &= s.signal.farthest[g] >= all * (1 - 1e-6) && s.signal.farthest[g] <= 2.01 * all;
+        if (!good && rank == 0)
+          fprintf(stderr, "grows %d, half %d: farthest %g, is %g\n", grows, half,
+                  s.signal.farthest[g], all);
+      }
+    }
+    assert_all(MPI_COMM_WORLD, good);
+    tear_down(&s);
+  }
+}
+
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(all_keys), cmocka_unit_test(prefixes),
-                                     cmocka_unit_test(copies)};
+                                     cmocka_unit_test(copies), cmocka_unit_test(deviations)};
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);

@@ -17,7 +17,7 @@ const char *promise_kind_name(promise_kind kind)
       "plain",      "sinks",        "long keys",   "long queries", "long both",
       "bias",       "masks",        "common bias", "key offset",   "value offset",
       "far values", "small values", "cancelling",  "groups",       "few values",
-      "equal rows", "limits",       "sharp",       "worst values"};
+      "equal rows", "limits",       "sharp",       "mixed heads",  "worst values"};
   return names[kind];
 }
 
@@ -49,6 +49,10 @@ static void throw_shape(dice *d, promise_problem *p)
   precis_problem *s = &p->problem;
   s->kv_heads = 1 + dice_of(d, 2);
   s->heads = s->kv_heads * (1 + dice_of(d, 3));
+  if (p->kind == PROMISE_MIXED) {
+    s->kv_heads = 2 + dice_of(d, 4);
+    s->heads = s->kv_heads * (1 + dice_of(d, 2));
+  }
   s->dim = (int)dice_between(d, 1, dice_chance(d, .6) ? 9 : 41);
   s->value_dim = (int)dice_between(d, 1, 17);
   s->causal = dice_chance(d, .4);
@@ -69,6 +73,8 @@ static void throw_steps(dice *d, int sequence, promise_problem *p)
     int first = i == 0;
     s->keys = (int64_t)dice_between(d, dice_chance(d, .1) ? 1 : 20, most);
     s->queries = (int64_t)dice_between(d, dice_chance(d, .2) ? 1 : 20, most);
+    if (p->kind == PROMISE_MIXED && s->queries < 150)
+      s->queries += 150;
     if (!first && decode) {
       s->keys = 1 + dice_of(d, 3);
       s->queries = s->keys;
@@ -115,6 +121,15 @@ static void throw_wish(dice *d, promise_problem *p)
   if (o->move != PRECIS_MOVE_AUTO && o->move != PRECIS_MOVE_SUMMARIES)
     o->degree = 0;
   o->results_in_place = dice_chance(d, .2);
+}
+
+/* Whatever keeps a tolerance, in calls that are large enough for plans by head. */
+static void want_a_mixture(dice *d, promise_problem *p)
+{
+  p->options.move = PRECIS_MOVE_AUTO;
+  p->options.degree = 0;
+  p->options.tol = dice_between(d, 1e-3, .3);
+  p->options.machine = getenv("PRECIS_TEST_MACHINE");
 }
 
 static void make_numbers(dice *d, promise_problem *p)
@@ -174,6 +189,8 @@ int promise_problem_throw(uint64_t seed, int64_t number, int sequence, promise_p
   if (p->kind == PROMISE_WORST)
     shrink_steps(p);
   throw_wish(&d, p);
+  if (p->kind == PROMISE_MIXED)
+    want_a_mixture(&d, p);
   if (!promise_problem_allocate(p))
     return 0;
   make_numbers(&d, p);

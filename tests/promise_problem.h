@@ -33,6 +33,7 @@ typedef enum promise_kind {
   PROMISE_EQUAL,        /* equal queries or keys: constant heads, ties */
   PROMISE_LIMITS,       /* one head sets limits for outliers that others come near later */
   PROMISE_SHARP,        /* scores far beyond the regime of summaries */
+  PROMISE_MIXED,        /* each head of a strength of its own, a plan for each */
   PROMISE_WORST,        /* values at their worst, see promise_run.h */
   PROMISE_KINDS
 } promise_kind;

@@ -1,5 +1,7 @@
 #include "tests/promise_run.h"
 
+#include "src/precis_more.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,15 +111,8 @@ static int judge(running *r, int step, int64_t first, int64_t rows, const result
   precis_oracle oracle;
   int status = precis_oracle_make(&c, &oracle), broken = status != PRECIS_SUCCESS;
   take_signal(r, &oracle);
-  promise_call call = {r->p,
-                       step,
-                       first,
-                       rows,
-                       from->out,
-                       from->lse,
-                       from->bounds,
-                       &from->report,
-                       r->mean_signal};
+  promise_call call = {r->p,      step,         first,         rows,          from->out,
+                       from->lse, from->bounds, &from->report, r->mean_signal};
   broken |= promise_judge(&call, &oracle, r->tally) > 0;
   precis_oracle_free(&oracle);
   free(row);
@@ -174,6 +169,7 @@ static int run_step(running *r, int step, int *status)
   r->tally->calls += r->rank == 0;
   if (*status == PRECIS_SUCCESS) {
     r->tally->summaries += r->rank == 0 && to.report.move == PRECIS_MOVE_SUMMARIES;
+    r->tally->mixed += r->rank == 0 && precis_attention_groups(r->attention) > 1;
     r->tally->exact += r->rank == 0 && to.report.move != PRECIS_MOVE_SUMMARIES;
     good = !judge(r, step, first, rows, &to);
     good &= is_thrifty(r, step, &to.report);
@@ -228,12 +224,13 @@ int promise_run(MPI_Comm comm, const promise_problem *p, promise_tally *tally)
 
 void promise_tally_agree(MPI_Comm comm, promise_tally *t)
 {
-  int64_t sums[] = {t->problems, t->calls, t->rows, t->broken, t->declined, t->summaries, t->exact};
+  int64_t sums[] = {t->problems, t->calls,     t->rows,  t->broken,
+                    t->declined, t->summaries, t->exact, t->mixed};
   double most[] = {t->used, t->used_range, t->used_lse, t->tol_used};
   for (int i = 0; i < 4; i++)
     most[i] = isnan(most[i]) ? INFINITY : most[i];
-  MPI_Allreduce(MPI_IN_PLACE, sums, 7, MPI_INT64_T, MPI_SUM, comm);
+  MPI_Allreduce(MPI_IN_PLACE, sums, 8, MPI_INT64_T, MPI_SUM, comm);
   MPI_Allreduce(MPI_IN_PLACE, most, 4, MPI_DOUBLE, MPI_MAX, comm);
   *t = (promise_tally){sums[0], sums[1], sums[2], sums[3], sums[4], sums[5],
-                       sums[6], most[0], most[1], most[2], most[3]};
+                       sums[6], sums[7], most[0], most[1], most[2], most[3]};
 }

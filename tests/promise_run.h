@@ -13,6 +13,7 @@
 typedef struct promise_tally {
   int64_t problems, calls, rows, broken;
   int64_t declined, summaries, exact; /* calls: TOLERANCE, and moves that ran */
+  int64_t mixed;                      /* calls: heads in groups */
   double used;                        /* of a row's own bound */
   double used_range;                  /* of promise_range */
   double used_lse;                    /* of lse_promise */

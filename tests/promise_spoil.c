@@ -195,6 +195,17 @@ static void limits(dice *d, promise_problem *p)
     }
 }
 
+/* Keys of each head are longer or shorter by a factor. */
+static void mixed_strengths(dice *d, promise_problem *p)
+{
+  int heads = p->problem.kv_heads;
+  for (int g = 0; g < heads; g++) {
+    double factor = dice_between(d, .1, 10);
+    for (int64_t j = 0; j < p->keys; j++)
+      stretch(p->k + (j * heads + g) * p->problem.dim, p->problem.dim, factor);
+  }
+}
+
 void promise_problem_spoil(dice *d, promise_kind kind, promise_problem *p)
 {
   if (p->keys == 0 || p->queries == 0)
@@ -240,6 +251,9 @@ void promise_problem_spoil(dice *d, promise_kind kind, promise_problem *p)
     break;
   case PROMISE_LIMITS:
     limits(d, p);
+    break;
+  case PROMISE_MIXED:
+    mixed_strengths(d, p);
     break;
   case PROMISE_SHARP:
     stretch(p->q, p->queries * q_width(p), dice_between(d, 3, 300));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mpi/call/call.h"
+#include "mpi/call/mixture.h"
 #include "src/base/blas.h"
 #include "src/plan/limit.h"
 #include "src/base/memory.h"
@@ -94,8 +95,7 @@ static int make_results(const precis_call *c, const precis_results *results, mad
     m->to.lse = m->own_lse = precis_memory_array(rows, sizeof *m->to.lse);
   for (int64_t i = 0; i < rows * PRECIS_PROOF_NUMBERS && m->to.proof != NULL; i++)
     m->to.proof[i] = INFINITY;
-  return (m->to.out && m->to.lse && m->to.proof) || rows == 0 ? PRECIS_SUCCESS
-                                                              : PRECIS_ERR_MEMORY;
+  return (m->to.out && m->to.lse && m->to.proof) || rows == 0 ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 static void hand_over(const precis_call *c, const made *m, const precis_results *results)
@@ -111,13 +111,11 @@ static void hand_over(const precis_call *c, const made *m, const precis_results 
     results->bounds[i] = m->to.proof[PRECIS_PROOF_NUMBERS * i + lse];
 }
 
-/* Everything after the plan. */
-static int attend_planned(precis_call *c, const precis_results *results, precis_report *report,
-                          precis_message *why)
+int precis_call_answer(precis_call *c, const precis_results *results, precis_report *report,
+                       precis_message *why)
 {
   precis_attention *a = c->a;
   made m;
-  precis_report made_report;
   int status = precis_world_agree(&a->world, make_results(c, results, &m), why);
   if (status == PRECIS_SUCCESS) {
     precis_call_set_up(c, &m.to);
@@ -128,20 +126,79 @@ static int attend_planned(precis_call *c, const precis_results *results, precis_
     precis_waiting_step(&a->world.waiting, "report");
   }
   if (status == PRECIS_SUCCESS)
-    status = precis_call_report(c, &made_report);
-  if (status == PRECIS_SUCCESS) {
-    precis_attention_note_groups(a, &made_report);
+    status = precis_call_report(c, report);
+  if (status == PRECIS_SUCCESS)
     hand_over(c, &m, results);
-  }
-  if (status == PRECIS_SUCCESS && report != NULL) {
-    size_t size = report->size;
-    made_report.size = size;
-    memcpy(report, &made_report, size);
-  }
   free(m.own_out);
   free(m.own_lse);
   free(m.to.proof);
   precis_judge_free(&c->judge);
+  return status;
+}
+
+int precis_call_plan(precis_call *c, precis_message *why)
+{
+  precis_attention *a = c->a;
+  precis_waiting_step(&a->world.waiting, "survey");
+  int status = survey(c);
+  precis_waiting_step(&a->world.waiting, "plan");
+  c->surveyed = MPI_Wtime();
+  if (status == PRECIS_SUCCESS)
+    status = check_range(c, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_attend_plan_make(a, c->rows, c->first_position != NULL,
+                                     c->first_position ? *c->first_position : 0, &c->plan);
+  if (status == PRECIS_SUCCESS) {
+    c->terms = precis_call_terms(c);
+    status = precis_call_consider(c, why);
+  }
+  c->planned = MPI_Wtime();
+  if (status == PRECIS_SUCCESS)
+    status =
+        precis_limit_check(&c->plan.scene, c->plan.move, &c->plan.predicted[c->plan.move], why);
+  return status;
+}
+
+void precis_call_free(precis_call *c)
+{
+  precis_align_free(&c->align);
+  precis_prospect_free(&c->prospect);
+  precis_attend_plan_free(&c->plan);
+}
+
+/* Its heads in groups, where that is faster. Without memory for it, they are attended to together.
+ */
+static int attend_groups(precis_call *c, const precis_results *results, precis_report *report,
+                         int *done, precis_message *why)
+{
+  precis_mixture mixture;
+  int status = precis_mixture_find(c, &mixture);
+  *done = status == PRECIS_SUCCESS && mixture.groups > 1;
+  if (*done)
+    status = precis_mixture_attend(c, &mixture, results, report, why);
+  precis_mixture_free(&mixture);
+  if (status == PRECIS_ERR_MEMORY) {
+    *done = 0;
+    *why = (precis_message){""};
+    c->before = c->a->world.traffic;
+    status = PRECIS_SUCCESS;
+  }
+  return status;
+}
+
+static int attend_planned(precis_call *c, const precis_results *results, precis_report *report,
+                          precis_message *why)
+{
+  precis_attention *a = c->a;
+  int done;
+  int status = attend_groups(c, results, report, &done, why);
+  if (status != PRECIS_SUCCESS || done)
+    return status;
+  status = precis_call_answer(c, results, report, why);
+  if (status == PRECIS_SUCCESS) {
+    precis_attention_forget_groups(a);
+    precis_attention_note_group(a, report, a->problem.heads, NULL);
+  }
   return status;
 }
 
@@ -151,9 +208,11 @@ static int attend(precis_attention *a, const int64_t *first_position, int64_t ro
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
   precis_message why = {""};
+  precis_report made_report;
   precis_call c = {.a = a,
                    .rows = rows,
                    .q = q,
+                   .first_position = first_position,
                    .part = 1,
                    .before = a->world.traffic,
                    .started = MPI_Wtime(),
@@ -161,26 +220,14 @@ static int attend(precis_attention *a, const int64_t *first_position, int64_t ro
   int status = precis_attention_end(a, check_call(&c, results, report, &why), &why);
   if (status != PRECIS_SUCCESS)
     return status;
-  precis_waiting_step(&a->world.waiting, "survey");
-  status = survey(&c);
-  precis_waiting_step(&a->world.waiting, "plan");
-  c.surveyed = MPI_Wtime();
+  status = precis_call_plan(&c, &why);
   if (status == PRECIS_SUCCESS)
-    status = check_range(&c, &why);
-  if (status == PRECIS_SUCCESS)
-    status = precis_attend_plan_make(a, rows, first_position != NULL,
-                                     first_position ? *first_position : 0, &c.plan);
-  if (status == PRECIS_SUCCESS) {
-    c.terms = precis_call_terms(&c);
-    status = precis_call_consider(&c, &why);
-    c.planned = MPI_Wtime();
-    if (status == PRECIS_SUCCESS)
-      status = precis_limit_check(&c.plan.scene, c.plan.move, &c.plan.predicted[c.plan.move], &why);
-    if (status == PRECIS_SUCCESS)
-      status = attend_planned(&c, results, report, &why);
-    precis_align_free(&c.align);
-    precis_prospect_free(&c.prospect);
-    precis_attend_plan_free(&c.plan);
+    status = attend_planned(&c, results, &made_report, &why);
+  precis_call_free(&c);
+  if (status == PRECIS_SUCCESS && report != NULL) {
+    size_t size = report->size;
+    made_report.size = size;
+    memcpy(report, &made_report, size);
   }
   status = precis_attention_end(a, status, &why);
   precis_waiting_step(&a->world.waiting, NULL);

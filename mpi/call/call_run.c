@@ -123,7 +123,7 @@ static int prepare_keeping(precis_call *c)
 {
   precis_attention *a = c->a;
   const precis_summary_size size = precis_summaries_size(&c->prospect.plan);
-  if (a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
+  if (c->grouped || a->options.guarantee == PRECIS_GUARANTEE_SAMPLED ||
       !precis_footprint_keeps(&c->plan.scene, &size))
     return PRECIS_SUCCESS;
   int status = precis_kept_create(&c->terms, &c->prospect.plan, &a->kept);
@@ -284,8 +284,8 @@ static int repair(precis_call *c, int precise, precis_message *why)
   precis_judge *judge = &c->judge;
   precis_traffic start = world->traffic;
   int64_t repaired = 0;
-  precis_waiting_step(&world->waiting, precise ? "rows to be answered in double"
-                                               : "rows to be answered exactly");
+  precis_waiting_step(&world->waiting,
+                      precise ? "rows to be answered in double" : "rows to be answered exactly");
   if (c->repaired == 0 || !precise)
     precis_judge_count_repair(judge);
   judge->settled = precise;
@@ -306,13 +306,13 @@ static int count_bulk_failures(const precis_call *c, int64_t *count)
   for (int64_t i = 0; i < c->judge.failures; i++) {
     precis_failed_row row = c->judge.failed[i];
     int64_t g = precis_problem_kv_head(p, row.head);
-    double norm = precis_bulk_query_radius(
-        p->dim, 1, 1, c->q + (row.row * p->heads + row.head) * p->dim, p->dim,
-        plan->q_center + g * p->dim);
+    double norm =
+        precis_bulk_query_radius(p->dim, 1, 1, c->q + (row.row * p->heads + row.head) * p->dim,
+                                 p->dim, plan->q_center + g * p->dim);
     mine += !(precis_outliers_rho(norm, plan->query_unit[g]) > plan->query_rho);
   }
   return MPI_Allreduce(&mine, count, 1, MPI_INT64_T, MPI_SUM, c->a->world.comm) ? PRECIS_ERR_MPI
-                                                                              : PRECIS_SUCCESS;
+                                                                                : PRECIS_SUCCESS;
 }
 
 /* Where exact moves are forbidden: other summaries, as long as there are stronger ones. So a looser
@@ -344,11 +344,11 @@ static int judge(precis_call *c, precis_message *why)
   precis_attention *a = c->a;
   int forced = a->options.move == PRECIS_MOVE_SUMMARIES,
       summaries = c->plan.move == PRECIS_MOVE_SUMMARIES;
-  int status = precis_signal_find_mean(&a->world, &a->problem, c->rows, c->q, c->task.to.lse,
-                                       &a->signal);
+  int status =
+      precis_signal_find_mean(&a->world, &a->problem, c->rows, c->q, c->task.to.lse, &a->signal);
   if (status == PRECIS_SUCCESS)
-    status = precis_signal_take(&a->world, &a->problem, &a->keys, &a->survey, a->appended,
-                                &a->signal);
+    status =
+        precis_signal_take(&a->world, &a->problem, &a->keys, &a->survey, a->appended, &a->signal);
   if (status == PRECIS_SUCCESS)
     status = precis_judge_create(a, &c->task, c->prefixes, &c->judge);
   c->judge.prove = summaries;
@@ -356,8 +356,7 @@ static int judge(precis_call *c, precis_message *why)
     status = precis_judge_rows(&c->judge);
   if (status == PRECIS_SUCCESS && summaries && c->judge.all_failures > 0)
     status = forced ? run_stronger(c, why) : repair(c, 0, why);
-  if (status == PRECIS_SUCCESS && summaries &&
-      a->options.guarantee == PRECIS_GUARANTEE_SAMPLED)
+  if (status == PRECIS_SUCCESS && summaries && a->options.guarantee == PRECIS_GUARANTEE_SAMPLED)
     status = check_estimate(c, why);
   if (status == PRECIS_SUCCESS && precis_judge_drop_constant(&c->judge) > 0)
     status = repair(c, 1, why);

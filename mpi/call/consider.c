@@ -26,7 +26,7 @@ static int all_visible(const precis_query_map *map)
 /* Summaries of such calls are kept. */
 static int keeps(const precis_call *c)
 {
-  return !c->prefixes && c->a->options.guarantee != PRECIS_GUARANTEE_SAMPLED;
+  return !c->prefixes && !c->grouped && c->a->options.guarantee != PRECIS_GUARANTEE_SAMPLED;
 }
 
 static void predict_kept(precis_call *c)
@@ -164,8 +164,7 @@ static int check_kept(precis_call *c)
       status = PRECIS_ERR_MPI;
   }
   if (status == PRECIS_SUCCESS)
-    status = precis_kept_check(&a->world, &c->terms, a->survey.moves, reach, a->appended,
-                               &a->kept);
+    status = precis_kept_check(&a->world, &c->terms, a->survey.moves, reach, a->appended, &a->kept);
   free(reach);
   return status;
 }

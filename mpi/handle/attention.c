@@ -102,7 +102,8 @@ static int set_up_engine(precis_attention *a)
   a->heads = precis_memory_array(p->heads, sizeof *a->heads);
   a->sums = precis_memory_array(p->heads, sizeof *a->sums);
   a->head_list = precis_memory_array(p->heads, sizeof *a->head_list);
-  if (!a->engine.scratch || !a->heads || !a->sums || !a->head_list ||
+  a->groups = precis_memory_array(p->heads, sizeof *a->groups);
+  if (!a->engine.scratch || !a->heads || !a->sums || !a->head_list || !a->groups ||
       precis_signal_create(p, &a->signal) != PRECIS_SUCCESS)
     return PRECIS_ERR_MEMORY;
   return precis_survey_create(&a->keys, &a->survey);
@@ -117,6 +118,7 @@ static void release(precis_attention *a)
   free(a->heads);
   free(a->sums);
   free(a->head_list);
+  free(a->groups);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);
   precis_world_free(&a->world);
@@ -311,8 +313,7 @@ int precis_append_in_place(precis_attention *a, int64_t rows, int with_bias, pre
 precis_norm precis_attention_norm(const precis_attention *a, int g)
 {
   int dv = a->problem.value_dim, range = a->options.tol_of == PRECIS_UNIT_RANGE;
-  return (precis_norm){dv, range,
-                       (range ? a->survey.per_range : a->survey.per) + (int64_t)g * dv};
+  return (precis_norm){dv, range, (range ? a->survey.per_range : a->survey.per) + (int64_t)g * dv};
 }
 
 int precis_attention_heads(const precis_attention *a, precis_head_report *heads)

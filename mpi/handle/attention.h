@@ -18,9 +18,9 @@
 /* Of a query head in the last attend, over the rows of all ranks: what is left to judge them by
  * when R is known better. */
 typedef struct precis_head_sums {
-  double relied; /* R must be so much for rows that do not keep tol by their own distance: the largest
-                    of their bounds / tol. 0: there are none, or tol is in another unit */
-  double bound;  /* the largest, in the norm of precis_unit */
+  double relied;  /* R must be so much for rows that do not keep tol by their own distance: the
+                     largest  of their bounds / tol. 0: there are none, or tol is in another unit */
+  double bound;   /* the largest, in the norm of precis_unit */
   double squares; /* of bounds in PRECIS_UNIT_OUTPUTS, summed */
   double largest; /* lower bound of |true - m_i| */
   double rows;
@@ -38,26 +38,31 @@ struct precis_attention {
   precis_rates rates; /* of threads_least threads: options.machine, or nominal */
   precis_keys keys;
   precis_survey survey;
-  int64_t appended;        /* keys of all ranks */
-  int64_t surveyed;        /* of them, those in the survey ... */
-  int64_t surveyed_before; /* ... and those that were in it when the present call began */
-  precis_kept kept;        /* summary of earlier keys, where one was worth it */
-  double exact_spent;      /* predicted seconds of exact attends since there was none ... */
-  double repair_spent;     /* ... and of what it left to repair since it was built */
-  double exact_patience;   /* so many of them, and a summary is looked for again, */
-  double repair_patience;  /* or another one: each doubles what has been spent by then */
-  precis_past past;        /* queries that a summary might serve */
-  int with_bias;           /* some key of some rank has had a bias */
-  precis_signal signal;    /* what answers so far differ by from what the mean query gets */
+  int64_t appended;          /* keys of all ranks */
+  int64_t surveyed;          /* of them, those in the survey ... */
+  int64_t surveyed_before;   /* ... and those that were in it when the present call began */
+  precis_kept kept;          /* summary of earlier keys, where one was worth it */
+  double exact_spent;        /* predicted seconds of exact attends since there was none ... */
+  double repair_spent;       /* ... and of what it left to repair since it was built */
+  double exact_patience;     /* so many of them, and a summary is looked for again, */
+  double repair_patience;    /* or another one: each doubles what has been spent by then */
+  precis_past past;          /* queries that a summary might serve */
+  int with_bias;             /* some key of some rank has had a bias */
+  precis_signal signal;      /* what answers so far differ by from what the mean query gets */
   precis_head_report *heads; /* of the last attend that succeeded, if has_heads */
   precis_head_sums *sums;
   int has_heads;
-  precis_group group; /* of the same; heads 0: there was none */
-  int *head_list;     /* heads: of the group */
+  precis_group *groups; /* kv_heads: of the same, `group_count` of them */
+  int group_count;
+  int *head_list; /* heads: of one group after the other */
+  int64_t beside; /* bytes held beside all this while it has some of its heads, see subset.h */
 };
 
-/* What precis_attention_groups() tells of an attend that succeeded. */
-void precis_attention_note_groups(precis_attention *attention, const precis_report *report);
+/* What precis_attention_groups() tells of an attend that succeeded: first that there are none, then
+ * of each group in turn. count: of its query heads, in list; NULL: all of them. */
+void precis_attention_forget_groups(precis_attention *attention);
+void precis_attention_note_group(precis_attention *attention, const precis_report *report,
+                                 int count, const int *list);
 
 /* What it holds without a summary that is kept. */
 int64_t precis_attention_held(const precis_attention *attention);

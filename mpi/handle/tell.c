@@ -11,8 +11,8 @@ int64_t precis_attention_held(const precis_attention *a)
   return (int64_t)(sizeof *a + precis_held_bytes(p, (double)a->keys.capacity, a->keys.bias != NULL,
                                                  &a->engine,
                                                  sizeof *a->heads + sizeof *a->sums +
-                                                     sizeof *a->head_list)) +
-         precis_past_bytes(&a->past, p);
+                                                     sizeof *a->head_list + sizeof *a->groups)) +
+         a->beside + precis_past_bytes(&a->past, p);
 }
 
 int64_t precis_attention_bytes(const precis_attention *a)
@@ -38,27 +38,36 @@ double precis_attention_foretell(const precis_attention *a, double pairs)
          (2. * (p->dim + p->value_dim) / a->rates.tile_flops + 1 / a->rates.tile_exponentials);
 }
 
-void precis_attention_note_groups(precis_attention *a, const precis_report *r)
+void precis_attention_forget_groups(precis_attention *a)
 {
-  a->group = (precis_group){.size = sizeof a->group,
-                            .move = r->move,
-                            .heads = a->problem.heads,
-                            .head_list = a->head_list,
-                            .degree = r->degree,
-                            .envelope_degree = r->envelope_degree,
-                            .features = r->features,
-                            .count_features = r->count_features,
-                            .bound = r->bound,
-                            .outlier_keys = r->outlier_keys,
-                            .outlier_queries = r->outlier_queries,
-                            .promise = r->promise};
-  for (int h = 0; h < a->problem.heads; h++)
-    a->head_list[h] = h;
+  a->group_count = 0;
+}
+
+void precis_attention_note_group(precis_attention *a, const precis_report *r, int count,
+                                 const int *list)
+{
+  int used = 0;
+  for (int i = 0; i < a->group_count; i++)
+    used += a->groups[i].heads;
+  for (int h = 0; h < count; h++)
+    a->head_list[used + h] = list ? list[h] : h;
+  a->groups[a->group_count++] = (precis_group){.size = sizeof *a->groups,
+                                               .move = r->move,
+                                               .heads = count,
+                                               .head_list = a->head_list + used,
+                                               .degree = r->degree,
+                                               .envelope_degree = r->envelope_degree,
+                                               .features = r->features,
+                                               .count_features = r->count_features,
+                                               .bound = r->bound,
+                                               .outlier_keys = r->outlier_keys,
+                                               .outlier_queries = r->outlier_queries,
+                                               .promise = r->promise};
 }
 
 int precis_attention_groups(const precis_attention *a)
 {
-  return a != NULL && a->group.heads > 0;
+  return a != NULL ? a->group_count : 0;
 }
 
 int precis_attention_group(const precis_attention *a, int index, precis_group *group)
@@ -66,7 +75,7 @@ int precis_attention_group(const precis_attention *a, int index, precis_group *g
   if (group == NULL || index < 0 || index >= precis_attention_groups(a) ||
       group->size < sizeof group->size || group->size > sizeof *group)
     return PRECIS_ERR_ARGUMENT;
-  precis_group found = a->group;
+  precis_group found = a->groups[index];
   found.size = group->size;
   memcpy(group, &found, found.size);
   return PRECIS_SUCCESS;

@@ -154,13 +154,13 @@ static int decide(precis_study *s, const precis_candidate *candidates, int count
                  precis_wish_price_of_failing(wish, out->failing, 0);
   /* Where most rows are to be repaired, nothing is saved in any call. */
   const double failing_most = 0.5;
-  out->use =
-      wish->force || (price < precis_wish_limit(wish) && out->failing < failing_most);
+  out->use = wish->force || (price < precis_wish_limit(wish) && out->failing < failing_most);
   out->seconds += precis_wish_repair(wish, out->failing);
   if (!out->use)
-    snprintf(out->why, sizeof out->why,
-             "the best summary (degree %d, envelope %d) leaves too much to repair: %.2g of the rows",
-             out->plan.degree, out->plan.envelope_degree, out->failing);
+    snprintf(
+        out->why, sizeof out->why,
+        "the best summary (degree %d, envelope %d) leaves too much to repair: %.2g of the rows",
+        out->plan.degree, out->plan.envelope_degree, out->failing);
   return PRECIS_SUCCESS;
 }
 
@@ -170,6 +170,21 @@ static int over_memory(const precis_study *s)
   precis_candidate candidates[1];
   return s->wish->scene->memory_limit > 0 &&
          precis_choose_candidates(s->wish->scene, s->wish->degree, 1, candidates) == 0;
+}
+
+/* How far scores spread, in the root mean square over the sample; outliers are among them. */
+static void note_spreads(precis_study *s)
+{
+  for (int g = 0; g < s->a->problem.kv_heads; g++) {
+    precis_head_sample sample = precis_study_sample(s, g, (precis_limits){0, 0});
+    double squares = 0, weights = 0;
+    for (int i = 0; i < sample.rows; i++) {
+      const double *row = sample.moments + (int64_t)i * PRECIS_SAMPLE_MOMENTS;
+      weights += row[0];
+      squares += row[2];
+    }
+    s->out->spread[g] = weights > 0 ? sqrt(squares / weights) : 0;
+  }
 }
 
 static int study_all(precis_study *s)
@@ -195,7 +210,10 @@ static int study_all(precis_study *s)
       decline(s, "no key is visible");
       return PRECIS_SUCCESS;
     }
-  return status == PRECIS_SUCCESS ? decide(s, candidates, count) : status;
+  if (status != PRECIS_SUCCESS)
+    return status;
+  note_spreads(s);
+  return decide(s, candidates, count);
 }
 
 int precis_prospect_make(precis_attention *a, const precis_query_map *map, int64_t rows,
@@ -228,5 +246,6 @@ void precis_prospect_free(precis_prospect *prospect)
 {
   precis_summaries_release(&prospect->plan);
   free(prospect->moments);
+  free(prospect->spread);
   *prospect = (precis_prospect){0};
 }

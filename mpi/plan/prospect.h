@@ -8,10 +8,11 @@
 #include "src/plan/wish.h"
 
 typedef struct precis_prospect {
-  precis_summaries plan;         /* release with precis_prospect_free() */
-  double *moments;               /* of the fits; owned, the plan borrows it */
-  int use;                       /* summaries are to run */
-  double seconds;                /* predicted, with repair, of this call */
+  precis_summaries plan; /* release with precis_prospect_free() */
+  double *moments;       /* of the fits; owned, the plan borrows it */
+  double *spread;        /* kv_heads: deviations of sampled scores; owned. NULL: not known */
+  int use;               /* summaries are to run */
+  double seconds;        /* predicted, with repair, of this call */
   double instead_seconds, calls; /* of the wish, for comparison */
   double failing;                /* predicted share of rows to repair */
   int over_memory;               /* there are none within the memory limit */

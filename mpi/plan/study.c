@@ -30,6 +30,9 @@ static int create(precis_study *s)
   plan->fit = calloc((size_t)heads, sizeof *plan->fit);
   plan->moments = s->out->moments =
       precis_memory_array(heads, (PRECIS_DEGREE_MAX + 1) * sizeof(double));
+  s->out->spread = precis_memory_array(heads, sizeof(double));
+  for (int64_t g = 0; g < heads && s->out->spread != NULL; g++)
+    s->out->spread[g] = 0;
   s->query_radius = precis_memory_array(heads, sizeof(double));
   s->log_scale = precis_memory_array(heads * PRECIS_LEVELS, sizeof(double));
   s->sample = precis_memory_array(pairs * p->dim, sizeof *s->sample);
@@ -42,15 +45,16 @@ static int create(precis_study *s)
   s->sampled_keys = precis_memory_array(PRECIS_SAMPLE_KEYS, sizeof *s->sampled_keys);
   int made = plan->q_center && plan->key_radius && plan->query_radius && plan->key_unit &&
              plan->query_unit && plan->log_scale && plan->least_deviation && plan->exponent &&
-             plan->fit && plan->moments && s->query_radius && s->log_scale && s->sample &&
-             s->lengths && s->moments && s->key_rho && s->log_weight && s->sampled_keys && s->goals;
+             plan->fit && plan->moments && s->out->spread && s->query_radius && s->log_scale &&
+             s->sample && s->lengths && s->moments && s->key_rho && s->log_weight &&
+             s->sampled_keys && s->goals;
   return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_study_free(precis_study *s)
 {
-  void *arrays[] = {s->query_radius, s->log_scale, s->sample,     s->lengths,
-                    s->moments,      s->key_rho,   s->log_weight, s->sampled_keys, s->goals};
+  void *arrays[] = {s->query_radius, s->log_scale,  s->sample,       s->lengths, s->moments,
+                    s->key_rho,      s->log_weight, s->sampled_keys, s->goals};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     free(arrays[i]);
 }
@@ -271,16 +275,15 @@ static void sample_keys(const precis_study *s, int g, double *parts)
   }
 }
 
-/* Moments above the highest degree that is in question do not travel: rows are moved together, added
- * up, and moved apart. */
+/* Moments above the highest degree that is in question do not travel: rows are moved together,
+ * added up, and moved apart. */
 static int sum_moments(precis_study *s, int64_t rows)
 {
-  const int above = PRECIS_SAMPLE_EXP - (s->degree_most + 1),
-            used = PRECIS_SAMPLE_MOMENTS - above, tail = PRECIS_SAMPLE_MOMENTS - PRECIS_SAMPLE_EXP;
+  const int above = PRECIS_SAMPLE_EXP - (s->degree_most + 1), used = PRECIS_SAMPLE_MOMENTS - above,
+            tail = PRECIS_SAMPLE_MOMENTS - PRECIS_SAMPLE_EXP;
   double *m = s->moments;
   for (int64_t i = 0; i < rows && above > 0; i++) {
-    memmove(m + i * used, m + i * PRECIS_SAMPLE_MOMENTS,
-            (size_t)(s->degree_most + 1) * sizeof *m);
+    memmove(m + i * used, m + i * PRECIS_SAMPLE_MOMENTS, (size_t)(s->degree_most + 1) * sizeof *m);
     memmove(m + i * used + s->degree_most + 1, m + i * PRECIS_SAMPLE_MOMENTS + PRECIS_SAMPLE_EXP,
             (size_t)tail * sizeof *m);
   }

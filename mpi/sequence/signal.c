@@ -26,7 +26,8 @@ int precis_signal_create(const precis_problem *p, precis_signal *signal)
   signal->l = signal->m + p->heads;
   signal->o = signal->l + p->heads;
   signal->farthest = signal->o + (int64_t)p->heads * p->value_dim;
-  signal->sum = signal->farthest + p->kv_heads;
+  signal->per = signal->farthest + p->kv_heads;
+  signal->sum = signal->per + (int64_t)p->kv_heads * p->value_dim;
   signal->most = signal->sum + p->heads;
   signal->rows = signal->most + p->heads;
   for (int h = 0; h < p->heads; h++)
@@ -52,6 +53,7 @@ void precis_signal_copy_all(const precis_problem *p, const precis_signal *from, 
   memcpy(to->array, from->array, (size_t)precis_survey_signal_numbers(p) * sizeof *to->array);
   to->has_mean = from->has_mean;
   to->has_base = from->has_base;
+  to->moves = from->moves;
   to->rows_in = from->rows_in;
   to->keys_in = from->keys_in;
 }
@@ -149,9 +151,30 @@ static precis_norm norm_of(const precis_problem *p, const precis_survey *survey,
   return (precis_norm){p->value_dim, 0, survey->per + (int64_t)g * p->value_dim};
 }
 
-/* The largest deviation of new keys. */
+/* The factor from what is known of earlier keys to the norm of now; 0 where they have to be looked
+ * at again, as centre or norm are others by now. */
+static double convert_farthest(const precis_problem *p, const precis_survey *survey,
+                               const precis_signal *s)
+{
+  const double little = 2;
+  double most = 1;
+  if (s->moves != survey->moves || s->rows_in == 0)
+    return 0;
+  for (int g = 0; g < p->kv_heads; g++) {
+    const precis_norm before = {p->value_dim, 0, s->per + (int64_t)g * p->value_dim},
+                      now = norm_of(p, survey, g);
+    double up = precis_norm_conversion(&before, &now), down = precis_norm_conversion(&now, &before);
+    if (!(up <= little && down <= little))
+      return 0;
+    most = fmax(most, up);
+  }
+  return most;
+}
+
+/* The largest deviation of all keys; factor: of convert_farthest(), by which earlier ones count. */
 static void raise_farthest(const precis_problem *p, const precis_keys *keys,
-                           const precis_survey *survey, const precis_signal *s, double *farthest)
+                           const precis_survey *survey, const precis_signal *s, double factor,
+                           double *farthest)
 {
   enum { SOME = 256 };
   float deviation[SOME];
@@ -159,8 +182,8 @@ static void raise_farthest(const precis_problem *p, const precis_keys *keys,
   for (int g = 0; g < p->kv_heads; g++) {
     const precis_norm norm = norm_of(p, survey, g);
     const double *center = precis_survey_v_center(keys, survey) + (int64_t)g * dv;
-    farthest[g] = s->farthest[g];
-    for (int64_t j = s->rows_in; j < keys->rows; j += SOME) {
+    farthest[g] = factor * s->farthest[g];
+    for (int64_t j = factor > 0 ? s->rows_in : 0; j < keys->rows; j += SOME) {
       int some = keys->rows - j < SOME ? (int)(keys->rows - j) : SOME;
       precis_norm_distances(&norm, some, keys->v + (j * keys->kv_heads + g) * dv,
                             (int64_t)keys->kv_heads * dv, center, deviation, 1);
@@ -198,9 +221,8 @@ static int add_up(precis_world *world, const precis_problem *p, double *most, do
     for (int c = 0; c <= dv; c++)
       sums[(int64_t)h * (dv + 1) + c] *= factor;
   }
-  return MPI_Allreduce(MPI_IN_PLACE, sums, size, MPI_DOUBLE, MPI_SUM, world->comm)
-             ? PRECIS_ERR_MPI
-             : PRECIS_SUCCESS;
+  return MPI_Allreduce(MPI_IN_PLACE, sums, size, MPI_DOUBLE, MPI_SUM, world->comm) ? PRECIS_ERR_MPI
+                                                                                   : PRECIS_SUCCESS;
 }
 
 int precis_signal_take(precis_world *world, const precis_problem *p, const precis_keys *keys,
@@ -218,10 +240,11 @@ int precis_signal_take(precis_world *world, const precis_problem *p, const preci
   }
   double *work = precis_memory_array((int64_t)p->heads * (dv + 3) + p->kv_heads, sizeof *work);
   int status = precis_world_agree(world, work ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  double factor = convert_farthest(p, survey, s);
   if (status == PRECIS_SUCCESS) {
     double *most = work, *own = most + p->heads + p->kv_heads, *sums = own + p->heads;
     add_new(p, keys, s, most, sums);
-    raise_farthest(p, keys, survey, s, most + p->heads);
+    raise_farthest(p, keys, survey, s, factor, most + p->heads);
     status = add_up(world, p, most, own, sums);
     for (int h = 0; h < p->heads && status == PRECIS_SUCCESS; h++) {
       int64_t g = precis_problem_kv_head(p, h);
@@ -234,6 +257,8 @@ int precis_signal_take(precis_world *world, const precis_problem *p, const preci
     }
   }
   if (status == PRECIS_SUCCESS) {
+    memcpy(s->per, survey->per, (size_t)p->kv_heads * (size_t)dv * sizeof *s->per);
+    s->moves = survey->moves;
     s->rows_in = keys->rows;
     s->keys_in = appended;
   }
@@ -254,8 +279,7 @@ double precis_signal_rounding(const precis_problem *p, const precis_signal *s,
   double bound = fabs(p->scale) * sqrt(square) * survey->extremes[g] * 2,
          score = fabs(s->m[h]) < INFINITY ? fabs(s->m[h]) : 0;
   double e = expm1((p->dim + 8) * unit * (bound + score + 50)) + (double)s->keys_in * unit;
-  return precis_weaken(PRECIS_BOUND_ANCHOR_ROUNDING,
-                       e < 0.25 ? 4 * e * s->farthest[g] : INFINITY);
+  return precis_weaken(PRECIS_BOUND_ANCHOR_ROUNDING, e < 0.25 ? 4 * e * s->farthest[g] : INFINITY);
 }
 
 /* One row: its distance from m_i, and what is left of it by the proof. */
@@ -280,8 +304,8 @@ static void measure_whole(const precis_signal *s, const precis_signal_rows *of, 
   const precis_norm norm = norm_of(p, of->survey, g);
   double center[PRECIS_DIM_MAX], rounding = precis_signal_rounding(p, s, of->survey, h);
   for (int c = 0; c < dv; c++)
-    center[c] = s->v_base[(int64_t)g * dv + c] +
-                (s->l[h] > 0 ? s->o[(int64_t)h * dv + c] / s->l[h] : 0);
+    center[c] =
+        s->v_base[(int64_t)g * dv + c] + (s->l[h] > 0 ? s->o[(int64_t)h * dv + c] / s->l[h] : 0);
   for (int64_t i = h; i < of->rows * p->heads; i += p->heads) {
     const precis_finished row = precis_finished_at(of->results, i, dv);
     measure_row(&norm, &row, center, of->convert[g], rounding, i, least, distance);

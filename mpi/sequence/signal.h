@@ -17,17 +17,19 @@
 
 /* In a handle; equal on all ranks, but for rows_in. */
 typedef struct precis_signal {
-  double *array;      /* of all that follows; owned */
-  double *mean_query; /* heads x dim, frozen once there was a query that saw a key */
+  double *array;           /* of all that follows; owned */
+  double *mean_query;      /* heads x dim, frozen once there was a query that saw a key */
   double *k_base, *v_base; /* kv_heads x dim, kv_heads x value_dim: what sums are relative to */
-  double *m, *l, *o;  /* heads, heads, heads x value_dim: of the mean query over all keys, sums
-                         relative to e^m */
-  double *farthest;   /* kv_heads: no deviation of a key is larger */
+  double *m, *l, *o;       /* heads, heads, heads x value_dim: of the mean query over all keys, sums
+                              relative to e^m */
+  double *farthest; /* kv_heads: no key's value is further from the centre of the survey, ... */
+  double *per;      /* ... in this norm, see norm.h: kv_heads x value_dim, ... */
+  int moves;        /* ... as the centre was after so many moves */
   double *sum, *most, *rows; /* heads: of lower bounds of |true_i - m_i|, of upper ones, and rows,
                                 answered so far */
   int has_mean;
   int has_base;
-  int settled; /* nonzero: sum and rows are of all rows there will be, calls add none */
+  int settled;     /* nonzero: sum and rows are of all rows there will be, calls add none */
   int64_t rows_in; /* of this rank's keys in the sums ... */
   int64_t keys_in; /* ... and of all ranks' */
 } precis_signal;
@@ -48,8 +50,8 @@ void precis_signal_set_mean(const precis_problem *problem, const double *mean_qu
 void precis_signal_set_answered(const precis_problem *problem, const double *sum,
                                 const double *most, const double *rows, precis_signal *signal);
 
-/* All that outlives a handle, as numbers: whether there is a mean query, heads x dim of it, and sum,
- * most and rows of each head. */
+/* All that outlives a handle, as numbers: whether there is a mean query, heads x dim of it, and
+ * sum, most and rows of each head. */
 static inline int64_t precis_signal_numbers(const precis_problem *problem)
 {
   return 1 + (int64_t)problem->heads * (problem->dim + 3);
@@ -92,8 +94,8 @@ typedef struct precis_signal_rows {
   const double *convert;
 } precis_signal_rows;
 
-int precis_signal_measure(const precis_signal *signal, const precis_signal_rows *of,
-                          float *least, float *distance);
+int precis_signal_measure(const precis_signal *signal, const precis_signal_rows *of, float *least,
+                          float *distance);
 
 /* What rounding may do to m_i, in the norm. */
 double precis_signal_rounding(const precis_problem *problem, const precis_signal *signal,

@@ -29,15 +29,17 @@ static void rescale(precis_moments *moments, double top)
     moments->square[c] *= factor;
 }
 
-/* Welford's update: of equal values the squares stay exactly 0. */
+/* The update of Chan, Golub and LeVeque: of equal values the squares stay exactly 0, and a key that
+ * has nearly all of the weight does not bring rounding of the mean into them, as Welford's would.
+ */
 static void add_key(precis_moments *moments, long double weight, const float *v)
 {
-  moments->weight += weight;
-  long double share = weight / moments->weight;
+  long double sum = moments->weight + weight, share = weight / sum, others = moments->weight / sum;
+  moments->weight = sum;
   for (int64_t c = 0; c < moments->columns; c++) {
     long double before = (long double)v[c] - moments->mean[c];
     moments->mean[c] += share * before;
-    moments->square[c] += weight * before * ((long double)v[c] - moments->mean[c]);
+    moments->square[c] += others * weight * before * before;
     moments->low[c] = fmin(moments->low[c], (double)v[c]);
     moments->high[c] = fmax(moments->high[c], (double)v[c]);
   }

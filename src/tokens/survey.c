@@ -226,5 +226,5 @@ int64_t precis_survey_numbers(const precis_problem *p)
 int64_t precis_survey_signal_numbers(const precis_problem *p)
 {
   return (int64_t)p->heads * (p->dim + p->value_dim + 5) +
-         (int64_t)p->kv_heads * (p->dim + p->value_dim + 1);
+         (int64_t)p->kv_heads * (p->dim + 2 * p->value_dim + 1);
 }
