@@ -31,7 +31,9 @@ void precis_learnt_free(precis_learnt *learnt)
 void precis_learnt_commit(precis_attention *a, const precis_learnt *learnt)
 {
   const precis_problem *p = &a->problem;
-  precis_signal_copy(p, &learnt->signal, &a->signal);
+  precis_signal known = learnt->signal;
+  known.has_mean = learnt->found_mean;
+  precis_signal_copy(p, &known, &a->signal);
   memcpy(a->heads, learnt->heads, (size_t)p->heads * sizeof *a->heads);
   memcpy(a->sums, learnt->sums, (size_t)p->heads * sizeof *a->sums);
   a->has_heads = 1;
@@ -170,7 +172,7 @@ static void learn(const precis_subset *s, precis_learnt *learnt)
   precis_attention *a = s->a;
   int group = group_of(&s->whole.problem);
   move_signal(s, 1, &learnt->signal, &a->signal);
-  learnt->signal.has_mean |= a->signal.has_mean;
+  learnt->found_mean |= a->signal.has_mean;
   for (int h = 0; h < a->problem.heads; h++) {
     int64_t at = (int64_t)s->list[h / group] * group + h % group;
     learnt->heads[at] = a->heads[h];

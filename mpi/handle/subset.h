@@ -12,7 +12,8 @@
 
 /* What a call in groups finds out, of all heads of the handle. */
 typedef struct precis_learnt {
-  precis_signal signal;
+  precis_signal signal; /* has_mean: of before the call, so that no group takes another's zeros */
+  int found_mean;       /* the groups have found their mean queries */
   precis_head_report *heads;
   precis_head_sums *sums;
 } precis_learnt;
