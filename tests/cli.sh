@@ -420,6 +420,14 @@ for kernel in tile summarise apply; do
   says "\"kernel\": \"$kernel\""
 done
 
+works 2 bench attend --tokens 300 --heads 2 --dim 8 --causal --repeats 2 --json bench.json
+holds "$(grep -c '"later_seconds": [0-9]' bench.json) == 1 && $(grep -c '"sgemm_ratio": [0-9]' bench.json) == 1"
+rm bench.json
+works 1 bench attend --tokens 300 --queries 20 --heads 2 --dim 8 --tol 1e-2 --repeats 1
+says "the first call of a handle"
+fails 2 "--dim is missing" 2 bench attend --tokens 300 --heads 2
+fails 2 "shapes are for bench attend" 2 bench moves --tokens 300
+
 echo "cli.sh: positions"
 works 2 run --input few.safetensors --out a.npy --causal
 works 3 run --input few.safetensors --out b.npy --causal --first-position 41

@@ -9,6 +9,7 @@
 
 #include "src/base/blas.h"
 #include "src/cli/bench.h"
+#include "src/cli/bench_attend.h"
 #include "src/cli/bench_moves.h"
 #include "src/cli/cli.h"
 #include "src/cli/json.h"
@@ -161,14 +162,18 @@ int precis_command_bench(precis_cli *cli)
   const char *what = cli->settings.operand_count > 0 ? cli->settings.operands[0] : NULL;
   if (what == NULL)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "bench needs the name of a benchmark: kernels or moves");
+                              "bench needs the name of a benchmark: kernels, moves or attend");
+  if (strcmp(what, "attend") == 0)
+    return precis_bench_attend(cli);
+  if (cli->settings.shape.tokens > 0 || cli->settings.shape.heads > 0 || cli->settings.shape.dim > 0)
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "shapes are for bench attend");
   if (strcmp(what, "moves") == 0)
     return precis_bench_moves(cli);
   if (strcmp(what, "kernels") != 0)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,
-                              "unknown benchmark '%s'; there are: kernels, moves", what);
+                              "unknown benchmark '%s'; there are: kernels, moves, attend", what);
   if (cli->settings.machine.rates != NULL || cli->settings.machine.threads > 0)
-    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s goes with bench moves",
+    return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT, "%s goes with bench moves and bench attend",
                               cli->settings.machine.rates ? "--machine" : "--threads");
   if (cli->world.ranks > 1)
     return precis_message_set(&cli->why, PRECIS_ERR_ARGUMENT,

@@ -31,17 +31,17 @@ enum {
 
 /* In the order in which help shows them. */
 const precis_flag precis_flags[] = {
-    {"--tokens", "N", GEN | PLAN, SIZE, AT(shape.tokens), 1, TOKENS_MOST, 0, 0,
+    {"--tokens", "N", GEN | BENCH | PLAN, SIZE, AT(shape.tokens), 1, TOKENS_MOST, 0, 0,
      "keys and values, and queries unless --queries"},
-    {"--queries", "NQ", GEN | PLAN, SIZE, AT(shape.queries), 1, TOKENS_MOST, 0, 0,
+    {"--queries", "NQ", GEN | BENCH | PLAN, SIZE, AT(shape.queries), 1, TOKENS_MOST, 0, 0,
      "queries (default: N)"},
-    {"--heads", "H", GEN | PLAN | REMOTE, SIZE, AT(shape.heads), 1, PRECIS_HEADS_MAX, 0, 0,
+    {"--heads", "H", GEN | BENCH | PLAN | REMOTE, SIZE, AT(shape.heads), 1, PRECIS_HEADS_MAX, 0, 0,
      "query heads"},
-    {"--kv-heads", "G", GEN | PLAN | REMOTE, SIZE, AT(shape.kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
+    {"--kv-heads", "G", GEN | BENCH | PLAN | REMOTE, SIZE, AT(shape.kv_heads), 1, PRECIS_HEADS_MAX, 0, 0,
      "key/value heads; G divides H (default: H)"},
-    {"--dim", "D", GEN | PLAN | REMOTE, SIZE, AT(shape.dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--dim", "D", GEN | BENCH | PLAN | REMOTE, SIZE, AT(shape.dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a query or key of one head, at most 256"},
-    {"--value-dim", "DV", GEN | PLAN | REMOTE, SIZE, AT(shape.value_dim), 1, PRECIS_DIM_MAX, 0, 0,
+    {"--value-dim", "DV", GEN | BENCH | PLAN | REMOTE, SIZE, AT(shape.value_dim), 1, PRECIS_DIM_MAX, 0, 0,
      "numbers in a value of one head (default: D)"},
     {"--kind", "KIND", PLAN, WORD, AT(made.kind), 0, 0, "gauss|unit", 0,
      "what scores are assumed to be: of Gaussian queries and keys (default), or of such of equal "
@@ -49,7 +49,7 @@ const precis_flag precis_flags[] = {
     {"--kind", "KIND", GEN, WORD, AT(made.kind), 0, 0, "gauss|unit|offset|sinks", 0,
      "gauss: all normal; unit: queries and keys of equal length; offset: gauss with a large common "
      "mean on keys and values; sinks: gauss, but the first 4 keys attract much of the weight"},
-    {"--spread", "S", GEN | PLAN, NUMBER, AT(made.spread), 0, 1e6, 0, 0,
+    {"--spread", "S", GEN | BENCH | PLAN, NUMBER, AT(made.spread), 0, 1e6, 0, 0,
      "scales the queries so that scores have about this standard deviation (default: 1)"},
     {"--bound", "B", PLAN, NUMBER, AT(made.bound), 1e-6, 1e6, 0, 0,
      "the largest |score| (default: as expected of so many tokens of that kind and spread)"},
@@ -67,7 +67,7 @@ const precis_flag precis_flags[] = {
     {"--traces", "DIR", PLAN, TEXT, AT(paper.traces), 0, 0, 0, 0,
      "also write what each rank does to this folder, as time-independent traces for SimGrid's "
      "smpirun -replay; computing takes the predicted seconds on hosts of 1 Gf. See jobs/replay"},
-    {"--signal", "S", GEN | PLAN, NUMBER, AT(made.signal), 0, 1e6, 0, 0,
+    {"--signal", "S", GEN | BENCH | PLAN, NUMBER, AT(made.signal), 0, 1e6, 0, 0,
      "how much values follow the keys: deviation of a smooth function of the key over that of the "
      "noise (default: 2; 0: values are independent of keys)"},
     {"--seed", "S", GEN, SIZE, AT(made.seed), 0, 0x1p62, 0, 0,
@@ -114,18 +114,18 @@ const precis_flag precis_flags[] = {
     {"--per-head", NULL, RUN, FLAG, AT(run.per_head), 0, 0, 0, 0, "report head by head, too"},
     {"--rows", "R", CHECK, SIZE, AT(check.rows), 1, TOKENS_MOST, 0, 0,
      "how many rows of --out to check (default: 64)"},
-    {"--causal", NULL, RUN | CHECK | PLAN | REMOTE, FLAG, AT(shape.causal), 0, 0, 0, 0,
+    {"--causal", NULL, RUN | CHECK | BENCH | PLAN | REMOTE, FLAG, AT(shape.causal), 0, 0, 0, 0,
      "a query sees the keys up to its own position; the last query stands at the last key"},
     {"--first-position", "N", RUN | CHECK, SIZE, AT(shape.first_position), 0, TOKENS_MOST, 0, 0,
      "with --causal: the queries stand at positions N, N + 1, ... instead"},
     {"--scale", "S", RUN | CHECK | REMOTE, PRECIS_RULE_FACTOR, AT(shape.scale), -1e30, 1e30, 0, 0,
      "of the products of queries and keys (default: 1/sqrt(d))"},
-    {"--tol", "T", RUN | PLAN, NUMBER, AT(want.tol), 0, 1e30, 0, 0,
+    {"--tol", "T", RUN | BENCH | PLAN, NUMBER, AT(want.tol), 0, 1e30, 0, 0,
      "the error allowed of every row, in the unit of --tol-of. Summaries are used where they keep "
      "it, proved for every row, and are cheaper; what they miss is computed exactly, in double "
      "where float32 does not do. 0, the default: exact, up to the rounding that the report "
      "promises"},
-    {"--tol-of", "UNIT", RUN | PLAN, WORD, AT(want.tol_of), 0, 0, "outputs|range|lse", 0,
+    {"--tol-of", "UNIT", RUN | BENCH | PLAN, WORD, AT(want.tol_of), 0, 0, "outputs|range|lse", 0,
      "the unit of --tol. outputs (default): how far a row is from what the mean query would get "
      "from "
      "the same keys, or the mean of that over all rows, whichever is more; zeros, the mean of the "
@@ -143,13 +143,13 @@ const precis_flag precis_flags[] = {
     {"--guarantee", "WORD", RUN, WORD, AT(want.guarantee), 0, 0, "bound|sampled", 0,
      "what --tol means for summaries. bound: proved for every row (default); sampled: an estimate, "
      "measured on rows that had no part in the fit"},
-    {"--move", "MOVE", RUN | PLAN, WORD, AT(want.move), 0, 0, "auto|tiles|heads|queries|summaries",
+    {"--move", "MOVE", RUN | BENCH | PLAN, WORD, AT(want.move), 0, 0, "auto|tiles|heads|queries|summaries",
      0,
      "what travels between ranks: tiles (blocks of keys and values round a ring), heads (whole "
      "heads), queries (and partial results back), summaries (sums of polynomial features of keys "
      "and values; status 3 if they miss --tol), or auto (default): the fewest predicted seconds, "
      "summaries only where --tol allows them"},
-    {"--degree", "G", RUN | PLAN, SIZE, AT(want.degree), 1, 24, 0, 0,
+    {"--degree", "G", RUN | BENCH | PLAN, SIZE, AT(want.degree), 1, 24, 0, 0,
      "of the polynomials of summaries (default: the cheapest that keeps --tol). Without --tol, "
      "summaries are used, and promise what the report says"},
     {"--verify", "ROWS", RUN, SIZE, AT(run.verify), 1, TOKENS_MOST, 0, 0,
@@ -301,8 +301,9 @@ const precis_command precis_commands[] = {
      NULL, "mpirun -n 8 precis topo --calibrate -o machine.txt"},
     {"bench", PRECIS_VERB_BENCH, 1,
      "precis bench kernels [options]\n"
-     "       precis bench moves [options]",
-     "measure the kernels, or the moves beside what is predicted for them",
+     "       precis bench moves [options]\n"
+     "       precis bench attend --tokens N --heads H --dim D [options]",
+     "measure the kernels, the moves beside what is predicted for them, or calls of any shape",
      "kernels: the kernels of one rank on one thread, beside what cblas_sgemm reaches on 2048 x "
      "2048 "
      "matrices in the same run; repetitions of both alternate. tile is exact attention, counted as "
@@ -311,8 +312,10 @@ const precis_command precis_commands[] = {
      "of queries. They count 2 r (d + 1) flops for each token, r the number of features. "
      "moves: attention by each of the four moves on a few shapes, on all ranks of the job; seconds "
      "and bytes predicted with the rates of --machine, those measured, and their ratio. The "
-     "fastest repetition counts.",
-     "kernels|moves", "precis bench kernels --json kernels.json"},
+     "fastest repetition counts. attend: calls of the shape that options tell, on Gaussian queries "
+     "and keys, on all ranks of the job: the first call of a handle, and the median of later ones, "
+     "beside sgemm on all ranks at once. Options of shapes and tolerances are for attend.",
+     "kernels|moves|attend", "precis bench kernels --json kernels.json"},
     {"help", PRECIS_VERB_HELP, 1, "precis help [COMMAND]", "explain a command", "",
      "run|gen|check|topo|bench|plan|serve|remote|data", NULL},
     {"plan", PRECIS_VERB_PLAN, 0,
