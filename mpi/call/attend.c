@@ -40,16 +40,31 @@ static int check_call(precis_call *c, const precis_results *results, const preci
   return check_queries(c, results->out, why);
 }
 
-/* Brings the survey up to date and the largest query to all ranks. */
+/* What ranks know of their keys and queries, and whether they can go on, becomes known to all. */
+static int exchange_facts(precis_call *c, int status, precis_message *why)
+{
+  precis_attention *a = c->a;
+  precis_told told[1 + PRECIS_PLAN_PARTS + PRECIS_SURVEY_PARTS] = {
+      {PRECIS_FOLD_MAX, 1, &c->query_most, NULL}};
+  int parts = 1 + PRECIS_PLAN_PARTS;
+  int made = precis_attend_plan_tell(a, c->rows, c->first_position ? *c->first_position : 0,
+                                     &c->plan, told + 1);
+  status = status == PRECIS_SUCCESS ? made : status;
+  if (a->surveyed < a->appended) {
+    precis_survey_tell(&a->keys, &a->survey, told + parts);
+    parts += PRECIS_SURVEY_PARTS;
+  }
+  return precis_world_meet(&a->world, status, why, told, parts);
+}
+
+/* Brings the survey up to date with what was told. */
 static int survey(precis_call *c)
 {
   precis_attention *a = c->a;
-  if (MPI_Allreduce(MPI_IN_PLACE, &c->query_most, 1, MPI_DOUBLE, MPI_MAX, a->world.comm))
-    return PRECIS_ERR_MPI;
   a->surveyed_before = a->surveyed;
   if (a->surveyed == a->appended)
     return PRECIS_SUCCESS;
-  int status = precis_survey_update(&a->world, &a->keys, &a->survey);
+  int status = precis_survey_take(&a->world, &a->keys, &a->survey);
   if (status == PRECIS_SUCCESS)
     a->surveyed = a->appended;
   return status;
@@ -122,11 +137,10 @@ int precis_call_answer(precis_call *c, const precis_results *results, precis_rep
     int threads = precis_blas_threads(1);
     status = precis_call_run(c, why);
     precis_blas_threads(threads);
-    status = precis_world_agree(&a->world, status, why);
     precis_waiting_step(&a->world.waiting, "report");
+    status = precis_call_report(c, status, report, why);
+    c->told = 1;
   }
-  if (status == PRECIS_SUCCESS)
-    status = precis_call_report(c, report);
   if (status == PRECIS_SUCCESS)
     hand_over(c, &m, results);
   free(m.own_out);
@@ -136,18 +150,20 @@ int precis_call_answer(precis_call *c, const precis_results *results, precis_rep
   return status;
 }
 
-int precis_call_plan(precis_call *c, precis_message *why)
+int precis_call_plan(precis_call *c, int status, precis_message *why)
 {
   precis_attention *a = c->a;
   precis_waiting_step(&a->world.waiting, "survey");
-  int status = survey(c);
+  status = exchange_facts(c, status, why);
+  c->told = status != PRECIS_SUCCESS;
+  if (status == PRECIS_SUCCESS)
+    status = survey(c);
   precis_waiting_step(&a->world.waiting, "plan");
   c->surveyed = MPI_Wtime();
   if (status == PRECIS_SUCCESS)
     status = check_range(c, why);
   if (status == PRECIS_SUCCESS)
-    status = precis_attend_plan_make(a, c->rows, c->first_position != NULL,
-                                     c->first_position ? *c->first_position : 0, &c->plan);
+    status = precis_attend_plan_make(a, c->first_position != NULL, &c->plan);
   if (status == PRECIS_SUCCESS) {
     c->terms = precis_call_terms(c);
     status = precis_call_consider(c, why);
@@ -217,10 +233,7 @@ static int attend(precis_attention *a, const int64_t *first_position, int64_t ro
                    .before = a->world.traffic,
                    .started = MPI_Wtime(),
                    .processor_started = precis_call_processor()};
-  int status = precis_attention_end(a, check_call(&c, results, report, &why), &why);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  status = precis_call_plan(&c, &why);
+  int status = precis_call_plan(&c, check_call(&c, results, report, &why), &why);
   if (status == PRECIS_SUCCESS)
     status = attend_planned(&c, results, &made_report, &why);
   precis_call_free(&c);
@@ -229,7 +242,7 @@ static int attend(precis_attention *a, const int64_t *first_position, int64_t ro
     made_report.size = size;
     memcpy(report, &made_report, size);
   }
-  status = precis_attention_end(a, status, &why);
+  status = c.told ? precis_attention_say(a, status, &why) : precis_attention_end(a, status, &why);
   precis_waiting_step(&a->world.waiting, NULL);
   return status;
 }

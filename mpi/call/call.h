@@ -37,15 +37,16 @@ typedef struct precis_call {
   int estimate_missed; /* it was over tol, and the exact move ran after all */
   precis_terms terms;
   precis_judge judge;
+  int told; /* all ranks have the same status: none needs to be agreed on again */
   double started, surveyed, planned, processor_started;
 } precis_call;
 
 /* Processor time of this process so far, seconds. */
 double precis_call_processor(void);
 
-/* Collective. The call, with its rows checked, comes to a plan. Free it in any case. Errors: those
- * of precis_attend(). */
-int precis_call_plan(precis_call *c, precis_message *why);
+/* Collective. The call, with its rows checked, comes to a plan; status, why: what the check found
+ * on this rank. Free it in any case. Errors: those of precis_attend(). */
+int precis_call_plan(precis_call *c, int status, precis_message *why);
 void precis_call_free(precis_call *c);
 
 /* Collective. Everything after the plan: results where the options want them, and the report.
@@ -68,8 +69,9 @@ void precis_call_set_up(precis_call *c, const precis_finished *to);
 /* Collective. Runs the move. Errors: those of the moves, TOLERANCE. */
 int precis_call_run(precis_call *c, precis_message *why);
 
-/* Collective. Sums and maxima over the ranks. Errors: MPI. */
-int precis_call_report(precis_call *c, precis_report *report);
+/* Collective. Sums and maxima over the ranks, and whether all have succeeded: status, why are what
+ * became of the move on this rank. Errors: those of any rank, MPI. */
+int precis_call_report(precis_call *c, int status, precis_report *report, precis_message *why);
 
 /* The largest of the scores' bounds, natural units. */
 double precis_call_score_most(const precis_call *c);

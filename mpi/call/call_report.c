@@ -107,7 +107,7 @@ static void report_sharing(const precis_call *c, precis_report *r)
 }
 
 /* Sums and maxima over the ranks. */
-int precis_call_report(precis_call *c, precis_report *report)
+int precis_call_report(precis_call *c, int status, precis_report *report, precis_message *why)
 {
   precis_attention *a = c->a;
   precis_traffic sent = precis_traffic_minus(&a->world.traffic, &c->before);
@@ -124,11 +124,14 @@ int precis_call_report(precis_call *c, precis_report *report)
                    MPI_Wtime() - c->started,
                    precis_call_processor() - c->processor_started};
   double pairs = c->task.pairs;
-  if (MPI_Allreduce(MPI_IN_PLACE, counts, 4, MPI_INT64_T, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, most, sizeof most / sizeof *most, MPI_DOUBLE, MPI_MAX,
-                    a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, &pairs, 1, MPI_DOUBLE, MPI_SUM, a->world.comm))
-    return PRECIS_ERR_MPI;
+  const precis_told told[] = {
+      {PRECIS_FOLD_SUM, 4, NULL, counts},
+      {PRECIS_FOLD_MAX, sizeof most / sizeof *most, most, NULL},
+      {PRECIS_FOLD_SUM, 1, &pairs, NULL},
+  };
+  status = precis_judge_meet(a, &c->judge, status, why, told, sizeof told / sizeof *told);
+  if (status != PRECIS_SUCCESS)
+    return status;
   precis_report r = {
       .size = sizeof r,
       .ranks = a->world.ranks,
@@ -153,11 +156,8 @@ int precis_call_report(precis_call *c, precis_report *report)
       .seconds_total = most[7],
       .seconds_processor = most[8],
   };
-  int status = precis_judge_report(&c->judge, &r);
-  if (status != PRECIS_SUCCESS)
-    return status;
-  if (c->plan.move == PRECIS_MOVE_SUMMARIES &&
-      a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
+  precis_judge_report(&c->judge, &r);
+  if (c->plan.move == PRECIS_MOVE_SUMMARIES && a->options.guarantee == PRECIS_GUARANTEE_SAMPLED) {
     r.estimate = 1;
     r.promise = c->estimate;
   }

@@ -349,8 +349,6 @@ static int judge(precis_call *c, precis_message *why)
   if (status == PRECIS_SUCCESS)
     status =
         precis_signal_take(&a->world, &a->problem, &a->keys, &a->survey, a->appended, &a->signal);
-  if (status == PRECIS_SUCCESS)
-    status = precis_judge_create(a, &c->task, c->prefixes, &c->judge);
   c->judge.prove = summaries;
   if (status == PRECIS_SUCCESS)
     status = precis_judge_rows(&c->judge);
@@ -367,7 +365,10 @@ static int judge(precis_call *c, precis_message *why)
 
 int precis_call_run(precis_call *c, precis_message *why)
 {
-  int status = precis_world_agree(&c->a->world, run_move(c, why), why);
+  int status = run_move(c, why);
+  if (status == PRECIS_SUCCESS)
+    status = precis_judge_create(c->a, &c->task, c->prefixes, &c->judge);
+  status = precis_world_agree(&c->a->world, status, why);
   if (status == PRECIS_SUCCESS)
     status = judge(c, why);
   if (c->plan.move == PRECIS_MOVE_SUMMARIES && !c->prefixes)

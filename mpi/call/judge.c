@@ -17,6 +17,10 @@ static const double LOOSE = 512;
 
 enum { LEAST, MOST, ROWS, LARGEST };
 
+/* Of one head: largest certificate in units of outputs, largest bounds in the norm of the proofs
+ * and of lse, what R must be, the sum of the squares of the first, rows repaired. */
+enum { RATIO, PROVED, LSE, RELIED, MAXIMA, SQUARES = MAXIMA, REPAIRED, FIGURES };
+
 int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, precis_judge *j)
 {
   const precis_problem *p = &a->problem;
@@ -29,8 +33,9 @@ int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, pr
   j->constant = precis_memory_array(p->heads, 1);
   j->failed = precis_memory_array(rows, sizeof *j->failed);
   j->repaired = precis_memory_array(p->heads, sizeof *j->repaired);
-  int made =
-      j->convert && j->least && j->sums && j->mean && j->constant && j->failed && j->repaired;
+  j->figures = precis_memory_array((int64_t)p->heads * FIGURES, sizeof *j->figures);
+  int made = j->convert && j->least && j->sums && j->mean && j->constant && j->failed &&
+             j->repaired && j->figures;
   for (int h = 0; h < p->heads && made; h++)
     j->repaired[h] = 0;
   for (int g = 0; g < p->kv_heads && made; g++) {
@@ -38,7 +43,7 @@ int precis_judge_create(precis_attention *a, precis_task *task, int prefixes, pr
                       unit = {p->value_dim, 0, a->survey.per + (int64_t)g * p->value_dim};
     j->convert[g] = precis_norm_conversion(&proofs, &unit);
   }
-  return precis_world_agree(&a->world, made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  return made ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
 }
 
 void precis_judge_free(precis_judge *j)
@@ -50,6 +55,7 @@ void precis_judge_free(precis_judge *j)
   free(j->constant);
   free(j->failed);
   free(j->repaired);
+  free(j->figures);
   *j = (precis_judge){0};
 }
 
@@ -95,10 +101,9 @@ static int measure(precis_judge *j)
     j->sums[ROWS * p->heads + h]++;
     largest[h] = fmax(largest[h], j->least[i]);
   }
-  return MPI_Allreduce(MPI_IN_PLACE, j->sums, 3 * p->heads, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
-                 MPI_Allreduce(MPI_IN_PLACE, largest, p->heads, MPI_DOUBLE, MPI_MAX, a->world.comm)
-             ? PRECIS_ERR_MPI
-             : PRECIS_SUCCESS;
+  const precis_told told[] = {{PRECIS_FOLD_SUM, (int64_t)LARGEST * p->heads, j->sums, NULL},
+                              {PRECIS_FOLD_MAX, p->heads, largest, NULL}};
+  return precis_world_meet(&a->world, PRECIS_SUCCESS, NULL, told, 2);
 }
 
 static void find_means(precis_judge *j)
@@ -194,10 +199,6 @@ void precis_judge_count_repair(precis_judge *j)
     j->repaired[j->failed[i].head]++;
 }
 
-/* Of one head: largest certificate in units of outputs, largest bounds in the norm of the proofs and
- * of lse, what R must be, the sum of the squares of the first, rows repaired. */
-enum { RATIO, PROVED, LSE, RELIED, MAXIMA, SQUARES = MAXIMA, REPAIRED, FIGURES };
-
 /* What R must be for a row that does not keep tol by its own distance. */
 static double relied(const precis_judge *j, int64_t row, double bound)
 {
@@ -249,11 +250,13 @@ static void fill_heads(precis_judge *j, const double *figures)
     a->heads[h] = (precis_head_report){
         .promise_outputs = figures[RATIO * heads + h],
         .promise_outputs_rms = rows > 0 ? sqrt(figures[SQUARES * heads + h] / rows) : 0,
-        .promise_range = converted(figures[PROVED * heads + h],
-                                   precis_norm_conversion(&proofs, &range)),
+        .promise_range =
+            converted(figures[PROVED * heads + h], precis_norm_conversion(&proofs, &range)),
         .lse_promise = figures[LSE * heads + h],
         .mean_signal = j->mean[h],
-        .trivial_error = !(upper > 0) ? 0 : largest >= upper ? 1 : largest / upper,
+        .trivial_error = !(upper > 0)       ? 0
+                         : largest >= upper ? 1
+                                            : largest / upper,
         .constant = j->constant[h],
         .rows_recomputed = (int64_t)figures[REPAIRED * heads + h]};
     a->sums[h] = (precis_head_sums){
@@ -293,30 +296,32 @@ static void fill_report(const precis_judge *j, precis_report *r)
                                                       : r->promise_outputs;
 }
 
-int precis_judge_report(precis_judge *j, precis_report *report)
+int precis_judge_meet(precis_attention *a, precis_judge *j, int status, precis_message *message,
+                      const precis_told *told, int parts)
+{
+  int64_t heads = a->problem.heads;
+  precis_told all[2 + PRECIS_JUDGE_TOLD];
+  if (status == PRECIS_SUCCESS) {
+    memset(j->figures, 0, (size_t)heads * FIGURES * sizeof *j->figures);
+    add_figures(j, j->figures);
+  }
+  double *sums = j->figures != NULL ? j->figures + MAXIMA * heads : NULL;
+  all[0] = (precis_told){PRECIS_FOLD_MAX, MAXIMA * heads, j->figures, NULL};
+  all[1] = (precis_told){PRECIS_FOLD_SUM, (FIGURES - MAXIMA) * heads, sums, NULL};
+  memcpy(all + 2, told, (size_t)parts * sizeof *told);
+  return precis_world_meet(&a->world, status, message, all, 2 + parts);
+}
+
+void precis_judge_report(precis_judge *j, precis_report *report)
 {
   precis_attention *a = j->a;
   int heads = a->problem.heads;
-  double *figures = precis_memory_array((int64_t)heads * FIGURES, sizeof *figures);
-  int status = precis_world_agree(&a->world, figures ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
-  if (status == PRECIS_SUCCESS) {
-    memset(figures, 0, (size_t)heads * FIGURES * sizeof *figures);
-    add_figures(j, figures);
-    if (MPI_Allreduce(MPI_IN_PLACE, figures, MAXIMA * heads, MPI_DOUBLE, MPI_MAX, a->world.comm) ||
-        MPI_Allreduce(MPI_IN_PLACE, figures + MAXIMA * heads, (FIGURES - MAXIMA) * heads, MPI_DOUBLE,
-                      MPI_SUM, a->world.comm))
-      status = PRECIS_ERR_MPI;
+  fill_heads(j, j->figures);
+  fill_report(j, report);
+  for (int h = 0; h < heads && !a->signal.settled; h++) {
+    a->signal.most[h] += j->sums[MOST * heads + h];
+    a->signal.sum[h] += j->sums[LEAST * heads + h];
+    a->signal.rows[h] += j->sums[ROWS * heads + h];
   }
-  if (status == PRECIS_SUCCESS) {
-    fill_heads(j, figures);
-    fill_report(j, report);
-    for (int h = 0; h < heads && !a->signal.settled; h++) {
-      a->signal.most[h] += j->sums[MOST * heads + h];
-      a->signal.sum[h] += j->sums[LEAST * heads + h];
-      a->signal.rows[h] += j->sums[ROWS * heads + h];
-    }
-    a->has_heads = 1;
-  }
-  free(figures);
-  return status;
+  a->has_heads = 1;
 }

@@ -94,7 +94,7 @@ static int try_head(const precis_call *c, int kv_head, const precis_learnt *lear
     return status;
   precis_subset_gather(&subset, c->rows, p->dim, c->q, q);
   precis_call alone = precis_mixture_call(c, q);
-  status = precis_call_plan(&alone, &why);
+  status = precis_call_plan(&alone, PRECIS_SUCCESS, &why);
   const precis_summaries *plan = &alone.prospect.plan;
   if (status == PRECIS_SUCCESS && alone.plan.move == PRECIS_MOVE_SUMMARIES)
     *found = (trial){1, plan->degree, plan->envelope_degree,

@@ -101,7 +101,7 @@ static int attend_group(mixed *x, int number, precis_message *why)
     a->options.context = x;
   }
   precis_call part = precis_mixture_call(c, x->q);
-  status = precis_call_plan(&part, why);
+  status = precis_call_plan(&part, PRECIS_SUCCESS, why);
   if (status == PRECIS_SUCCESS)
     status = precis_call_answer(&part, &x->some, &x->reports[number], why);
   precis_call_free(&part);

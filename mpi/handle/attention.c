@@ -10,6 +10,7 @@
 #endif
 
 #include "mpi/world/machine.h"
+#include "mpi/world/meet.h"
 #include "src/model/machine_file.h"
 #include "src/base/memory.h"
 #include "src/base/problem.h"
@@ -23,6 +24,11 @@ static void say(const precis_options *options, const char *text)
 int precis_attention_end(precis_attention *attention, int status, precis_message *why)
 {
   status = precis_world_agree(&attention->world, status, why);
+  return precis_attention_say(attention, status, why);
+}
+
+int precis_attention_say(const precis_attention *attention, int status, const precis_message *why)
+{
   if (status != PRECIS_SUCCESS)
     say(&attention->options, why->text);
   return status;
@@ -103,7 +109,8 @@ static int set_up_engine(precis_attention *a)
   a->sums = precis_memory_array(p->heads, sizeof *a->sums);
   a->head_list = precis_memory_array(p->heads, sizeof *a->head_list);
   a->groups = precis_memory_array(p->heads, sizeof *a->groups);
-  if (!a->engine.scratch || !a->heads || !a->sums || !a->head_list || !a->groups ||
+  a->rows_of = precis_memory_array(a->world.ranks, sizeof *a->rows_of);
+  if (!a->rows_of || !a->engine.scratch || !a->heads || !a->sums || !a->head_list || !a->groups ||
       precis_signal_create(p, &a->signal) != PRECIS_SUCCESS)
     return PRECIS_ERR_MEMORY;
   return precis_survey_create(&a->keys, &a->survey);
@@ -119,6 +126,7 @@ static void release(precis_attention *a)
   free(a->sums);
   free(a->head_list);
   free(a->groups);
+  free(a->rows_of);
   precis_keys_free(&a->keys);
   free(a->engine.scratch);
   precis_world_free(&a->world);
@@ -212,38 +220,48 @@ static int check_rows(const precis_attention *a, int64_t rows, const float *k, c
   return status == PRECIS_SUCCESS ? check_bias(rows, bias, why) : status;
 }
 
-/* Where this rank's rows begin, how many there are, and whether there are biases: on all ranks with
- * rows or on none. */
-static int place_rows(precis_attention *a, int64_t rows, int with_bias, int64_t *before,
-                      int64_t *total, int *any_bias, precis_message *why)
-{
-  int64_t mine[3] = {rows, rows > 0 && with_bias, rows > 0 && !with_bias}, sum[3];
-  *before = 0;
-  if (MPI_Exscan(&rows, before, 1, MPI_INT64_T, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(mine, sum, 3, MPI_INT64_T, MPI_SUM, a->world.comm))
-    return PRECIS_ERR_MPI;
-  *total = sum[0];
-  *any_bias = sum[1] > 0;
-  if (sum[1] > 0 && sum[2] > 0)
-    return precis_message_set(why, PRECIS_ERR_MISMATCH,
-                              "some ranks gave a bias with their rows, others none");
-  return PRECIS_SUCCESS;
-}
-
 /* Where rows of an append go in the sequence. */
 typedef struct stretch {
   int64_t before, total; /* of it, rows of lower ranks, and of all */
   int any_bias;
 } stretch;
 
-/* Collective. Makes room. */
-static int prepare(precis_attention *a, int64_t rows, int with_bias, stretch *at)
+/* Collective. Whether all ranks can go on, how many rows there are before this rank's and in all,
+ * and whether there are biases: on all ranks with rows or on none. */
+static int place_rows(precis_attention *a, int64_t rows, int with_bias, int status, stretch *at,
+                      precis_message *why)
 {
-  precis_message why = {""};
-  int status = place_rows(a, rows, with_bias, &at->before, &at->total, &at->any_bias, &why);
+  int64_t sum[] = {rows, rows > 0 && with_bias, rows > 0 && !with_bias};
+  int64_t *of = a->rows_of;
+  for (int r = 0; r < a->world.ranks; r++)
+    of[r] = r == a->world.rank ? rows : 0;
+  const precis_told told[] = {{PRECIS_FOLD_SUM, 3, NULL, sum},
+                              {PRECIS_FOLD_SUM, a->world.ranks, NULL, of}};
+  status = precis_world_meet(&a->world, status, why, told, 2);
+  if (status != PRECIS_SUCCESS)
+    return status;
+  at->before = 0;
+  for (int r = 0; r < a->world.rank; r++)
+    at->before += of[r];
+  at->total = sum[0];
+  at->any_bias = sum[1] > 0;
+  if (sum[1] > 0 && sum[2] > 0)
+    return precis_message_set(why, PRECIS_ERR_MISMATCH,
+                              "some ranks gave a bias with their rows, others none");
+  return PRECIS_SUCCESS;
+}
+
+/* Collective. Makes room; status: of what was found before, on this rank. Only with the first
+ * biases is it known late that there must be room for them, on ranks without new rows, too. */
+static int prepare(precis_attention *a, int64_t rows, int with_bias, int status, stretch *at,
+                   precis_message *why)
+{
   if (status == PRECIS_SUCCESS)
-    status = precis_keys_reserve(&a->keys, rows, a->with_bias || at->any_bias);
-  return precis_attention_end(a, status, &why);
+    status = precis_keys_reserve(&a->keys, rows, a->with_bias);
+  status = place_rows(a, rows, with_bias, status, at, why);
+  if (status == PRECIS_SUCCESS && at->any_bias && !a->with_bias)
+    return precis_attention_end(a, precis_keys_reserve(&a->keys, rows, 1), why);
+  return precis_attention_say(a, status, why);
 }
 
 static void account(precis_attention *a, const stretch *at)
@@ -260,9 +278,7 @@ int precis_append(precis_attention *attention, int64_t rows, const float *k, con
   stretch at = {0};
   if (a == NULL)
     return PRECIS_ERR_ARGUMENT;
-  int status = precis_attention_end(a, check_rows(a, rows, k, v, bias, &why), &why);
-  if (status == PRECIS_SUCCESS)
-    status = prepare(a, rows, bias != NULL, &at);
+  int status = prepare(a, rows, bias != NULL, check_rows(a, rows, k, v, bias, &why), &at, &why);
   if (status != PRECIS_SUCCESS)
     return status;
   precis_keys_add(&a->keys, a->appended + at.before, rows, k, v, bias);
@@ -293,9 +309,7 @@ int precis_append_in_place(precis_attention *a, int64_t rows, int with_bias, pre
                    ? PRECIS_SUCCESS
                    : precis_message_set(&why, PRECIS_ERR_ARGUMENT,
                                         "fill is NULL or rows is negative: %" PRId64, rows);
-  status = precis_attention_end(a, status, &why);
-  if (status == PRECIS_SUCCESS)
-    status = prepare(a, rows, with_bias, &at);
+  status = prepare(a, rows, with_bias, status, &at, &why);
   if (status != PRECIS_SUCCESS)
     return status;
   precis_keys_room to = precis_keys_next(&a->keys);

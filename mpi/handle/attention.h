@@ -54,8 +54,9 @@ struct precis_attention {
   int has_heads;
   precis_group *groups; /* kv_heads: of the same, `group_count` of them */
   int group_count;
-  int *head_list; /* heads: of one group after the other */
-  int64_t beside; /* bytes held beside all this while it has some of its heads, see subset.h */
+  int *head_list;   /* heads: of one group after the other */
+  int64_t *rows_of; /* ranks: of an append */
+  int64_t beside;   /* bytes held beside all this while it has some of its heads, see subset.h */
 };
 
 /* What precis_attention_groups() tells of an attend that succeeded: first that there are none, then
@@ -72,5 +73,8 @@ precis_norm precis_attention_norm(const precis_attention *attention, int kv_head
 
 /* Agrees on status; if it is an error, gives its text to options.message. */
 int precis_attention_end(precis_attention *attention, int status, precis_message *why);
+
+/* Not collective: the same, where all ranks know the status. */
+int precis_attention_say(const precis_attention *attention, int status, const precis_message *why);
 
 #endif

@@ -20,16 +20,29 @@ static int allocate(precis_attend_plan *plan, int ranks)
                                                                              : PRECIS_ERR_MEMORY;
 }
 
-/* Every rank's rows and positions to every rank. */
-static int gather(precis_attention *a, int64_t rows, int explicit_positions, int64_t first_position,
-                  precis_attend_plan *plan)
+int precis_attend_plan_tell(const precis_attention *a, int64_t rows, int64_t first_position,
+                            precis_attend_plan *plan, precis_told *told)
+{
+  int ranks = a->world.ranks, rank = a->world.rank;
+  *plan = (precis_attend_plan){0};
+  int status = allocate(plan, ranks);
+  if (status != PRECIS_SUCCESS)
+    precis_attend_plan_free(plan);
+  for (int r = 0; r < ranks && status == PRECIS_SUCCESS; r++) {
+    plan->start[r + 1] = r == rank ? rows : 0;
+    plan->first_position[r] = r == rank ? first_position : 0;
+    plan->key_rows[r] = r == rank ? a->keys.rows : 0;
+  }
+  told[0] = (precis_told){PRECIS_FOLD_SUM, ranks, NULL, plan->start ? plan->start + 1 : NULL};
+  told[1] = (precis_told){PRECIS_FOLD_SUM, ranks, NULL, plan->first_position};
+  told[2] = (precis_told){PRECIS_FOLD_SUM, ranks, NULL, plan->key_rows};
+  return status;
+}
+
+/* Rows and positions of every rank. */
+static void settle_map(const precis_attention *a, int explicit_positions, precis_attend_plan *plan)
 {
   int ranks = a->world.ranks;
-  if (MPI_Allgather(&rows, 1, MPI_INT64_T, plan->start + 1, 1, MPI_INT64_T, a->world.comm) ||
-      MPI_Allgather(&first_position, 1, MPI_INT64_T, plan->first_position, 1, MPI_INT64_T,
-                    a->world.comm) ||
-      MPI_Allgather(&a->keys.rows, 1, MPI_INT64_T, plan->key_rows, 1, MPI_INT64_T, a->world.comm))
-    return PRECIS_ERR_MPI;
   plan->start[0] = 0;
   for (int r = 0; r < ranks; r++)
     plan->start[r + 1] += plan->start[r];
@@ -40,7 +53,6 @@ static int gather(precis_attention *a, int64_t rows, int explicit_positions, int
                                  .keys = a->appended,
                                  .start = plan->start,
                                  .first_position = plan->first_position};
-  return PRECIS_SUCCESS;
 }
 
 /* Where summaries are considered, queries will be remembered. */
@@ -68,9 +80,10 @@ static int balance(precis_attention *a, precis_attend_plan *plan, precis_cost_in
   double sum[3] = {mine, (double)keys.network, (double)keys.node},
          most[] = {mine, -(double)(mates > 1 ? precis_room_share(mates) : INT64_MAX),
                    (double)(precis_attention_held(a) + past_to_come(a))};
-  if (MPI_Allreduce(MPI_IN_PLACE, sum, 3, MPI_DOUBLE, MPI_SUM, a->world.comm) ||
-      MPI_Allreduce(MPI_IN_PLACE, most, 3, MPI_DOUBLE, MPI_MAX, a->world.comm))
-    return PRECIS_ERR_MPI;
+  const precis_told told[] = {{PRECIS_FOLD_SUM, 3, sum, NULL}, {PRECIS_FOLD_MAX, 3, most, NULL}};
+  int status = precis_world_meet(&a->world, PRECIS_SUCCESS, NULL, told, 2);
+  if (status != PRECIS_SUCCESS)
+    return status;
   keys = (precis_wire){(int64_t)sum[1], (int64_t)sum[2]};
   plan->shared_room = -most[1] < 0x1p62 ? (int64_t)-most[1] : INT64_MAX;
   plan->held = (int64_t)most[2];
@@ -155,36 +168,29 @@ static void explain(const precis_attention *a, precis_attend_plan *plan)
   snprintf(plan->why, sizeof plan->why, "%s: %s", precis_move_name(plan->move), reason);
 }
 
-int precis_attend_plan_make(precis_attention *a, int64_t rows, int explicit_positions,
-                            int64_t first_position, precis_attend_plan *plan)
+int precis_attend_plan_make(precis_attention *a, int explicit_positions, precis_attend_plan *plan)
 {
   const precis_problem *p = &a->problem;
-  *plan = (precis_attend_plan){0};
-  int status = precis_world_agree(&a->world, allocate(plan, a->world.ranks), NULL);
-  if (status == PRECIS_SUCCESS)
-    status = gather(a, rows, explicit_positions, first_position, plan);
-  if (status == PRECIS_SUCCESS) {
-    plan->kind = (precis_parcel_kind){.heads = p->kv_heads,
-                                      .dim = p->dim,
-                                      .value_dim = p->value_dim,
-                                      .with_bias = a->with_bias,
-                                      .with_positions = p->causal};
-    plan->tile_rows = precis_limit_tile_rows(p, a->options.tile_rows);
-    precis_split_heads(&plan->map, p->heads, plan->cuts);
-    precis_cost_input cost = {.problem = p,
-                              .map = &plan->map,
-                              .key_rows = plan->key_rows,
-                              .cuts = plan->cuts,
-                              .kind = plan->kind,
-                              .nodes = a->world.nodes,
-                              .node = a->world.node};
-    do
-      status = balance(a, plan, &cost);
-    while (status == PRECIS_SUCCESS && choose(a, plan, &cost));
-    explain(a, plan);
-  }
-  if (status != PRECIS_SUCCESS)
-    precis_attend_plan_free(plan);
+  int status;
+  settle_map(a, explicit_positions, plan);
+  plan->kind = (precis_parcel_kind){.heads = p->kv_heads,
+                                    .dim = p->dim,
+                                    .value_dim = p->value_dim,
+                                    .with_bias = a->with_bias,
+                                    .with_positions = p->causal};
+  plan->tile_rows = precis_limit_tile_rows(p, a->options.tile_rows);
+  precis_split_heads(&plan->map, p->heads, plan->cuts);
+  precis_cost_input cost = {.problem = p,
+                            .map = &plan->map,
+                            .key_rows = plan->key_rows,
+                            .cuts = plan->cuts,
+                            .kind = plan->kind,
+                            .nodes = a->world.nodes,
+                            .node = a->world.node};
+  do
+    status = balance(a, plan, &cost);
+  while (status == PRECIS_SUCCESS && choose(a, plan, &cost));
+  explain(a, plan);
   return status;
 }
 

@@ -25,10 +25,17 @@ typedef struct precis_attend_plan {
   char why[200];
 } precis_attend_plan;
 
-/* Collective. rows, first_position: of this rank's queries (first_position is used if
- * explicit_positions). Errors: MEMORY, MPI. */
-int precis_attend_plan_make(precis_attention *attention, int64_t rows, int explicit_positions,
-                            int64_t first_position, precis_attend_plan *plan);
+/* Not collective. What all have to know of a rank, as PRECIS_PLAN_PARTS parts of a meeting: rows,
+ * first_position: of this rank's queries. On failure, too, parts can be told; free the plan in any
+ * case. Errors: MEMORY. */
+enum { PRECIS_PLAN_PARTS = 3 };
+int precis_attend_plan_tell(const precis_attention *attention, int64_t rows, int64_t first_position,
+                            precis_attend_plan *plan, precis_told *told);
+
+/* Collective, when all parts were told. first_position was one if explicit_positions. Errors: MPI.
+ */
+int precis_attend_plan_make(precis_attention *attention, int explicit_positions,
+                            precis_attend_plan *plan);
 
 void precis_attend_plan_free(precis_attend_plan *plan);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mpi/sequence/signal_prefixes.h"
+#include "mpi/world/meet.h"
 #include "src/tokens/survey.h"
 #include "src/tokens/mean_query.h"
 #include "src/base/memory.h"
@@ -107,14 +108,12 @@ int precis_signal_find_mean(precis_world *world, const precis_problem *p, int64_
     return PRECIS_SUCCESS;
   int64_t size = (int64_t)p->heads * (p->dim + 1);
   double *sums = precis_memory_array(size, sizeof *sums);
-  int status = precis_world_agree(world, sums ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL), any = 0;
-  if (status != PRECIS_SUCCESS) {
-    free(sums);
-    return status;
-  }
-  memset(sums, 0, (size_t)size * sizeof *sums);
-  double *count = sums + (int64_t)p->heads * p->dim;
-  for (int64_t i = 0; i < rows * p->heads; i++) {
+  int status = sums ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, any = 0;
+  const precis_told told = {PRECIS_FOLD_SUM, size, sums, NULL};
+  double *count = sums ? sums + (int64_t)p->heads * p->dim : NULL;
+  if (sums != NULL)
+    memset(sums, 0, (size_t)size * sizeof *sums);
+  for (int64_t i = 0; i < rows * p->heads && sums != NULL; i++) {
     int64_t h = i % p->heads;
     if (lse[i] == -INFINITY)
       continue;
@@ -122,13 +121,12 @@ int precis_signal_find_mean(precis_world *world, const precis_problem *p, int64_
     for (int c = 0; c < p->dim; c++)
       sums[h * p->dim + c] += q[i * p->dim + c];
   }
-  if (MPI_Allreduce(MPI_IN_PLACE, sums, (int)size, MPI_DOUBLE, MPI_SUM, world->comm))
-    status = PRECIS_ERR_MPI;
+  status = precis_world_meet(world, status, NULL, &told, 1);
   for (int64_t i = 0; i < (int64_t)p->heads * p->dim && status == PRECIS_SUCCESS; i++) {
     any |= count[i / p->dim] > 0;
     s->mean_query[i] = count[i / p->dim] > 0 ? sums[i] / count[i / p->dim] : 0;
   }
-  s->has_mean = any;
+  s->has_mean = status == PRECIS_SUCCESS && any;
   free(sums);
   return status;
 }
@@ -209,20 +207,23 @@ static void add_new(const precis_problem *p, const precis_keys *keys, const prec
 }
 
 /* Over all ranks: the largest exponents first, to which each brings its sums. */
-static int add_up(precis_world *world, const precis_problem *p, double *most, double *own,
-                  double *sums)
+static int add_up(precis_world *world, const precis_problem *p, int status, double *most,
+                  double *own, double *sums)
 {
-  int dv = p->value_dim, size = p->heads * (dv + 1);
-  memcpy(own, most, (size_t)p->heads * sizeof *own);
-  if (MPI_Allreduce(MPI_IN_PLACE, most, p->heads + p->kv_heads, MPI_DOUBLE, MPI_MAX, world->comm))
-    return PRECIS_ERR_MPI;
+  const int64_t dv = p->value_dim, size = p->heads * (dv + 1);
+  const precis_told told[] = {{PRECIS_FOLD_MAX, p->heads + p->kv_heads, most, NULL},
+                              {PRECIS_FOLD_SUM, size, sums, NULL}};
+  if (status == PRECIS_SUCCESS)
+    memcpy(own, most, (size_t)p->heads * sizeof *own);
+  status = precis_world_meet(world, status, NULL, told, 1);
+  if (status != PRECIS_SUCCESS)
+    return status;
   for (int h = 0; h < p->heads; h++) {
     double factor = own[h] == -INFINITY ? 0 : exp(own[h] - most[h]);
     for (int c = 0; c <= dv; c++)
       sums[(int64_t)h * (dv + 1) + c] *= factor;
   }
-  return MPI_Allreduce(MPI_IN_PLACE, sums, size, MPI_DOUBLE, MPI_SUM, world->comm) ? PRECIS_ERR_MPI
-                                                                                   : PRECIS_SUCCESS;
+  return precis_world_meet(world, PRECIS_SUCCESS, NULL, told + 1, 1);
 }
 
 int precis_signal_take(precis_world *world, const precis_problem *p, const precis_keys *keys,
@@ -239,13 +240,16 @@ int precis_signal_take(precis_world *world, const precis_problem *p, const preci
     s->has_base = 1;
   }
   double *work = precis_memory_array((int64_t)p->heads * (dv + 3) + p->kv_heads, sizeof *work);
-  int status = precis_world_agree(world, work ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY, NULL);
+  int status = work ? PRECIS_SUCCESS : PRECIS_ERR_MEMORY;
   double factor = convert_farthest(p, survey, s);
+  double *most = work, *own = work ? most + p->heads + p->kv_heads : NULL,
+         *sums = work ? own + p->heads : NULL;
   if (status == PRECIS_SUCCESS) {
-    double *most = work, *own = most + p->heads + p->kv_heads, *sums = own + p->heads;
     add_new(p, keys, s, most, sums);
     raise_farthest(p, keys, survey, s, factor, most + p->heads);
-    status = add_up(world, p, most, own, sums);
+  }
+  status = add_up(world, p, status, most, own, sums);
+  if (status == PRECIS_SUCCESS) {
     for (int h = 0; h < p->heads && status == PRECIS_SUCCESS; h++) {
       int64_t g = precis_problem_kv_head(p, h);
       precis_mean_query mean = {.m = s->m[h], .l = s->l[h], .o = s->o + (int64_t)h * dv};

@@ -67,19 +67,20 @@ void precis_survey_free(precis_survey *survey)
   *survey = (precis_survey){0};
 }
 
-/* Sums over new rows of all ranks; spreads are about the centre as it is. */
-static int add_sums(precis_world *world, const precis_keys *keys, precis_survey *survey)
+/* Sums over new rows, spreads about the centre as it is; and extremes, unless all centres are sure
+ * to move. */
+void precis_survey_tell(const precis_keys *keys, precis_survey *survey, precis_told *told)
 {
-  int64_t size = precis_survey_sums_size(keys);
+  int64_t size = precis_survey_sums_size(keys), extremes = precis_survey_extremes_size(keys);
   memset(survey->scratch, 0, (size_t)size * sizeof *survey->scratch);
   precis_survey_sums(keys, survey->seen, survey->scratch);
   precis_survey_spreads(keys, survey->seen, precis_survey_v_center(keys, survey), survey->bias_top,
                         survey->scratch);
-  if (MPI_Allreduce(MPI_IN_PLACE, survey->scratch, (int)size, MPI_DOUBLE, MPI_SUM, world->comm))
-    return PRECIS_ERR_MPI;
-  for (int64_t i = 0; i < size; i++)
-    survey->sums[i] += survey->scratch[i];
-  return PRECIS_SUCCESS;
+  if (survey->counted > 0)
+    precis_survey_extremes(keys, survey->seen, survey->center, survey->extremes);
+  told[0] = (precis_told){PRECIS_FOLD_SUM, size, survey->scratch, NULL};
+  told[1] =
+      (precis_told){PRECIS_FOLD_MAX, survey->counted > 0 ? extremes : 0, survey->extremes, NULL};
 }
 
 /* Spreads of all rows of all ranks, about a centre, into their place in sums. */
@@ -161,15 +162,18 @@ static int move_centers(precis_world *world, const precis_keys *keys, precis_sur
   return raise_extremes(world, keys, survey, 0);
 }
 
-int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey)
+int precis_survey_take(precis_world *world, const precis_keys *keys, precis_survey *survey)
 {
-  int status = add_sums(world, keys, survey);
+  int64_t size = precis_survey_sums_size(keys);
+  int status = PRECIS_SUCCESS, told = survey->counted > 0;
+  for (int64_t i = 0; i < size; i++)
+    survey->sums[i] += survey->scratch[i];
   double count = survey->sums[precis_survey_spreads_at(keys) - 1];
   int move = count > 0 && count >= 2 * survey->counted;
-  if (status == PRECIS_SUCCESS && !move) {
+  if (!move && !told)
     status = raise_extremes(world, keys, survey, survey->seen);
+  if (status == PRECIS_SUCCESS && !move)
     move = count > 0 && drifted(keys, survey);
-  }
   if (status == PRECIS_SUCCESS && move)
     status = move_centers(world, keys, survey);
   double top = *precis_survey_extremes_view(keys, survey->extremes).bias_top;
@@ -182,4 +186,12 @@ int precis_survey_update(precis_world *world, const precis_keys *keys, precis_su
   if (status == PRECIS_SUCCESS)
     survey->seen = keys->rows;
   return status;
+}
+
+int precis_survey_update(precis_world *world, const precis_keys *keys, precis_survey *survey)
+{
+  precis_told told[PRECIS_SURVEY_PARTS];
+  precis_survey_tell(keys, survey, told);
+  int status = precis_world_meet(world, PRECIS_SUCCESS, NULL, told, PRECIS_SURVEY_PARTS);
+  return status == PRECIS_SUCCESS ? precis_survey_take(world, keys, survey) : status;
 }

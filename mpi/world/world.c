@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/world/meet.h"
 #include "src/precis.h"
 #include "src/base/size.h"
 
@@ -70,15 +71,19 @@ static int duplicate(MPI_Comm comm, MPI_Comm *made)
 
 int precis_world_create(MPI_Comm comm, precis_world *world)
 {
-  precis_world made = {
-      .comm = MPI_COMM_NULL, .node_comm = MPI_COMM_NULL, .piece_bytes = PRECIS_PIECE_BYTES};
+  precis_world made = {.comm = MPI_COMM_NULL,
+                       .node_comm = MPI_COMM_NULL,
+                       .cell = MPI_DATATYPE_NULL,
+                       .fold = MPI_OP_NULL,
+                       .piece_bytes = PRECIS_PIECE_BYTES};
   if (duplicate(comm, &made.comm) != PRECIS_SUCCESS)
     return PRECIS_ERR_MPI;
   MPI_Comm_rank(made.comm, &made.rank);
   MPI_Comm_size(made.comm, &made.ranks);
   int *leaders = malloc((size_t)made.ranks * sizeof *leaders);
   int short_of = precis_waiting_create(made.ranks, &made.waiting) != 0 || leaders == NULL;
-  int status = precis_world_agree(&made, short_of ? PRECIS_ERR_MEMORY : PRECIS_SUCCESS, NULL);
+  int status = short_of ? PRECIS_ERR_MEMORY : precis_meet_create(&made);
+  status = precis_world_agree(&made, status, NULL);
   if (status == PRECIS_SUCCESS)
     status = split(&made);
   if (status == PRECIS_SUCCESS)
@@ -96,6 +101,8 @@ int precis_world_alone(precis_world *world)
 {
   *world = (precis_world){.comm = MPI_COMM_NULL,
                           .node_comm = MPI_COMM_NULL,
+                          .cell = MPI_DATATYPE_NULL,
+                          .fold = MPI_OP_NULL,
                           .ranks = 1,
                           .nodes = 1,
                           .piece_bytes = PRECIS_PIECE_BYTES};
@@ -138,6 +145,7 @@ void precis_world_free(precis_world *world)
   precis_nodes_free(&world->layout);
   precis_nodes_free(&world->apart);
   world->node = NULL;
+  precis_meet_free(world);
   if (world->node_comm != MPI_COMM_NULL)
     MPI_Comm_free(&world->node_comm);
   if (world->comm != MPI_COMM_NULL)

@@ -34,6 +34,8 @@ typedef struct precis_world {
   int nodes;              /* ... how many, ... */
   const int *node;        /* ... and the node of each rank */
   MPI_Comm node_comm;     /* the ranks of this node, by their local numbers */
+  MPI_Datatype cell;      /* of meetings, see mpi/world/meet.h, ... */
+  MPI_Op fold;            /* ... and what becomes of two */
   int64_t piece_bytes;    /* PRECIS_PIECE_BYTES; smaller in tests */
   precis_traffic traffic; /* counted since creation, by this rank */
   precis_waiting waiting; /* kept by the functions below */

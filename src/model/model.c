@@ -9,9 +9,6 @@
 #include "src/summary/summarise.h"
 #include "src/exact/tile.h"
 
-/* Collective calls of a survey and a plan, each of about two messages a doubling of ranks. */
-enum { COLLECTIVES = 14 };
-
 static int64_t share(const precis_scene *s, int64_t rows)
 {
   return rows / s->ranks + (rows % s->ranks > 0);
@@ -70,14 +67,15 @@ static double latency(const precis_scene *s)
   return s->nodes > 1 ? s->rates.network_latency : s->rates.node_latency;
 }
 
-/* The survey of new keys and of the queries, and the small collective calls. */
+/* The survey of new keys and of the queries, and the small collective calls, each of about two
+ * messages a doubling of ranks. */
 static double survey_seconds(const sketch *k)
 {
   const precis_scene *s = k->scene;
   double numbers =
       (double)share(s, s->new_keys) * k->key_numbers + k->rows * k->p->heads * k->p->dim / 2;
   return numbers / k->r->survey_numbers + k->r->call_time +
-         COLLECTIVES * 2 * doublings(s->ranks) * latency(s);
+         PRECIS_MODEL_COLLECTIVES * 2 * doublings(s->ranks) * latency(s);
 }
 
 /* Seconds on the network for bytes that all ranks send at once, evenly; or, if one link of each

@@ -14,6 +14,10 @@
 #include "src/model/rates.h"
 #include "src/layout/wire.h"
 
+/* Collective calls of an attend of one token, the least that there are:
+ * tests/mpi_test_collectives.c counts them. */
+enum { PRECIS_MODEL_COLLECTIVES = 10 };
+
 /* What is to be attended to, where. */
 typedef struct precis_scene {
   const precis_problem *problem; /* settled */
@@ -56,8 +60,8 @@ typedef struct precis_summary_size {
   int degree, envelope_degree;
   int64_t features, count_features; /* with values; beyond them, with counts alone */
   const precis_feature_set *set;    /* NULL: the full one of these degrees */
-  int64_t outlier_keys;    /* of all ranks, that are left out of it, */
-  int64_t outlier_queries; /* and (query, head) pairs that are answered exactly */
+  int64_t outlier_keys;             /* of all ranks, that are left out of it, */
+  int64_t outlier_queries;          /* and (query, head) pairs that are answered exactly */
 } precis_summary_size;
 
 /* An exact move that puts `bytes` on the wire. */
